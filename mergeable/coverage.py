@@ -1,0 +1,87 @@
+"""Which updates a result holds: what makes a double merge detectable, and a gap visible."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+
+from mergeable.errors import DuplicateOrigin
+
+
+@dataclasses.dataclass(frozen=True)
+class Contribution:
+    """What one origin gave: the replica it ran on, and how many updates and rows."""
+
+    replica: int
+    updates: int
+    rows: int
+
+
+class Coverage(Mapping[str, Contribution]):
+    """Origins, each a random id drawn at the first update after a reset, and what each gave.
+
+    Example:
+        >>> a = Coverage({"3f": Contribution(replica=0, updates=2, rows=64)})
+        >>> b = Coverage({"9c": Contribution(replica=1, updates=1, rows=32)})
+        >>> both = a.joined(b)
+        >>> both
+        Coverage(3 updates, 96 rows, 2 origins, replicas 0 and 1)
+        >>> both.joined(a)
+        Traceback (most recent call last):
+        mergeable.errors.DuplicateOrigin: merge: the origin 3f (replica 0, 2 updates) came twice; its updates would count \
+twice. Merge each metric once, and reset the merged one before it counts on.
+    """
+
+    def __init__(self, contributions: Mapping[str, Contribution] | None = None) -> None:
+        self._contributions = dict(contributions or {})
+
+    @property
+    def updates(self) -> int:
+        """The number of updates of all origins."""
+        return sum(c.updates for c in self.values())
+
+    @property
+    def rows(self) -> int:
+        """The number of rows (first axis of the first array of each update) of all origins."""
+        return sum(c.rows for c in self.values())
+
+    @property
+    def replicas(self) -> tuple[int, ...]:
+        """The replicas that took part."""
+        return tuple(sorted({c.replica for c in self.values()}))
+
+    def joined(self, other: Coverage) -> Coverage:
+        """Return the coverage of both; raise ``DuplicateOrigin`` where they share an origin."""
+        for origin in self.keys() & other.keys():
+            c = other[origin]
+            raise DuplicateOrigin(
+                f"merge: the origin {origin} (replica {c.replica}, {c.updates} updates) came twice; its updates would count "
+                "twice. Merge each metric once, and reset the merged one before it counts on."
+            )
+        return Coverage({**self._contributions, **other._contributions})
+
+    def __getitem__(self, origin: str) -> Contribution:
+        return self._contributions[origin]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._contributions)
+
+    def __len__(self) -> int:
+        return len(self._contributions)
+
+    def __str__(self) -> str:
+        if not self:
+            return "no updates"
+        parts = [_plural(self.updates, "update"), _plural(self.rows, "row")]
+        if len(self) > 1:
+            parts.append(_plural(len(self), "origin"))
+        *others, last = map(str, self.replicas)
+        parts.append(f"replicas {', '.join(others)} and {last}" if others else f"replica {last}")
+        return ", ".join(parts)
+
+    def __repr__(self) -> str:
+        return f"Coverage({self})"
+
+
+def _plural(n: int, noun: str) -> str:
+    return f"{n} {noun}{'' if n == 1 else 's'}"

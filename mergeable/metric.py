@@ -1,0 +1,479 @@
+"""Idea 2: a metric is a set of declared states; everything else is derived.
+
+Each replica has states of its own (a slot). ``update_state`` sees the slot of the replica whose batch this is; ``result``
+sees the fold, the slots merged in replica order into fresh states.
+
+Not its job: to know Keras, or how replicas and processes meet.
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+import inspect
+import re
+import secrets
+import threading
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from typing import Any, ClassVar, TypeVar, final
+
+import numpy as np
+
+from mergeable.coverage import Contribution, Coverage
+from mergeable.errors import IncompatibleStates, UndeclaredState
+from mergeable.state import State
+
+States = dict[str, State]
+M = TypeVar("M", bound="Metric")
+
+
+def hosted(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Make a verb of a metric callable from both sides.
+
+    Called from outside, it goes through the metric's dispatch, which finds the slot, takes the lock and undoes a failure.
+    Called from inside, by the dispatch or by ``super()``, it is the method as written.
+    """
+    verb = method.__name__
+
+    @functools.wraps(method)
+    def call(self: Metric, *args: Any, **kwargs: Any) -> Any:
+        if self._is_inside:
+            return method(self, *args, **kwargs)
+        return getattr(self, f"_dispatch_{verb}")(*args, **kwargs)
+
+    call.__hosted__ = True  # type: ignore[attr-defined]  # a mark of ours, so that no method is wrapped twice
+    return call
+
+
+class Metric:
+    """A metric with declared states and no framework.
+
+    A subclass names its states on the class, or calls ``add_state`` in ``__init__``, and writes ``update_state`` and
+    ``result`` as for one process and one pass. ``reset_state``, ``merge_state``, pickling, copies and the fold over replicas
+    are derived. A ``reset_state`` or ``merge_state`` of your own runs with the derived one: override them for attributes
+    that are not declared.
+
+    An attribute that ``update_state`` or ``reset_state`` sets and that is not declared makes a derived merge impossible:
+    it raises ``UndeclaredState`` and names it. List names that no result depends on in ``scratch``.
+
+    Example:
+        >>> import mergeable as mg
+        >>> class Accuracy(mg.Metric):
+        ...     right = mg.Count()
+        ...     rows = mg.Count()
+        ...     def update_state(self, y_true, y_pred):
+        ...         self.right += sum(t == p for t, p in zip(y_true, y_pred))
+        ...         self.rows += len(y_true)
+        ...     def result(self):
+        ...         return self.right / self.rows
+        >>> monday, tuesday = Accuracy(), Accuracy()
+        >>> monday.update_state([1, 0, 1], [1, 1, 1])
+        >>> tuesday.update_state([0], [0])
+        >>> monday.merge_state([tuesday])
+        >>> monday
+        <Accuracy accuracy = 0.75 (2 updates, 4 rows, 2 origins, replica 0)>
+    """
+
+    scratch: ClassVar[Collection[str]] = ()
+    """Attributes that ``update_state`` sets and that no result depends on: they are not state."""
+
+    _class_states: ClassVar[States] = {}
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        own = {name: value for name, value in vars(cls).items() if isinstance(value, State)}
+        for name in own:
+            delattr(cls, name)  # so that __getattr__ finds the state of the replica, or the merged one
+        cls._class_states = {**cls._class_states, **own}
+        for verb in ("update_state", "result", "reset_state", "merge_state"):
+            method = cls.__dict__.get(verb)
+            if method is not None and not hasattr(method, "__hosted__"):
+                setattr(cls, verb, hosted(method))
+
+    def __new__(cls: type[M], *args: Any, **kwargs: Any) -> M:
+        """Set up what needs no ``__init__``."""
+        self = super().__new__(cls)
+        self.__dict__.update(
+            _states=dict(cls._class_states),
+            _slots={},
+            _view=None,
+            _thread=None,
+            _lock=threading.RLock(),
+            _undeclared=set(),
+            _arguments=_arguments(cls, args, kwargs),
+        )
+        return self
+
+    def __init__(self, name: str | None = None) -> None:
+        self.name = name or re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", type(self).__name__).lower()
+        self.reset_state()
+
+    def add_state(self, name: str, state: State) -> None:
+        """Declare a state in ``__init__``, where its parameters come from the constructor.
+
+        Raises:
+            TypeError: ``state`` is not a state. ValueError: the name is taken.
+        """
+        if not isinstance(state, State):
+            raise TypeError(
+                f"{type(self).__name__}.add_state({name!r}): got {state!r}, expected a state, such as mergeable.Sum() or "
+                "mergeable.state(factory, merge)."
+            )
+        if name in self._states or hasattr(type(self), name):
+            raise ValueError(f"{type(self).__name__}.add_state({name!r}): the name is taken; choose another.")
+        self.__dict__.pop(name, None)
+        self._undeclared.discard(name)
+        self._states[name] = state.empty()
+        for slot in self._slots.values():
+            slot.states[name] = state.empty()
+        if self._view is not None and name not in self._view:
+            self._view[name] = state.empty()
+
+    # The verbs. A subclass writes the first two.
+
+    @hosted
+    def update_state(self, *args: Any, **kwargs: Any) -> None:
+        """Take one batch."""
+        raise NotImplementedError(f"{type(self).__name__}.update_state is not defined; write it.")
+
+    @hosted
+    def result(self) -> Any:
+        """Read the answer from the merged states."""
+        raise NotImplementedError(f"{type(self).__name__}.result is not defined; write it.")
+
+    @hosted
+    def reset_state(self) -> None:
+        """Empty every state. Also called at construction."""
+
+    @hosted
+    def merge_state(self, metrics: Iterable[Metric]) -> None:
+        """Take all that other metrics of this class and these parameters have taken; they stay as they are.
+
+        Raises:
+            IncompatibleStates: a metric has another class or other parameters, or is this one.
+            DuplicateOrigin: the same updates would count twice.
+            UndeclaredState: a metric holds values in attributes that are not declared.
+        """
+        overridden = getattr(type(self), "merge_state", None) is not Metric.merge_state
+        for other in metrics:
+            self._check_mergeable(other)
+            if not overridden:
+                self._check_declared(other)
+        view = self._view
+        assert view is not None  # a verb's body runs inside
+        for other in metrics:
+            for name, state in other._fold().items():
+                view[name].merge(state)
+
+    # What the verbs do when called from outside.
+
+    def _dispatch_update_state(self, *args: Any, **kwargs: Any) -> None:
+        self._update_slot(0, args, kwargs)
+
+    def _dispatch_result(self) -> Any:
+        return self._folded_result()
+
+    def _dispatch_reset_state(self) -> None:
+        with self._lock:
+            self._slots: dict[int, _Slot] = {}
+            with self._inside(self._slot(0).states), self._named("reset_state"):
+                self.reset_state()
+
+    def _dispatch_merge_state(self, metrics: Iterable[Metric]) -> None:
+        who = f"{type(self).__name__}.merge_state"
+        if isinstance(metrics, Metric):
+            raise TypeError(f"{who}: got one metric, expected a list of metrics. Write merge_state([metric]).")
+        metrics = list(metrics)
+        for other in metrics:
+            if not isinstance(other, Metric):
+                raise IncompatibleStates(f"{who}: got {type(other).__name__}, expected metrics of class {type(self).__name__}.")
+            if other is self:
+                raise IncompatibleStates(f"{who}: got the metric itself, which would count its updates twice. Leave it out.")
+        with ExitStack() as locks:
+            for metric in sorted([self, *metrics], key=id):  # one order for all threads
+                locks.enter_context(metric._lock)
+            coverage = self.coverage
+            for other in metrics:
+                coverage = coverage.joined(other.coverage)
+            merged = _Slot(self._fold(), dict(coverage), self._slot(0).origin)
+            kept = self._undeclared_values()
+            try:
+                with self._inside(merged.states), self._named("merge_state"):
+                    self.merge_state(metrics)
+            except BaseException:
+                self.__dict__.update(kept)
+                raise
+            self._slots = {0: merged}
+
+    @final
+    def _update_slot(self, replica: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Run the user's ``update_state`` on one replica's states; what a failure has written is undone."""
+        with self._lock:
+            slot = self._slot(replica)
+            kept = self._undeclared_values()
+            opened: list[State] = []
+            with self._inside(slot.states), self._named("update_state", replica):
+                try:
+                    for state in list(slot.states.values()):
+                        state.savepoint()
+                        opened.append(state)
+                    self.update_state(*args, **kwargs)
+                except BaseException:
+                    for state in opened:
+                        state.rollback()
+                    self.__dict__.update(kept)
+                    raise
+                for state in opened:
+                    state.commit()
+            slot.count(replica, _rows(args, kwargs))
+
+    @final
+    def _folded_result(self) -> Any:
+        """Run the user's ``result`` on the merged states."""
+        with self._lock:
+            merged = self._fold()
+            for state in merged.values():
+                state.freeze()
+            with self._inside(merged), self._named("result"):
+                return self.result()
+
+    @final
+    def _fold(self) -> States:
+        """Merge the slots, in replica order, into fresh states."""
+        with self._lock:
+            merged = {name: state.empty() for name, state in self._states.items()}
+            for _, slot in sorted(self._slots.items()):
+                for name, state in merged.items():
+                    state.merge(slot.states[name])
+            return merged
+
+    @property
+    def coverage(self) -> Coverage:
+        """Which updates the result holds: origins, replicas, updates and rows."""
+        with self._lock:
+            coverage = Coverage()
+            for _, slot in sorted(self._slots.items()):
+                coverage = coverage.joined(Coverage(slot.coverage))
+            return coverage
+
+    # Attributes: a declared name is the state of this replica inside update_state, the merged one elsewhere.
+
+    def __getattr__(self, name: str) -> Any:
+        states = self.__dict__.get("_states", {})
+        if name not in states:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        if self._is_inside:
+            return self._view[name].view()
+        state = self._fold()[name]
+        state.freeze()
+        return state.view()
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        inside = self._is_inside
+        if name in self._states:
+            if inside:
+                self._assign(self._view[name], value)
+            else:
+                with self._lock:
+                    for slot in self._slots.values():
+                        slot.states[name] = self._states[name].empty()
+                    self._assign(self._slot(0).states[name], value)
+        elif isinstance(value, State):
+            self.add_state(name, value)
+            if inside:
+                self._view[name].assign(value)
+        else:
+            if inside and name not in self.scratch:
+                self._undeclared.add(name)
+            self._set_plain(name, value)
+
+    def _set_plain(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+
+    @staticmethod
+    def _assign(state: State, value: Any) -> None:
+        if value is not state and value is not state.view():  # ``self.count += 1`` ends in self.count = self.count
+            state.assign(value)
+
+    # Inside: this thread runs the user's code, on these states.
+
+    @property
+    def _is_inside(self) -> bool:
+        return bool(self.__dict__["_thread"] == threading.get_ident())
+
+    @contextmanager
+    def _inside(self, view: States) -> Iterator[None]:
+        with self._lock:
+            before = self.__dict__["_view"], self.__dict__["_thread"]
+            self.__dict__.update(_view=view, _thread=threading.get_ident())
+            try:
+                yield
+            finally:
+                self.__dict__.update(_view=before[0], _thread=before[1])
+
+    @contextmanager
+    def _named(self, verb: str, replica: int | None = None) -> Iterator[None]:
+        """Add to an exception of the user's code where it happened."""
+        try:
+            yield
+        except Exception as error:
+            where = f"in {type(self).__name__}.{verb} (metric {self.name!r}"
+            _add_note(error, where + (")" if replica is None else f", replica {replica}); the state is as before this update"))
+            raise
+
+    def _slot(self, replica: int) -> _Slot:
+        if replica not in self._slots:
+            self._slots[replica] = _Slot({name: state.empty() for name, state in self._states.items()}, {}, None)
+        return self._slots[replica]
+
+    # What must agree to merge.
+
+    def _check_mergeable(self, other: Metric) -> None:
+        who = f"{type(self).__name__}.merge_state"
+        if type(other) is not type(self):
+            raise IncompatibleStates(f"{who}: got a {type(other).__name__}, expected another {type(self).__name__}.")
+        mine, theirs = self._parameters(), other._parameters()
+        for name in sorted(mine.keys() | theirs.keys()):
+            here, there = mine.get(name, _ABSENT), theirs.get(name, _ABSENT)
+            if not same(here, there):
+                raise IncompatibleStates(
+                    f"{who}: {name} is {here!r} here and {there!r} there. Metrics merge only with equal parameters; if "
+                    f"{name} changes with the data, declare it: {name} = mergeable.state(...)."
+                )
+        if self._states.keys() != other._states.keys():
+            raise IncompatibleStates(f"{who}: the states are {sorted(self._states)} here and {sorted(other._states)} there.")
+        for name, state in self._states.items():
+            try:
+                state.check_mergeable(other._states[name])
+            except IncompatibleStates as error:
+                raise IncompatibleStates(f"{who}: state {name!r}: {error}") from None
+
+    def _check_declared(self, other: Metric) -> None:
+        undeclared = sorted(self._undeclared | other._undeclared)
+        if undeclared:
+            names = ", ".join(undeclared)
+            raise UndeclaredState(
+                f"{type(self).__name__}.merge_state: got values in attributes that are not declared as states: {names}. "
+                f"Nothing says how they merge. Declare them, as in {undeclared[0]} = mergeable.Sum() on the class, define "
+                "merge_state, or list in scratch those that no result depends on."
+            )
+
+    def _parameters(self) -> dict[str, Any]:
+        """Constructor arguments and plain attributes, but for labels."""
+        plain = {k: v for k, v in self._plain_attributes().items() if k not in self._undeclared and k not in self.scratch}
+        return {k: v for k, v in {**self._arguments, **plain}.items() if k not in ("name", "dtype")}
+
+    def _plain_attributes(self) -> dict[str, Any]:
+        return {k: v for k, v in self.__dict__.items() if k not in _INTERNAL}
+
+    def _undeclared_values(self) -> dict[str, Any]:
+        return {name: _shallow(self.__dict__[name]) for name in self._undeclared if name in self.__dict__}
+
+    # Copies and pickles: the states, the plain attributes, and no lock.
+
+    def __reduce__(self) -> Any:
+        return _blank, (type(self),), self.__getstate__()
+
+    def __getstate__(self) -> dict[str, Any]:
+        with self._lock:
+            kept = ("_states", "_slots", "_undeclared", "_arguments")
+            return {"plain": self._plain_attributes(), **{name: self.__dict__[name] for name in kept}}
+
+    def __setstate__(self, saved: Mapping[str, Any]) -> None:
+        self.__dict__.update(saved["plain"], **{name: value for name, value in saved.items() if name != "plain"})
+
+    def __repr__(self) -> str:
+        try:
+            value = self._folded_result()
+            value = repr(value.item() if isinstance(value, np.generic) else value)
+        except Exception as error:  # a repr must not fail, and a result on empty states may
+            value = f"{type(error).__name__}: {error}"
+        return f"<{type(self).__name__} {self.name} = {value} ({self.coverage})>"
+
+
+class _Slot:
+    """The states of one replica, and which updates they hold."""
+
+    def __init__(self, states: States, coverage: dict[str, Contribution], origin: str | None) -> None:
+        self.states, self.coverage, self.origin = states, coverage, origin
+
+    def count(self, replica: int, rows: int) -> None:
+        if self.origin is None:
+            self.origin = secrets.token_hex(8)
+        before = self.coverage.get(self.origin, Contribution(replica, 0, 0))
+        self.coverage[self.origin] = Contribution(before.replica, before.updates + 1, before.rows + rows)
+
+
+_INTERNAL = frozenset({"_states", "_slots", "_view", "_thread", "_lock", "_undeclared", "_arguments"})
+
+
+class _Absent:
+    def __repr__(self) -> str:
+        return "absent"
+
+
+_ABSENT = _Absent()
+
+
+def same(a: Any, b: Any) -> bool:
+    """Return whether two parameters are equal; arrays by their elements, other things by ``==`` or by identity."""
+    if a is b:
+        return True
+    if type(a) is not type(b):
+        return False
+    if isinstance(a, np.ndarray):
+        return a.dtype == b.dtype and np.array_equal(a, b, equal_nan=a.dtype.kind == "f")
+    if isinstance(a, list | tuple):
+        return len(a) == len(b) and all(map(same, a, b))
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(same(a[k], b[k]) for k in a)
+    if type(a).__eq__ is object.__eq__ and hasattr(a, "__dict__"):
+        return same(vars(a), vars(b))
+    return bool(a == b)
+
+
+def _blank(cls: type[M]) -> M:
+    return cls.__new__(cls)
+
+
+def _arguments(cls: type, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    try:
+        bound = inspect.signature(cls.__init__).bind(None, *args, **kwargs)  # type: ignore[misc]  # only its signature is read
+    except TypeError:  # a wrong call, which __init__ reports, or a blank one, which __setstate__ fills
+        return {}
+    bound.apply_defaults()
+    named = dict(list(bound.arguments.items())[1:])
+    for parameter in list(bound.signature.parameters.values())[1:]:
+        if parameter.kind is parameter.VAR_KEYWORD:
+            named |= named.pop(parameter.name)
+    return named
+
+
+def _rows(args: tuple[Any, ...], kwargs: dict[str, Any]) -> int:
+    """Return the length of the first array, list or string-free collection among the arguments."""
+    for value in (*args, *kwargs.values()):
+        if isinstance(value, Mapping):
+            value = next(iter(value.values()), None)
+        elif isinstance(value, tuple) and value and hasattr(value[0], "shape"):
+            value = value[0]
+        shape = getattr(value, "shape", None)
+        if shape is not None:
+            return int(shape[0]) if len(shape) else 1
+        if isinstance(value, list | tuple | set):
+            return len(value)
+    return 0
+
+
+def _shallow(value: Any) -> Any:
+    try:
+        return copy.copy(value)
+    except Exception:  # what cannot be copied is put back as it is
+        return value
+
+
+def _add_note(error: BaseException, note: str) -> None:
+    if hasattr(error, "add_note"):
+        error.add_note(note)
+    elif error.args and isinstance(error.args[0], str):  # Python 3.10 has no notes
+        error.args = (f"{error.args[0]}\n{note}", *error.args[1:])

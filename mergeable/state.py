@@ -1,0 +1,364 @@
+"""Idea 1: a state is an empty value and an associative merge.
+
+Not its job: to know which metric holds it, which replica feeds it, or how it travels.
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, ClassVar, TypeVar, final
+
+import numpy as np
+
+from mergeable.errors import IncompatibleStates, ReadOnlyState
+
+Self = TypeVar("Self", bound="State")
+Arrays = tuple[np.ndarray, ...]
+Key = tuple[Any, ...]
+Mark = dict[Key, tuple[list[Arrays], int]]
+
+BUFFER_BYTES = 128 * 1024
+"""Small batches wait in a buffer until they hold this many bytes: 16,384 float64 values."""
+
+
+class State(ABC):
+    """One pickleable monoid object: an empty value (the identity) and an associative ``merge``.
+
+    A state of your own says what its ``update``, ``merge`` and ``result`` do, and, where its
+    constructor takes parameters, returns them from ``parameters``. The rest is derived:
+
+    - ``merge`` is guarded: a state of another class or with other parameters is refused before your
+      code runs, ``other`` is never changed by our side, and a state may be merged with itself;
+    - ``update`` may call ``self.buffer(*arrays)``; then ``absorb(*arrays)`` gets many small batches as
+      one, before the next merge, result, copy or pickle, or when 128 KiB have gathered;
+    - an update that fails inside a metric is undone.
+
+    Class facts, to be stated where they differ from the default: ``exact`` (the same bytes whatever the
+    order and tree of merges), ``commutative``, ``idempotent`` (``a`` merged with ``a`` is ``a``) and
+    ``bounded`` (memory does not grow with the data).
+
+    Example:
+        >>> class Longest(State):
+        ...     idempotent = True
+        ...     def __init__(self):
+        ...         self.text = ""
+        ...     def update(self, texts):
+        ...         self.text = max(self.text, *texts, key=lambda t: (len(t), t))
+        ...     def merge(self, other):
+        ...         self.update([other.text])
+        ...     def result(self):
+        ...         return self.text
+        >>> a, b = Longest(), Longest()
+        >>> a.update(["to", "be"]); b.update(["or", "not"])
+        >>> a.merge(b)
+        >>> a.result()
+        'not'
+        >>> a.merge(3)
+        Traceback (most recent call last):
+        mergeable.errors.IncompatibleStates: Longest.merge: got int, expected another Longest. Merge states of one class only.
+    """
+
+    exact: bool = True
+    commutative: bool = True
+    idempotent: bool = False
+    bounded: bool = True
+
+    _undoes_updates: ClassVar[bool] = False
+    """Whether every write of ``update`` is recorded with ``_record``, so that a savepoint needs no copy."""
+
+    _own: ClassVar[frozenset[str]] = frozenset({"_waiting", "_frozen", "_saved"})
+    """Attributes of the base class, which are not part of the value."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        for name, guard in _GUARDS.items():
+            method = cls.__dict__.get(name)
+            if method is not None and not hasattr(method, "__guarded__"):
+                setattr(cls, name, guard(method))
+
+    # The four verbs, and what must agree.
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The constructor's arguments: plain values that must be equal for two states to merge."""
+        return {}
+
+    def empty(self: Self) -> Self:
+        """Return a fresh identity with the same parameters."""
+        return type(self)(**self.parameters)
+
+    @abstractmethod
+    def update(self, *args: Any, **kwargs: Any) -> None:
+        """Take one batch."""
+
+    @abstractmethod
+    def merge(self: Self, other: Self) -> None:
+        """Take all that ``other`` has taken. Changes self only and keeps no reference into ``other``."""
+
+    @abstractmethod
+    def result(self) -> Any:
+        """Read the answer, which depends on the value alone."""
+
+    # What the metric reads and writes by the attribute's name.
+
+    def view(self) -> Any:
+        """Return what user code sees under the state's name: the state itself."""
+        return self
+
+    def assign(self, value: Any) -> None:
+        """Answer ``metric.name = value``: take over the value of an equal kind of state."""
+        if not isinstance(value, State):
+            raise TypeError(
+                f"{type(self).__name__}: got an assignment of {value!r} ({type(value).__name__}), expected a "
+                f"{type(self).__name__}. This state is not a number; change it with update() or merge()."
+            )
+        self.check_mergeable(value, "assign")
+        self.become(value)
+
+    @final
+    def become(self, other: State) -> None:
+        """Take over a copy of the other's value, whatever this one held."""
+        other.flush()
+        self._before_write()
+        self._restore(other._copy_value())
+
+    # Small batches wait once, here, not state by state.
+
+    def buffer(self, *arrays: np.ndarray) -> None:
+        """Keep copies of a batch's arrays (equal leading lengths) for a later ``absorb``."""
+        size = sum(a.nbytes for a in arrays)
+        if size >= BUFFER_BYTES:
+            self.absorb(*arrays)
+            return
+        waiting = self._waiting
+        waiting.add(arrays)
+        if waiting.nbytes >= BUFFER_BYTES:
+            self.flush()
+
+    def absorb(self, *args: Any, **kwargs: Any) -> None:
+        """Take buffered arrays into the value, or raise and take nothing; the hook behind ``buffer``."""
+        raise TypeError(f"{type(self).__name__}.buffer: called on a state without an absorb() method; define it.")
+
+    def flush(self) -> None:
+        """Take what waits in the buffer into the value. Its meaning does not change."""
+        waiting: Buffer | None = self.__dict__.get("_waiting")
+        if waiting is not None:
+            for key in list(waiting.groups):
+                self.absorb(*waiting.joined(key))  # takes all or, when it raises, nothing
+                waiting.drop(key)
+
+    # Guards and undo. A metric opens a savepoint before user code runs and rolls back when that code raises.
+
+    @final
+    def check_mergeable(self, other: Any, verb: str = "merge") -> None:
+        """Raise ``IncompatibleStates`` unless ``other`` has this state's class and parameters."""
+        mine = type(self).__name__
+        if type(other) is not type(self):
+            raise IncompatibleStates(
+                f"{mine}.{verb}: got {type(other).__name__}, expected another {mine}. Merge states of one class only."
+            )
+        differences = [
+            f"{name} is {value!r} here and {theirs!r} there"
+            for name, value in self.parameters.items()
+            if not _equal(value, theirs := other.parameters.get(name))
+        ]
+        if differences:
+            raise IncompatibleStates(
+                f"{mine}.{verb}: parameters differ: {'; '.join(differences)}. States merge only with equal parameters; "
+                "build both sides with the same ones."
+            )
+
+    def freeze(self) -> None:
+        """Refuse changes from now on: this is a merged copy, and what is written to it would be lost."""
+        self.flush()
+        self._frozen = True
+
+    def savepoint(self) -> None:
+        """Remember the value; it is copied only when something is about to be written."""
+        waiting: Buffer | None = self.__dict__.get("_waiting")
+        self._saved = _Saved({} if waiting is None else waiting.mark())
+
+    def commit(self) -> None:
+        """Forget the savepoint."""
+        self.__dict__.pop("_saved", None)
+
+    def rollback(self) -> None:
+        """Return to the savepoint."""
+        saved: _Saved | None = self.__dict__.pop("_saved", None)
+        if saved is None:
+            return
+        if saved.value is not None:
+            self._restore(saved.value)
+        for undo in reversed(saved.journal):
+            undo()
+        self._waiting = Buffer.at(saved.mark)
+
+    @contextmanager
+    def _all_or_nothing(self) -> Iterator[None]:
+        """Undo what was begun when the block raises; inside an open savepoint, its owner does that."""
+        if "_saved" in self.__dict__:
+            yield
+            return
+        self.savepoint()
+        try:
+            yield
+        except BaseException:
+            self.rollback()
+            raise
+        self.commit()
+
+    def _before_write(self) -> None:
+        if self.__dict__.get("_frozen"):
+            raise ReadOnlyState(
+                f"{type(self).__name__}: got a change to a merged state, which is a copy; the change would be lost. "
+                "Change states in update_state, or work on copy.deepcopy(state)."
+            )
+        saved: _Saved | None = self.__dict__.get("_saved")
+        if saved is not None and saved.value is None:
+            saved.value = self._undo_value()
+
+    def _record(self, undo: Callable[[], Any]) -> None:
+        """Say how to undo a write, so that a savepoint needs no copy of the whole value."""
+        saved: _Saved | None = self.__dict__.get("_saved")
+        if saved is not None and saved.value is None:
+            saved.journal.append(undo)
+
+    def _copy_value(self) -> dict[str, Any]:
+        """Return a copy of the value's attributes. States with large values of immutable items copy them shallowly."""
+        return copy.deepcopy(self._attributes())
+
+    def _undo_value(self) -> dict[str, Any]:
+        """Return what a rollback restores; states made of states, which have savepoints of their own, need no deep copy."""
+        return self._copy_value()
+
+    def _attributes(self) -> dict[str, Any]:
+        return {k: v for k, v in self.__dict__.items() if k not in self._own}
+
+    def _restore(self, value: dict[str, Any]) -> None:
+        own = {k: v for k, v in self.__dict__.items() if k in self._own and k != "_waiting"}
+        self.__dict__.clear()
+        self.__dict__.update(value)
+        self.__dict__.update(own)
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "_waiting":  # made on first use, so that a subclass needs no super().__init__()
+            self._waiting = Buffer()
+            return self._waiting
+        raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+
+    def __getstate__(self) -> dict[str, Any]:
+        self.flush()
+        return self._attributes()
+
+    def __setstate__(self, value: dict[str, Any]) -> None:
+        self.__dict__.update(value)
+
+    def __repr__(self) -> str:
+        arguments = ", ".join(f"{k}={v!r}" for k, v in self.parameters.items())
+        return f"<{type(self).__name__}({arguments}): {self.result()!r}>"
+
+
+class Buffer:
+    """Batches that wait, grouped by what can be joined: number of arrays, dtypes and trailing shapes."""
+
+    def __init__(self) -> None:
+        self.groups: dict[Key, list[Arrays]] = {}
+        self.nbytes = 0
+
+    def add(self, arrays: Arrays) -> None:
+        """Keep copies of one batch."""
+        key = tuple((a.dtype, a.shape[1:]) for a in arrays)
+        self.groups.setdefault(key, []).append(tuple(a.copy() for a in arrays))
+        self.nbytes += sum(a.nbytes for a in arrays)
+
+    def joined(self, key: Key) -> Arrays:
+        """Return one group as one batch."""
+        batches = self.groups[key]
+        return batches[0] if len(batches) == 1 else tuple(map(np.concatenate, zip(*batches, strict=True)))
+
+    def drop(self, key: Key) -> None:
+        """Forget one group."""
+        self.nbytes -= sum(a.nbytes for batch in self.groups.pop(key) for a in batch)
+
+    def mark(self) -> Mark:
+        """Remember what waits now; batches are only ever appended to a group's list."""
+        return {key: (batches, len(batches)) for key, batches in self.groups.items()}
+
+    @classmethod
+    def at(cls, mark: Mark) -> Buffer:
+        """Return a buffer as it was at the mark."""
+        buffer = cls()
+        buffer.groups = {key: batches[:length] for key, (batches, length) in mark.items()}
+        buffer.nbytes = sum(a.nbytes for batches in buffer.groups.values() for batch in batches for a in batch)
+        return buffer
+
+
+class _Saved:
+    """An open savepoint: a mark in the buffer, the value once it was about to be written, and steps to undo before it."""
+
+    def __init__(self, mark: Mark) -> None:
+        self.mark = mark
+        self.value: dict[str, Any] | None = None
+        self.journal: list[Callable[[], Any]] = []
+
+
+def _equal(a: Any, b: Any) -> bool:
+    return type(a) is type(b) and bool(np.array_equal(a, b) if isinstance(a, np.ndarray) else a == b)
+
+
+def _guard_merge(method: Callable[..., None]) -> Callable[..., None]:
+    @functools.wraps(method)
+    def merge(self: State, other: State) -> None:
+        self.check_mergeable(other)
+        self._before_write()
+        self.flush()
+        other.flush()
+        method(self, copy.deepcopy(other) if other is self else other)
+
+    return _mark(merge)
+
+
+def _guard_write(method: Callable[..., None]) -> Callable[..., None]:
+    @functools.wraps(method)
+    def write(self: State, *args: Any, **kwargs: Any) -> None:
+        self._before_write()
+        method(self, *args, **kwargs)
+
+    return _mark(write)
+
+
+def _guard_update(method: Callable[..., None]) -> Callable[..., None]:
+    @functools.wraps(method)
+    def update(self: State, *args: Any, **kwargs: Any) -> None:
+        if not (self._undoes_updates or type(self).absorb is not State.absorb) or self.__dict__.get("_frozen"):
+            self._before_write()
+        method(self, *args, **kwargs)
+
+    return _mark(update)
+
+
+def _guard_result(method: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(method)
+    def result(self: State) -> Any:
+        self.flush()
+        return method(self)
+
+    return _mark(result)
+
+
+def _mark(method: Callable[..., Any]) -> Callable[..., Any]:
+    method.__guarded__ = True  # type: ignore[attr-defined]  # a mark of ours, so that no method is guarded twice
+    return method
+
+
+_GUARDS: dict[str, Callable[[Callable[..., Any]], Callable[..., Any]]] = {
+    "update": _guard_update,
+    "absorb": _guard_write,
+    "merge": _guard_merge,
+    "assign": _guard_write,
+    "result": _guard_result,
+}

@@ -1,0 +1,88 @@
+"""How input becomes arrays: wide, checked, and never silently changed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+
+def as_array(values: Any, who: str) -> np.ndarray:
+    """Return values as an array of real numbers: bool, int64, uint64 or float64, whatever came in.
+
+    Narrow types are widened before any arithmetic. What a float64 or an int64 cannot hold is refused.
+    """
+    array = np.asarray(values)
+    if array.dtype == np.float64:
+        return array
+    kind = array.dtype.kind
+    if kind == "b":
+        return array
+    if kind in "iu":
+        return array if array.dtype == np.uint64 else array.astype(np.int64)
+    if array.dtype == np.float32 or array.dtype.name == "bfloat16":
+        return _widen_float32(array.astype(np.float32))
+    if array.dtype == np.float16:
+        return array.astype(np.float64)
+    if not array.size and kind == "O":
+        return array.astype(np.float64)
+    raise TypeError(
+        f"{who}: got values of dtype {array.dtype} (for instance {_first(array)!r}), expected real numbers of at most "
+        "64 bits. Convert them first."
+    )
+
+
+def as_float64(values: Any, who: str) -> np.ndarray:
+    """Return values as a float64 array of the same shape; integers that a float64 cannot hold are refused."""
+    array = as_array(values, who)
+    if array.dtype == np.float64:
+        return array
+    wide = array.astype(np.float64)
+    if array.dtype.itemsize == 8:
+        lossy = np.abs(wide) >= 2.0**53
+        if lossy.any() and any(int(w) != i for w, i in zip(wide[lossy].tolist(), array[lossy].tolist(), strict=True)):
+            raise ValueError(
+                f"{who}: got the integer {int(array[lossy].flat[0])}, expected values that a float64 holds exactly "
+                "(up to 2**53). Scale or shift them first, or count them with Counter."
+            )
+    return wide
+
+
+def as_weights(weights: Any, shape: tuple[int, ...], who: str) -> np.ndarray:
+    """Return weights as a flat float64 array for values of the given shape.
+
+    A scalar weighs every value; weights (n,) or (n, 1) weigh the rows of values (n, ...).
+    """
+    array = as_float64(weights, who)
+    bad = ~np.isfinite(array) | (array < 0)
+    if bad.any():
+        raise ValueError(
+            f"{who}: got the weight {float(array[bad].flat[0])}, expected finite weights of at least 0. "
+            "Drop the row or mend the weight."
+        )
+    if array.shape != shape:
+        if array.ndim and (not shape or array.shape[0] != shape[0] or array.size != array.shape[0]):
+            raise ValueError(
+                f"{who}: got weights of shape {array.shape} for values of shape {shape}, expected the same shape or "
+                "one weight for each row."
+            )
+        array = np.broadcast_to(array.reshape(array.shape[:1] + (1,) * (len(shape) - 1)) if array.ndim else array, shape)
+    return np.ascontiguousarray(array).reshape(-1)
+
+
+def flat(array: np.ndarray) -> np.ndarray:
+    """Return the values as one contiguous row (n,)."""
+    return np.ascontiguousarray(array).reshape(-1)
+
+
+def _widen_float32(array: np.ndarray) -> np.ndarray:
+    wide = array.astype(np.float64)
+    mantissa = array.view(np.int32) & 0x7FFF_FFFF
+    subnormal = (mantissa > 0) & (mantissa < 0x80_0000)
+    if subnormal.any():  # this thread may have read them as zero
+        wide[subnormal] = np.copysign(mantissa[subnormal].astype(np.float64) * 2.0**-149, array[subnormal])
+    return wide
+
+
+def _first(array: np.ndarray) -> Any:
+    return array.flat[0] if array.size else None

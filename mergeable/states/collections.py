@@ -1,0 +1,153 @@
+"""Sets and multisets of keys."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, final
+
+from mergeable.state import State
+from mergeable.states import keys
+
+
+@final
+class Counter(State):
+    """How often each key came: an exact multiset. Memory grows with the distinct keys; ``bounded`` is False.
+
+    Keys are None, bools, numbers, strings, bytes and tuples of them, told apart by type (1, 1.0 and "1" are three
+    keys) and never by Python's ``hash()``. Counts are Python ints, without a limit. Empty: no keys. Exact, commutative.
+    Memory: about 100 bytes a key. The bounded alternative for numbers is ``Histogram``.
+
+    ``update(keys)``: a list or an array of keys, or a mapping of keys to whole numbers not below 0.
+
+    Raises:
+        TypeError: a key is not plain, or a single string came where a list was expected.
+        ValueError: a mapping's count is negative or not whole.
+
+    Example:
+        >>> words = Counter()
+        >>> words.update(["to", "be", "or", "not", "to", "be"])
+        >>> words.update({"be": 2})
+        >>> words["be"], words["that"], words.total
+        (4, 0, 8)
+        >>> words.most_common(2)
+        [('be', 4), ('to', 2)]
+    """
+
+    bounded = False
+    _undoes_updates = True
+
+    def __init__(self) -> None:
+        self._counts: dict[keys.Canonical, int] = {}
+
+    @property
+    def total(self) -> int:
+        """The sum of all counts."""
+        return sum(self._counts.values())
+
+    def update(self, items: Any) -> None:
+        """Count keys."""
+        if isinstance(items, Mapping):
+            bad = {k: n for k, n in items.items() if not hasattr(n, "__index__") or n < 0}
+            if bad:
+                raise ValueError(f"Counter.update: got the counts {bad!r}, expected whole numbers not below 0.")
+            counts = {keys.canonical(k, "Counter.update"): int(n) for k, n in items.items() if n}
+        else:
+            counts = keys.tally(items, "Counter.update")
+        add_counts(self._counts, counts)
+        self._record(lambda: subtract_counts(self._counts, counts))
+
+    def merge(self, other: Counter) -> None:
+        """Add the other's counts."""
+        add_counts(self._counts, other._counts)
+
+    def result(self) -> dict[Any, int]:
+        """Return a dict of keys to counts, in the canonical order of the keys."""
+        return {keys.plain(key): self._counts[key] for key in sorted(self._counts, key=keys.order)}
+
+    def most_common(self, n: int | None = None) -> list[tuple[Any, int]]:
+        """Return the n most common keys with their counts; ties in the canonical order of the keys."""
+        ranked = sorted(self._counts.items(), key=lambda item: (-item[1], keys.order(item[0])))
+        return [(keys.plain(key), count) for key, count in ranked[:n]]
+
+    def __getitem__(self, key: Any) -> int:
+        return self._counts.get(keys.canonical(key, "Counter"), 0)
+
+    def __contains__(self, key: Any) -> bool:
+        return keys.canonical(key, "Counter") in self._counts
+
+    def __len__(self) -> int:
+        return len(self._counts)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.result())
+
+    def _copy_value(self) -> dict[str, Any]:
+        return {"_counts": dict(self._counts)}
+
+
+@final
+class Set(State):
+    """The set of keys that came. Memory grows with the distinct keys; ``bounded`` is False.
+
+    Keys as in ``Counter``. Empty: no keys. Exact, commutative, idempotent. Memory: about 100 bytes a key.
+
+    Raises:
+        TypeError: a key is not plain, or a single string came where a list was expected.
+
+    Example:
+        >>> seen = Set()
+        >>> seen.update(["b", "a", "b"])
+        >>> "a" in seen, len(seen), seen.result()
+        (True, 2, ['a', 'b'])
+    """
+
+    idempotent = True
+    bounded = False
+    _undoes_updates = True
+
+    def __init__(self) -> None:
+        self._keys: set[keys.Canonical] = set()
+
+    def update(self, items: Any) -> None:
+        """Add a list or an array of keys."""
+        new = keys.tally(items, "Set.update").keys() - self._keys
+        self._keys |= new
+        self._record(lambda: self._keys.difference_update(new))
+
+    def add(self, item: Any) -> None:
+        """Add one key."""
+        self.update([item])
+
+    def merge(self, other: Set) -> None:
+        """Add the other's keys."""
+        self._keys |= other._keys
+
+    def result(self) -> list[Any]:
+        """Return the keys in their canonical order."""
+        return [keys.plain(key) for key in sorted(self._keys, key=keys.order)]
+
+    def __contains__(self, key: Any) -> bool:
+        return keys.canonical(key, "Set") in self._keys
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.result())
+
+    def _copy_value(self) -> dict[str, Any]:
+        return {"_keys": set(self._keys)}
+
+
+def add_counts(counts: dict[Any, int], more: dict[Any, int]) -> None:
+    """Add amounts key by key."""
+    for key, amount in more.items():
+        counts[key] = counts.get(key, 0) + amount
+
+
+def subtract_counts(counts: dict[Any, int], less: dict[Any, int]) -> None:
+    """Undo ``add_counts``: keys that return to 0 go."""
+    for key, amount in less.items():
+        counts[key] -= amount
+        if not counts[key]:
+            del counts[key]

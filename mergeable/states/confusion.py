@@ -1,0 +1,183 @@
+"""Which label was taken for which."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import Any, final
+
+import numpy as np
+
+from mergeable.state import State
+from mergeable.states import exact, keys
+from mergeable.states.arrays import as_weights
+from mergeable.states.collections import add_counts, subtract_counts
+from mergeable.states.sums import Count, Sum
+
+
+@final
+class ConfusionMatrix(State):
+    """Counts of (true label, predicted label): the sufficient statistic of accuracy, F1, kappa, MCC, Jaccard and more.
+
+    ``classes``: n for the labels 0 to n - 1; or the labels in order (integers or strings); or None for labels that are
+    not known before, which are then kept in a canonical order (numbers, then strings). Labels from TensorFlow's strings
+    (bytes) are read as UTF-8; whole floats are integers. Empty: all counts 0. Exact, commutative.
+    Memory: 8 n**2 bytes; with None it grows with the distinct pairs (``bounded`` is False).
+
+    ``update(y_true, y_pred, weights=None)``: equal shapes, or one row each; weights need ``weighted=True``, whose cells are
+    exact sums.
+
+    Raises:
+        ValueError: a label is NaN, not whole or not among the classes; shapes differ; weights came to a matrix that counts.
+        IncompatibleStates: on merging matrices of other classes.
+        OverflowError: a count would pass 2**63 - 1.
+
+    Example:
+        >>> matrix = ConfusionMatrix(["cat", "dog"])
+        >>> matrix.update(["cat", "dog", "dog"], ["cat", "cat", "dog"])
+        >>> matrix.result().tolist()
+        [[1, 0], [1, 1]]
+        >>> found = ConfusionMatrix()
+        >>> found.update([b"b", b"a"], ["a", "a"])
+        >>> found.labels, found.result().tolist()
+        (('a', 'b'), [[1, 0], [1, 0]])
+    """
+
+    _undoes_updates = True
+
+    def __init__(self, classes: int | Sequence[Any] | None = None, weighted: bool = False) -> None:
+        if isinstance(classes, int | np.integer):
+            if classes < 1:
+                raise ValueError(f"ConfusionMatrix: got {classes} classes, expected at least 1.")
+            labels: Sequence[Any] | None = range(int(classes))
+        else:
+            labels = classes
+        self.weighted = bool(weighted)
+        self.bounded = labels is not None
+        self._classes = None if labels is None else tuple(_label(label) for label in labels)
+        if self._classes is not None and len(set(self._classes)) != len(self._classes):
+            raise ValueError(f"ConfusionMatrix: got the classes {classes!r}, expected labels that differ.")
+        self._cells: dict[Any, Any] | Count | Sum = {}
+        if self._classes is not None:
+            shape = (len(self._classes),) * 2
+            self._cells = Sum(shape) if weighted else Count(shape)
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """``classes`` (None, or the labels) and ``weighted``."""
+        classes = None if self._classes is None else tuple(map(keys.plain, self._classes))
+        return {"classes": classes, "weighted": self.weighted}
+
+    @property
+    def labels(self) -> tuple[Any, ...]:
+        """The labels of the rows and columns of ``result()``."""
+        return tuple(map(keys.plain, self._labels()))
+
+    def update(self, y_true: Any, y_pred: Any, weights: Any = None) -> None:
+        """Take pairs of labels, each with a weight (default 1)."""
+        true, pred = np.asarray(y_true), np.asarray(y_pred)
+        if true.size != pred.size or (true.ndim and pred.ndim and true.shape[0] != pred.shape[0]):
+            raise ValueError(
+                f"ConfusionMatrix.update: got y_true of shape {true.shape} and y_pred of shape {pred.shape}, expected one "
+                "predicted label for each true one. Take argmax of scores first."
+            )
+        if weights is not None and not self.weighted:
+            raise ValueError(
+                "ConfusionMatrix.update: got weights, expected none, because this matrix counts. "
+                "Declare ConfusionMatrix(classes, weighted=True)."
+            )
+        rows, columns = self._indices(true, "y_true"), self._indices(pred, "y_pred")
+        weight = None if weights is None else as_weights(weights, true.shape, "ConfusionMatrix.update")
+        if isinstance(self._cells, dict):
+            cells, amounts = self._cells, self._pair_amounts(rows, columns, weight)
+            add_counts(cells, amounts)
+            self._record(lambda: subtract_counts(self._cells, amounts))  # type: ignore[arg-type]  # a dict here
+        else:
+            places = rows * len(self._classes or ()) + columns
+            self.buffer(*((places,) if weight is None else (places, weight)))
+
+    def absorb(self, places: np.ndarray, weights: np.ndarray | None = None) -> None:
+        """Take buffered flat places (n,) of pairs among the declared classes, and weights (n,)."""
+        if isinstance(self._cells, Sum):
+            self._cells.add_at(places, np.ones(places.size) if weights is None else weights)
+        elif isinstance(self._cells, Count):
+            self._cells.add_at(places)
+
+    def merge(self, other: ConfusionMatrix) -> None:
+        """Add the other's cells."""
+        if isinstance(self._cells, dict):
+            add_counts(self._cells, other._cells)  # type: ignore[arg-type]  # both are dicts: equal parameters
+        else:
+            self._cells.merge(other._cells)  # type: ignore[arg-type]  # both are of one kind: equal parameters
+
+    def result(self) -> np.ndarray:
+        """Return the matrix (n, n), true labels in rows, in the order of ``labels``: int64, or float64 where weighted."""
+        if not isinstance(self._cells, dict):
+            matrix: np.ndarray = self._cells.result()
+            return matrix
+        place = {label: i for i, label in enumerate(self._labels())}
+        matrix = np.zeros((len(place),) * 2, np.float64 if self.weighted else np.int64)
+        for (true, pred), amount in self._cells.items():
+            matrix[place[true], place[pred]] = exact.to_float(amount, 1 << exact.UNIT_BITS) if self.weighted else amount
+        return matrix
+
+    def _labels(self) -> list[keys.Canonical]:
+        if self._classes is not None:
+            return list(self._classes)
+        return sorted({label for pair in self._cells for label in pair}, key=keys.order)  # type: ignore[union-attr]  # a dict here
+
+    def _indices(self, labels: np.ndarray, name: str) -> Any:
+        """Return the places of the labels among the classes, or, where none are declared, the canonical labels."""
+        flat = labels.ravel()
+        if flat.dtype.kind in "iub" and self._classes is not None and self._plain_range():
+            good = (flat >= 0) & (flat < len(self._classes))
+            if good.all():
+                return flat.astype(np.int64)
+        values, inverse = np.unique(flat, return_inverse=True) if flat.dtype.kind in "biufUS" else (flat, None)
+        found = [_label(value, name) for value in values.tolist()]
+        if self._classes is not None:
+            place = {label: i for i, label in enumerate(self._classes)}
+            for label in found:
+                if label not in place:
+                    raise ValueError(
+                        f"ConfusionMatrix.update: got the label {keys.plain(label)!r} in {name}, expected one of "
+                        f"{self.parameters['classes']!r}. Declare it, or declare ConfusionMatrix() for labels that are not "
+                        "known before."
+                    )
+            places = np.array([place[label] for label in found], np.int64)
+            return places if inverse is None else places[inverse.ravel()]
+        return found if inverse is None else [found[i] for i in inverse.ravel().tolist()]
+
+    def _plain_range(self) -> bool:
+        return self._classes == tuple(("int", i) for i in range(len(self._classes or ())))
+
+    def _pair_amounts(self, rows: Any, columns: Any, weight: np.ndarray | None) -> dict[Any, int]:
+        one = 1 << exact.UNIT_BITS if self.weighted else 1
+        amounts = [one] * len(rows) if weight is None else [exact.units_of(w) for w in weight.tolist()]
+        pairs: dict[Any, int] = {}
+        for true, pred, amount in zip(rows, columns, amounts, strict=True):
+            pairs[true, pred] = pairs.get((true, pred), 0) + amount
+        return {pair: amount for pair, amount in pairs.items() if amount}
+
+    def _copy_value(self) -> dict[str, Any]:
+        value = {k: v for k, v in self.__dict__.items() if k not in self._own}
+        value["_cells"] = dict(self._cells) if isinstance(self._cells, dict) else copy.deepcopy(self._cells)
+        return value
+
+
+def _label(value: Any, name: str = "classes") -> keys.Canonical:
+    """Return a label's canonical form: bytes are UTF-8 strings, whole floats and bools are integers."""
+    if isinstance(value, bytes):
+        value = value.decode()
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float):
+        if not value.is_integer():
+            raise ValueError(
+                f"ConfusionMatrix: got the label {value!r} in {name}, expected whole numbers or strings. "
+                "Drop rows without a label, and take argmax or a threshold of scores first."
+            )
+        value = int(value)
+    if isinstance(value, bool):
+        value = int(value)
+    return keys.canonical(value, "ConfusionMatrix")

@@ -1,0 +1,176 @@
+"""Exact arithmetic on float64: sums and sums of products as one Python integer.
+
+A float64 is a whole number of units of 2^-1074, so a sum of them is one too, however it is ordered. The vectorised
+path extracts, pass by pass, the leading bits that all items of a block have in common, and adds those without
+rounding (Rump, Ogita and Oishi 2008, "Accurate floating-point summation I"). Where that could meet subnormal numbers,
+which the threads of some frameworks flush to zero, or the top of the range, the bits are added as integers instead.
+Nothing here depends on the thread's floating-point mode.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+
+import numpy as np
+
+UNIT_BITS = 1074
+"""A unit is 2^-1074, the smallest positive float64."""
+
+_BLOCK = 8192  # items: 64 KiB, so that the passes over a block stay in the cache
+_MAGNITUDE = np.uint64(0x7FFF_FFFF_FFFF_FFFF)
+_INFINITY = 0x7FF0_0000_0000_0000
+_PASSES = 8
+
+
+def _bits_of(exponent: int) -> int:
+    return (exponent + 1023) << 52
+
+
+_SUM_LOW, _SUM_HIGH = _bits_of(-960), _bits_of(1000)  # every partial result stays a normal number
+_PRODUCT_LOW, _PRODUCT_HIGH = _bits_of(-250), _bits_of(250)  # so does every error term of three factors
+
+
+def total(values: np.ndarray) -> int:
+    """Return the exact sum of finite float64 values (n,) in units of 2^-1074."""
+    return sum(_block_total(values[i : i + _BLOCK]) for i in range(0, values.size, _BLOCK))
+
+
+def column_totals(values: np.ndarray) -> list[int]:
+    """Return the exact sums of the columns of finite float64 values (n, k) in units of 2^-1074."""
+    columns = np.ascontiguousarray(values.T)
+    return [total(column) for column in columns]
+
+
+def product_total(*factors: np.ndarray) -> int:
+    """Return the exact sum of elementwise products of one to three finite float64 arrays (n,).
+
+    The unit is 2^-1074 to the power of the number of factors.
+    """
+    return sum(_block_product_total(*(f[i : i + _BLOCK] for f in factors)) for i in range(0, factors[0].size, _BLOCK))
+
+
+def _block_product_total(*factors: np.ndarray) -> int:
+    if len(factors) == 1:
+        return _block_total(factors[0])
+    safe = np.logical_and.reduce([_within(f, _PRODUCT_LOW, _PRODUCT_HIGH) for f in factors])
+    units = 0
+    if not safe.all():
+        rest = [f[~safe].tolist() for f in factors]
+        units = sum(math.prod(map(units_of, items)) for items in zip(*rest, strict=True))
+        factors = tuple(f[safe] for f in factors)
+    terms = [factors[0]]
+    for factor in factors[1:]:
+        terms = [part for term in terms for part in _two_product(term, factor)]
+    return units + (sum(map(_block_total, terms)) << (UNIT_BITS * (len(factors) - 1)))
+
+
+def units_of(value: float) -> int:
+    """Return a finite float in units of 2^-1074, from its bits."""
+    bits = struct.unpack("<Q", struct.pack("<d", value))[0]
+    exponent = bits >> 52 & 0x7FF
+    mantissa = bits & 0xF_FFFF_FFFF_FFFF
+    units = (mantissa | 1 << 52) << (exponent - 1) if exponent else mantissa
+    return -units if bits >> 63 else units
+
+
+def to_float(numerator: int, denominator: int) -> float:
+    """Return numerator / denominator (denominator > 0), rounded once, to nearest even; infinity beyond the range."""
+    try:
+        value = numerator / denominator
+    except OverflowError:
+        return math.inf if numerator > 0 else -math.inf
+    if abs(value) > 2.3e-308 or not numerator:
+        return value
+    # A subnormal result is put together from its bits: this thread may flush subnormal numbers to zero.
+    units, rest = divmod(abs(numerator) << UNIT_BITS, denominator)
+    units += 2 * rest > denominator or (2 * rest == denominator and units & 1)
+    return from_bits(units | (numerator < 0) << 63)
+
+
+def sqrt_to_float(numerator: int, denominator: int) -> float:
+    """Return the square root of numerator / denominator (both not negative), rounded once."""
+    shift = max(0, 128 - numerator.bit_length() + denominator.bit_length())
+    shift += shift & 1
+    quotient, rest = divmod(numerator << shift, denominator)
+    root = math.isqrt(quotient)
+    inexact = rest > 0 or root * root != quotient
+    return to_float(root << 1 | inexact, 2 << shift // 2)
+
+
+def from_bits(bits: int) -> float:
+    """Return the float64 with these 64 bits."""
+    value: float = struct.unpack("<d", struct.pack("<Q", bits))[0]
+    return value
+
+
+def order_keys(values: np.ndarray) -> np.ndarray:
+    """Return int64 keys (n,) in the order of the float64 values; -0.0 and 0.0 are equal. NaN has no place in it."""
+    bits = np.ascontiguousarray(values).view(np.int64)
+    keys = bits ^ ((bits >> 63) & np.int64(_MAGNITUDE))
+    keys += keys < 0  # -0.0 would have the key -1; the other negative numbers move up beside it
+    return keys
+
+
+def key_of_value(value: float) -> int:
+    """Return the order key of one float64 value."""
+    bits: int = struct.unpack("<q", struct.pack("<d", value))[0]
+    return bits if bits >= 0 else -(bits + 2**63)
+
+
+def value_of_key(key: int) -> float:
+    """Return the float64 value that has this order key."""
+    return from_bits(key) if key >= 0 else from_bits(-key | 1 << 63)
+
+
+def _within(values: np.ndarray, low: int, high: int) -> np.ndarray:
+    magnitude = values.view(np.uint64) & _MAGNITUDE
+    return (magnitude == 0) | ((magnitude >= low) & (magnitude <= high))
+
+
+def _block_total(values: np.ndarray) -> int:
+    magnitude = values.view(np.uint64) & _MAGNITUDE
+    largest = int(magnitude.max(initial=0))
+    if not largest:
+        return 0
+    smallest = int((magnitude - np.uint64(1)).min()) + 1  # a zero wraps around and does not count
+    if largest > _SUM_HIGH or smallest < _SUM_LOW:
+        return _integer_total(values)
+    units = 0
+    top = (largest >> 52) - 1022  # all |values| < 2^top
+    grow = values.size.bit_length()
+    rest = values
+    for _ in range(_PASSES):
+        pivot = math.ldexp(1.5, top + grow)  # sums of the leading parts stay below it, so they do not round
+        lead = (rest + pivot) - pivot
+        units += units_of(float(lead.sum()))
+        rest = rest - lead
+        top += grow - 52
+        if not rest.any():
+            return units
+    return units + _integer_total(rest)
+
+
+def _integer_total(values: np.ndarray) -> int:
+    bits = values.view(np.uint64)
+    exponents = (bits >> np.uint64(52) & np.uint64(0x7FF)).astype(np.int64)
+    mantissas = (bits & np.uint64((1 << 52) - 1)).astype(np.int64)
+    mantissas += (exponents > 0).astype(np.int64) << 52
+    np.negative(mantissas, out=mantissas, where=(bits >> np.uint64(63)).astype(bool))
+    # Halves of 27 and 26 bits: their sums in float64 are whole numbers below 2^53 for up to 2^26 items.
+    high = np.bincount(exponents, weights=(mantissas >> 26).astype(np.float64))
+    low = np.bincount(exponents, weights=(mantissas & (1 << 26) - 1).astype(np.float64))
+    used = np.flatnonzero((high != 0) | (low != 0)).tolist()
+    return sum(((int(high[e]) << 26) + int(low[e])) << max(e - 1, 0) for e in used)
+
+
+def _two_product(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the rounded products and what rounding took from them (Dekker 1971, Veltkamp's splitting)."""
+    product = a * b
+    a_high = a * 134217729.0
+    a_high = a_high - (a_high - a)
+    a_low = a - a_high
+    b_high = b * 134217729.0
+    b_high = b_high - (b_high - b)
+    b_low = b - b_high
+    return product, ((a_high * b_high - product) + a_high * b_low + a_low * b_high) + a_low * b_low

@@ -1,0 +1,119 @@
+"""Counts in fixed bins."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, final
+
+import numpy as np
+
+from mergeable.state import State
+from mergeable.states import exact
+from mergeable.states.arrays import as_float64, as_weights, flat
+from mergeable.states.sums import Count, Sum
+
+_BELOW, _ABOVE, _NAN, _MINUS, _PLUS = range(-5, 0)
+
+
+@final
+class Histogram(State):
+    """Counts of values in fixed bins, with cells of their own for what lies outside, NaN and the infinities.
+
+    Bin i holds edges[i] <= x < edges[i + 1]; the last one holds its upper edge too, as in NumPy. Edges (k + 1,) are
+    finite and increase. Empty: all counts 0. Exact, commutative. Values are compared by their bits.
+    Memory: 8 (k + 5) bytes (``weighted``: up to 290 bytes a cell), plus a buffer of at most 128 KiB.
+
+    ``update(values, weights=None)``: values of any shape; weights as in ``Mean`` need ``Histogram(edges,
+    weighted=True)``, whose cells are exact sums.
+
+    Raises:
+        ValueError: edges do not increase, or weights came to a histogram that counts.
+        IncompatibleStates: on merging histograms with other edges.
+        OverflowError: a count would pass 2**63 - 1.
+
+    Example:
+        >>> ages = Histogram([0, 18, 65, 120])
+        >>> ages.update([3, 18, 70, 130, float("nan")])
+        >>> ages.result().tolist()
+        [1, 1, 1]
+        >>> ages.n_below, ages.n_above, ages.n_nan
+        (0, 1, 1)
+    """
+
+    def __init__(self, edges: Sequence[float] | np.ndarray, weighted: bool = False) -> None:
+        bounds = flat(as_float64(edges, "Histogram"))
+        if bounds.size < 2 or not np.isfinite(bounds).all() or not (np.diff(exact.order_keys(bounds)) > 0).all():
+            raise ValueError(f"Histogram: got edges {edges!r}, expected at least two finite numbers that increase.")
+        self.edges = tuple(bounds.tolist())
+        self.weighted = bool(weighted)
+        self._bounds = exact.order_keys(bounds)
+        cells = (len(self.edges) - 1 + 5,)
+        self._cells: Count | Sum = Sum(cells) if weighted else Count(cells)
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """``edges`` and ``weighted``."""
+        return {"edges": self.edges, "weighted": self.weighted}
+
+    def update(self, values: Any, weights: Any = None) -> None:
+        """Take values, each with a weight (default 1)."""
+        array = as_float64(values, "Histogram.update")
+        if weights is None:
+            self.buffer(flat(array))
+        elif self.weighted:
+            self.buffer(flat(array), as_weights(weights, array.shape, "Histogram.update"))
+        else:
+            raise ValueError(
+                "Histogram.update: got weights, expected none, because this histogram counts. "
+                "Declare Histogram(edges, weighted=True)."
+            )
+
+    def absorb(self, values: np.ndarray, weights: np.ndarray | None = None) -> None:
+        """Take buffered values (n,) and weights (n,)."""
+        order = exact.order_keys(values)
+        last = len(self.edges) - 1
+        cells = np.searchsorted(self._bounds, order, side="right") - 1
+        cells[order == self._bounds[-1]] = last - 1
+        below, above = cells < 0, cells >= last
+        if below.any() or above.any():
+            finite = np.isfinite(values)
+            cells[below] = np.where(finite[below], last + 5 + _BELOW, last + 5 + _MINUS)
+            cells[above] = np.where(finite[above], last + 5 + _ABOVE, last + 5 + _PLUS)
+            cells[np.isnan(values)] = last + 5 + _NAN
+        if isinstance(self._cells, Sum):
+            self._cells.add_at(cells, np.ones_like(values) if weights is None else weights)
+        else:
+            self._cells.add_at(cells)
+
+    def merge(self, other: Histogram) -> None:
+        """Add the other's cells."""
+        self._cells.merge(other._cells)
+
+    def result(self) -> np.ndarray:
+        """Return the counts (k,) of the bins: int64, or float64 where weighted."""
+        counts: np.ndarray = self._cells.result()[:_BELOW]
+        return counts
+
+    @property
+    def n_below(self) -> Any:
+        """How much was below the first edge, -inf excepted."""
+        return self._cell(_BELOW)
+
+    @property
+    def n_above(self) -> Any:
+        """How much was above the last edge, inf excepted."""
+        return self._cell(_ABOVE)
+
+    @property
+    def n_nan(self) -> Any:
+        """How much was NaN."""
+        return self._cell(_NAN)
+
+    @property
+    def n_infinite(self) -> tuple[Any, Any]:
+        """How much was -inf, and how much inf."""
+        return self._cell(_MINUS), self._cell(_PLUS)
+
+    def _cell(self, index: int) -> Any:
+        self.flush()
+        return self._cells.result()[index].item()

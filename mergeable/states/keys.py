@@ -1,0 +1,99 @@
+"""Keys and labels in one canonical form, so that equal keys are equal on every machine, and unequal ones are not.
+
+``1``, ``1.0``, ``True`` and ``"1"`` are four keys; ``np.int64(1)`` is ``1``; ``-0.0`` is ``0.0``; NaN is one key.
+Python's ``hash()`` decides nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from mergeable.states import exact
+from mergeable.states.arrays import as_float64
+
+Canonical = tuple[str, Any]
+"""A type's tag and a plain value; a float is its order key, which compares by bits, and NaN is None."""
+
+_RANK = {"none": 0, "bool": 1, "int": 2, "float": 3, "str": 4, "bytes": 5, "tuple": 6}
+
+
+def canonical(key: Any, who: str) -> Canonical:
+    """Return the canonical form of one key."""
+    if isinstance(key, np.generic):
+        key = key.item()
+    if isinstance(key, str):
+        return "str", str(key)
+    if isinstance(key, bool):
+        return "bool", key
+    if isinstance(key, int):
+        return "int", int(key)
+    if isinstance(key, float):
+        return "float", (None if math.isnan(key) else exact.key_of_value(key))
+    if isinstance(key, bytes):
+        return "bytes", bytes(key)
+    if key is None:
+        return "none", None
+    if isinstance(key, tuple):
+        return "tuple", tuple(canonical(part, who) for part in key)
+    raise TypeError(
+        f"{who}: got the key {key!r} ({type(key).__name__}), expected None, a bool, a number, a string, bytes or a "
+        "tuple of them. Turn it into one of these first."
+    )
+
+
+def canonical_list(keys: Any, who: str) -> list[Canonical]:
+    """Return the canonical forms of an array, a list or another iterable of keys."""
+    if isinstance(keys, str | bytes) or not (isinstance(keys, Iterable) or hasattr(keys, "__array__")):
+        raise TypeError(f"{who}: got {keys!r}, expected a list or an array of keys. Put a single one in a list.")
+    if hasattr(keys, "__array__"):
+        keys = np.asarray(keys).ravel().tolist()
+    return [canonical(key, who) for key in keys]
+
+
+def tally(keys: Any, who: str) -> dict[Canonical, int]:
+    """Return how often each key comes; arrays of numbers are counted without a loop over their items."""
+    if hasattr(keys, "__array__"):
+        array = np.asarray(keys).ravel()
+        if array.dtype.kind in "biuf" and array.dtype.itemsize <= 8:
+            return _tally_numbers(array, who)
+    counts: dict[Canonical, int] = {}
+    for key in canonical_list(keys, who):
+        counts[key] = counts.get(key, 0) + 1
+    return counts
+
+
+def _tally_numbers(array: np.ndarray, who: str) -> dict[Canonical, int]:
+    if array.dtype.kind == "f":  # by bits: a thread that flushes subnormal numbers would call them equal
+        array = as_float64(array, who)
+        bits, times = np.unique(array.view(np.int64), return_counts=True)
+        values = bits.view(np.float64).tolist()
+    else:
+        unique, times = np.unique(array, return_counts=True)
+        values = unique.tolist()
+    counts: dict[Canonical, int] = {}
+    for value, n in zip(values, times.tolist(), strict=True):
+        key = canonical(value, who)
+        counts[key] = counts.get(key, 0) + n  # both zeros, and all NaNs, are one key
+    return counts
+
+
+def plain(key: Canonical) -> Any:
+    """Return the key as a Python value."""
+    tag, value = key
+    if tag == "tuple":
+        return tuple(plain(part) for part in value)
+    if tag == "float":
+        return math.nan if value is None else exact.value_of_key(value)
+    return value
+
+
+def order(key: Canonical) -> Any:
+    """Return what to sort keys by: a total order over all canonical keys."""
+    tag, value = key
+    if tag == "tuple":
+        value = tuple(order(part) for part in value)
+    return _RANK[tag], value is None, (0 if value is None else value)

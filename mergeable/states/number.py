@@ -1,0 +1,61 @@
+"""What makes a scalar state behave as a number, as ``tf.Variable`` does."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.lib.mixins import NDArrayOperatorsMixin
+
+from mergeable.state import State
+
+Self = TypeVar("Self", bound="Number")
+
+
+class Number(NDArrayOperatorsMixin, State):
+    """A state whose result is a number, or an array of numbers, and that computes as one.
+
+    ``state / 2``, ``np.sqrt(state)``, ``float(state)`` and comparisons read the result; a division by an empty
+    count is NaN, as in NumPy, and not an exception. ``state += x`` is ``state.update(x)``, or a merge where ``x``
+    is an equal kind of state. Other assignments, ``metric.count = 0.`` or ``state *= 2``, replace the value.
+    """
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        out = kwargs.pop("out", ())
+        numbers = [np.asarray(x) if isinstance(x, State) else x for x in inputs]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            value = getattr(ufunc, method)(*numbers, **kwargs)
+        if not out:
+            return value
+        if isinstance(out[0], State):
+            out[0].assign(value)
+        else:
+            out[0][...] = value
+        return out[0]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.array(self.result(), dtype=dtype)
+
+    def __iadd__(self: Self, other: Any) -> Self:  # type: ignore[misc]  # the mixin's computes; this one accumulates
+        if type(other) is type(self):
+            self.merge(other)
+        else:
+            self.update(other)
+        return self
+
+    def __float__(self) -> float:
+        return float(self.result())
+
+    def __int__(self) -> int:
+        return int(self.result())
+
+    def __bool__(self) -> bool:
+        return bool(self.result())
+
+    def __round__(self, digits: int | None = None) -> Any:
+        return round(self.result(), digits)
+
+    def __format__(self, spec: str) -> str:
+        return format(self.result(), spec)
+
+    __hash__ = None  # type: ignore[assignment]  # equal numbers are not equal states, and states change

@@ -1,0 +1,153 @@
+"""All rows, for results that need every one of them."""
+
+from __future__ import annotations
+
+from typing import Any, final
+
+import numpy as np
+
+from mergeable.errors import IncompatibleStates
+from mergeable.state import State
+
+
+@final
+class Rows(State):
+    """Keeps every row: for exact AUROC, Spearman's correlation and whatever else has no smaller sufficient statistic.
+
+    Memory grows with the data: the bytes of the rows (``bounded`` is False). Bounded alternatives: ``Histogram``,
+    ``ConfusionMatrix``, ``Moments``. ``Rows("y_true", "y_pred")`` has two columns. Empty: columns of length 0.
+    Exact, commutative: ``result()`` puts the rows in a canonical order (by the columns' bytes, in the order of the
+    columns), so it depends neither on the order of updates nor on who made them; equal rows are all kept.
+
+    ``update(*columns)``, in order or by name: arrays (n, ...) of equal n. A column's dtype and trailing shape are those
+    of its first rows and may not change. bfloat16 is widened to float32; strings and bytes are kept as objects.
+
+    Raises:
+        ValueError: columns are missing, of unequal length, or change their dtype or trailing shape.
+        IncompatibleStates: on merging rows whose columns, dtypes or trailing shapes differ.
+
+    Example:
+        >>> rows = Rows("y_true", "y_pred")
+        >>> rows.update([1, 0], [0.9, 0.2])
+        >>> rows.update(y_true=[0], y_pred=[0.1])
+        >>> {name: column.tolist() for name, column in rows.result().items()}
+        {'y_true': [0, 0, 1], 'y_pred': [0.1, 0.2, 0.9]}
+        >>> len(rows)
+        3
+    """
+
+    bounded = False
+
+    def __init__(self, *columns: str) -> None:
+        if not columns or len(set(columns)) != len(columns):
+            raise ValueError(f"Rows: got the columns {columns!r}, expected one or more names that differ.")
+        self.columns = columns
+        self._chunks: list[tuple[np.ndarray, ...]] = []
+        self._kinds: tuple[tuple[str, tuple[int, ...]], ...] | None = None
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """``columns``."""
+        return {"columns": self.columns}
+
+    def empty(self) -> Rows:
+        """Return a fresh identity with the same columns."""
+        return Rows(*self.columns)
+
+    def update(self, *columns: Any, **named: Any) -> None:
+        """Take rows, the columns in order or by name."""
+        given = dict(zip(self.columns, columns, strict=False)) | named
+        if len(columns) + len(named) != len(self.columns) or set(given) != set(self.columns):
+            raise ValueError(
+                f"Rows.update: got {len(columns)} columns in order and {sorted(named)} by name, expected each of "
+                f"{list(self.columns)} once."
+            )
+        arrays = tuple(_column(given[name], name) for name in self.columns)
+        lengths = [len(a) for a in arrays]
+        if len(set(lengths)) != 1:
+            raise ValueError(f"Rows.update: got columns of lengths {lengths}, expected equal ones.")
+        if not lengths[0]:
+            return
+        kinds = tuple((a.dtype.str, a.shape[1:]) for a in arrays)
+        if self._kinds is None:
+            self._before_write()
+            self._kinds = kinds
+        elif kinds != self._kinds:
+            raise ValueError(
+                f"Rows.update: got columns of {_describe(kinds)}, expected {_describe(self._kinds)} as before. "
+                "Cast them to one dtype and shape."
+            )
+        self.buffer(*arrays)
+
+    def absorb(self, *arrays: np.ndarray) -> None:
+        """Keep buffered columns."""
+        self._chunks.append(tuple(a.copy() for a in arrays))
+
+    def merge(self, other: Rows) -> None:
+        """Keep the other's rows too."""
+        if None not in (self._kinds, other._kinds) and self._kinds != other._kinds:
+            raise IncompatibleStates(
+                f"Rows.merge: got columns of {_describe(other._kinds)}, expected {_describe(self._kinds)}. "
+                "Cast them to one dtype and shape before update()."
+            )
+        self._kinds = self._kinds or other._kinds
+        self._chunks.extend(other._chunks)  # chunks are never written to, so sharing them shows nowhere
+
+    def result(self) -> dict[str, np.ndarray]:
+        """Return the columns in the canonical order of the rows; the arrays are copies."""
+        if not self._chunks:
+            return {name: np.zeros(0) for name in self.columns}
+        joined = [np.concatenate(column) for column in zip(*self._chunks, strict=True)]
+        order = _canonical_order(joined)
+        return {name: column[order] for name, column in zip(self.columns, joined, strict=True)}
+
+    def __len__(self) -> int:
+        self.flush()
+        return sum(len(chunk[0]) for chunk in self._chunks)
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = super().__getstate__()
+        columns = self.result()
+        state["_chunks"] = [tuple(columns.values())] if self._chunks else []
+        return state
+
+    def _copy_value(self) -> dict[str, Any]:
+        return {"columns": self.columns, "_chunks": list(self._chunks), "_kinds": self._kinds}
+
+
+def _column(values: Any, name: str) -> np.ndarray:
+    array = np.asarray(values)
+    if not array.ndim:
+        raise ValueError(f"Rows.update: got one value for {name!r}, expected an array (n, ...).")
+    if array.dtype.name == "bfloat16":
+        return array.astype(np.float32)
+    if array.dtype.kind in "biuf" and array.dtype.itemsize <= 8:
+        return array.astype(array.dtype.newbyteorder("="), copy=False)
+    if array.dtype.kind in "US":
+        return array.astype(object)
+    items = array.ravel().tolist()
+    if array.dtype == object and (all(isinstance(i, str) for i in items) or all(isinstance(i, bytes) for i in items)):
+        return array
+    raise ValueError(
+        f"Rows.update: got the column {name!r} of dtype {array.dtype}, expected bools, real numbers of at most 64 bits, "
+        "strings or bytes."
+    )
+
+
+def _describe(kinds: tuple[tuple[str, tuple[int, ...]], ...] | None) -> str:
+    return ", ".join(f"{np.dtype(dtype)}{list(shape) or ''}" for dtype, shape in kinds or ())
+
+
+def _canonical_order(columns: list[np.ndarray]) -> np.ndarray:
+    keys = [key for column in columns for key in _sort_keys(column.reshape(len(column), -1))]
+    return np.lexsort(keys[::-1])
+
+
+def _sort_keys(column: np.ndarray) -> list[np.ndarray]:
+    """Return keys (n,) whose order decides between any two rows that differ in a byte. Numbers compare by bits."""
+    if column.dtype == object:
+        return [np.unique(part, return_inverse=True)[1].ravel() for part in column.T]
+    if column.dtype.kind == "f":
+        bits = np.ascontiguousarray(column).view(f"i{column.dtype.itemsize}")
+        column = bits ^ ((bits >> (8 * column.dtype.itemsize - 1)) & np.iinfo(bits.dtype).max)
+    return list(column.T)

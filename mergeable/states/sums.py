@@ -1,0 +1,336 @@
+"""Counts and exact sums."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, final
+
+import numpy as np
+
+from mergeable.states import exact
+from mergeable.states.arrays import as_array, as_float64, as_weights, flat
+from mergeable.states.number import Number
+
+_INT64_MAX = 2**63 - 1
+
+
+@final
+class Count(Number):
+    """A count of whole numbers: ``update(amount)`` adds ``amount`` (default 1).
+
+    Empty: 0. Exact, commutative. Memory: one Python int, without a limit. With ``shape``: an int64 array of counts,
+    8 bytes each, that raises ``OverflowError`` rather than wrap.
+
+    ``amount`` is a whole number not below 0, or an array of them: a scalar count adds all of it, an array count takes
+    arrays ``(..., *shape)`` and adds up the leading axes.
+
+    Raises:
+        ValueError: an amount is negative, not whole, or of the wrong shape; nothing is counted.
+        OverflowError: an array count would pass 2**63 - 1; nothing is counted.
+
+    Example:
+        >>> rows = Count()
+        >>> rows += 3
+        >>> rows.update([4, 5])
+        >>> rows.result()
+        12
+        >>> per_class = Count(shape=(2,))
+        >>> per_class.update([[1, 0], [2, 7]])
+        >>> per_class.result().tolist()
+        [3, 7]
+    """
+
+    def __init__(self, shape: tuple[int, ...] = ()) -> None:
+        self.shape = _shape(shape, "Count")
+        self._count: Any = np.zeros(self.shape, np.int64) if self.shape else 0
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """``shape``."""
+        return {"shape": self.shape}
+
+    def update(self, amount: Any = 1) -> None:
+        """Add whole numbers not below 0."""
+        if isinstance(amount, int) and not self.shape and amount >= 0:
+            self._count += int(amount)
+        else:
+            self._add(_whole(amount, self.shape, "Count.update"))
+
+    def add_at(self, indices: np.ndarray, times: np.ndarray | None = None) -> None:
+        """Add 1, or ``times``, at each flat index (n,) of an array count; repeated indices add up."""
+        if times is None:
+            added = np.bincount(indices, minlength=self._count.size).astype(np.int64)
+        else:
+            added = np.zeros(self._count.size, np.int64)
+            np.add.at(added, indices, times)
+        self._add(added.reshape(self.shape))
+
+    def merge(self, other: Count) -> None:
+        """Add the other count."""
+        self._add(other._count)
+
+    def result(self) -> Any:
+        """Return the count: an int, or a copy of the int64 array."""
+        return self._count.copy() if self.shape else self._count
+
+    def assign(self, value: Any) -> None:
+        """Replace the count by a whole number (or array)."""
+        self._count = _whole(value, self.shape, "Count.assign")
+
+    def __index__(self) -> int:
+        return int(self.result())
+
+    def _add(self, amount: Any) -> None:
+        if self.shape and (self._count > _INT64_MAX - amount).any():
+            raise OverflowError(
+                f"Count: a count would pass 2**63 - 1 (it holds {int(self._count.max())}). Nothing was counted. "
+                "Use Counter, whose counts have no limit."
+            )
+        self._count = self._count + amount
+
+
+@final
+class Sum(Number):
+    """The exact sum of floats: correctly rounded, and the same bits in any order and any tree of merges.
+
+    The state is a whole number of units of 2^-1074 and counts of NaN, +inf and -inf. Empty: 0.0. Exact, commutative.
+    The result is the true sum rounded once to float64 (error at most 2^-53 of it); NaN where a NaN, or infinities of
+    both signs, came in; an infinity beyond the range. A sum of -0.0 is 0.0.
+    Memory: up to 290 bytes for each sum, plus a buffer of at most 128 KiB.
+
+    ``update(values)``: any shape is added up; with ``shape``, values ``(..., *shape)`` and one sum for each cell.
+    float16, bfloat16, float32 and integers are widened first; integers are added exactly.
+
+    Raises:
+        TypeError: values are not real numbers of at most 64 bits.
+        ValueError: values do not fit ``shape``.
+
+    Example:
+        >>> total = Sum()
+        >>> total.update([1e16, 1.0, -1e16])
+        >>> total += 0.5
+        >>> total.result()
+        1.5
+        >>> total / 3
+        np.float64(0.5)
+
+    Source: Rump, Ogita, Oishi 2008 (extraction); Neal 2015, arXiv:1505.05571 (exact accumulation).
+    """
+
+    def __init__(self, shape: tuple[int, ...] = ()) -> None:
+        self.shape = _shape(shape, "Sum")
+        self._units = [0] * math.prod(self.shape)
+        self._special: dict[int, list[int]] = {}  # cell -> how many NaN, +inf, -inf
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """``shape``."""
+        return {"shape": self.shape}
+
+    @property
+    def n_nan(self) -> Any:
+        """How many NaN came in: an int, or an int64 array with ``shape``."""
+        self.flush()
+        counts = np.zeros(len(self._units), np.int64)
+        for cell, (nan, _, _) in self._special.items():
+            counts[cell] = nan
+        return counts.reshape(self.shape) if self.shape else int(counts[0])
+
+    def update(self, values: Any) -> None:
+        """Add values."""
+        array = as_array(values, "Sum.update")
+        if array.dtype == bool:
+            array = array.astype(np.int64)
+        if not self.shape:
+            self.buffer(flat(array))
+            return
+        if array.shape[-len(self.shape) :] != self.shape:
+            raise ValueError(
+                f"Sum.update: got values of shape {array.shape}, expected (..., {', '.join(map(str, self.shape))}). "
+                "The trailing axes are the declared shape."
+            )
+        self.buffer(np.ascontiguousarray(array).reshape(-1, len(self._units)))
+
+    def add_at(self, indices: np.ndarray, values: np.ndarray) -> None:
+        """Add finite float64 values (n,) at flat indices (n,); repeated indices add up."""
+        self._before_write()
+        order = np.argsort(indices, kind="stable")
+        cells, starts = np.unique(indices[order], return_index=True)
+        ends = [*starts[1:].tolist(), indices.size]
+        for cell, start, end in zip(cells.tolist(), starts.tolist(), ends, strict=False):
+            self._units[cell] += exact.total(values[order[start:end]])
+
+    def absorb(self, values: np.ndarray) -> None:
+        """Add buffered values (n,) or (n, cells)."""
+        columns = [values] if values.ndim == 1 else list(values.T)
+        added = [self._column(np.ascontiguousarray(column)) for column in columns]
+        for cell, (units, special) in enumerate(added):
+            self._units[cell] += units
+            self._add_special(cell, special)
+
+    def merge(self, other: Sum) -> None:
+        """Add the other sum, exactly."""
+        self._units = [a + b for a, b in zip(self._units, other._units, strict=True)]
+        for cell, special in other._special.items():
+            self._add_special(cell, special)
+
+    def result(self) -> Any:
+        """Return the correctly rounded sum: a float, or a float64 array of the declared shape."""
+        values = [self._cell(i) for i in range(len(self._units))]
+        return np.array(values).reshape(self.shape) if self.shape else values[0]
+
+    def assign(self, value: Any) -> None:
+        """Replace the sum by a number (or array of the declared shape)."""
+        array = as_float64(value, "Sum.assign")
+        if array.shape != self.shape:
+            raise ValueError(f"Sum.assign: got a value of shape {array.shape}, expected {self.shape}.")
+        fresh = self.empty()
+        fresh.update(array)
+        self.become(fresh)
+
+    def _cell(self, cell: int) -> float:
+        nan, plus, minus = self._special.get(cell, (0, 0, 0))
+        if nan or (plus and minus):
+            return math.nan
+        if plus or minus:
+            return math.inf if plus else -math.inf
+        return exact.to_float(self._units[cell], 1 << exact.UNIT_BITS)
+
+    def _add_special(self, cell: int, special: list[int]) -> None:
+        if any(special):
+            mine = self._special.get(cell, [0, 0, 0])
+            self._special[cell] = [a + b for a, b in zip(mine, special, strict=True)]
+            self._special = dict(sorted(self._special.items()))
+
+    @staticmethod
+    def _column(values: np.ndarray) -> tuple[int, list[int]]:
+        if values.dtype != np.float64:
+            low = int((values & np.array(0xFFFF_FFFF, values.dtype)).sum())
+            return (int((values >> np.array(32, values.dtype)).sum()) << 32) + low << exact.UNIT_BITS, [0, 0, 0]
+        values, special = split_special(values)
+        return exact.total(values), special
+
+
+@final
+class Mean(Number):
+    """The weighted mean: the exact sum of weight * value over the exact sum of the weights, rounded once.
+
+    Empty: NaN, and NaN where all weights are 0. Exact, commutative: no product, sum or quotient is rounded before the
+    last step, so the error is at most 2^-53 of the result. Memory: up to 1 KB, plus a buffer of at most 128 KiB.
+
+    ``update(values, weights=None)``: values of any shape; weights of the same shape, one for each row, or one number;
+    finite and not below 0. A NaN or infinite value counts as IEEE 754 says, also where its weight is 0.
+
+    Raises:
+        ValueError: weights do not fit the values, or are negative or not finite; nothing is taken.
+
+    Example:
+        >>> loss = Mean()
+        >>> loss.update([0.1, 0.2, 0.3], weights=[1, 1, 2])
+        >>> loss.result()
+        0.225
+        >>> loss.update(float("nan"))
+        >>> loss.result(), loss.n_nan
+        (nan, 1)
+    """
+
+    def __init__(self) -> None:
+        self._total = 0  # sum of weight * value, in units of 2^-2148
+        self._weight = 0  # sum of weights, in units of 2^-1074
+        self._special = [0, 0, 0]
+
+    @property
+    def n_nan(self) -> int:
+        """How many values were NaN (or an infinity of weight 0)."""
+        self.flush()
+        return self._special[0]
+
+    @property
+    def weight(self) -> float:
+        """The sum of the weights; without weights, the number of values."""
+        self.flush()
+        return exact.to_float(self._weight, 1 << exact.UNIT_BITS)
+
+    def update(self, values: Any, weights: Any = None) -> None:
+        """Take values, each with a weight (default 1)."""
+        array = as_float64(values, "Mean.update")
+        if weights is None:
+            self.buffer(flat(array))
+        else:
+            self.buffer(flat(array), as_weights(weights, array.shape, "Mean.update"))
+
+    def absorb(self, values: np.ndarray, weights: np.ndarray | None = None) -> None:
+        """Take buffered values (n,) and weights (n,)."""
+        if weights is None:
+            total, special = split_special(values)
+            self._total += exact.total(total) << exact.UNIT_BITS
+            self._weight += values.size << exact.UNIT_BITS
+        else:
+            finite, special = split_special(values, weights)
+            self._total += exact.product_total(finite, weights[np.isfinite(values)])
+            self._weight += exact.total(weights)
+        self._special = [a + b for a, b in zip(self._special, special, strict=True)]
+
+    def merge(self, other: Mean) -> None:
+        """Add the other mean's sums."""
+        self._total += other._total
+        self._weight += other._weight
+        self._special = [a + b for a, b in zip(self._special, other._special, strict=True)]
+
+    def result(self) -> float:
+        """Return the mean, rounded once; NaN when the weights add up to 0."""
+        nan, plus, minus = self._special
+        if nan or (plus and minus) or not self._weight:
+            return math.nan
+        if plus or minus:
+            return math.inf if plus else -math.inf
+        return exact.to_float(self._total, self._weight << exact.UNIT_BITS)
+
+    def assign(self, value: Any) -> None:
+        """Replace the value by one observation of weight 1; 0 and 0.0 empty the state."""
+        array = as_float64(value, "Mean.assign")
+        if array.shape:
+            raise ValueError(f"Mean.assign: got a value of shape {array.shape}, expected one number.")
+        fresh = Mean()
+        if array != 0:
+            fresh.absorb(array.reshape(1))
+        self.become(fresh)
+
+
+def split_special(values: np.ndarray, weights: np.ndarray | None = None) -> tuple[np.ndarray, list[int]]:
+    """Return the finite values, and how many NaN, +inf and -inf there were (an infinity of weight 0 is NaN)."""
+    finite = np.isfinite(values)
+    if finite.all():
+        return values, [0, 0, 0]
+    special = values[~finite]
+    nan = np.isnan(special)
+    if weights is not None:
+        nan |= weights[~finite].view(np.int64) == 0
+    plus = int((~nan & (special > 0)).sum())
+    return values[finite], [int(nan.sum()), plus, int(special.size - nan.sum()) - plus]
+
+
+def _shape(shape: Any, who: str) -> tuple[int, ...]:
+    sizes = (shape,) if isinstance(shape, int) else tuple(int(n) for n in shape)
+    if any(n < 1 for n in sizes):
+        raise ValueError(f"{who}: got shape {shape!r}, expected sizes of at least 1.")
+    return sizes
+
+
+def _whole(amount: Any, shape: tuple[int, ...], who: str) -> Any:
+    array = np.array(amount, object) if isinstance(amount, int) else as_array(amount, who)
+    if shape and array.shape[-len(shape) :] != shape:
+        raise ValueError(f"{who}: got shape {array.shape}, expected (..., {', '.join(map(str, shape))}).")
+    good = (array >= 0) & (array < 2.0**63)
+    if array.dtype == np.float64:
+        good &= array == np.floor(array)
+    if array.dtype != object and not good.all() or array.dtype == object and amount < 0:
+        bad = amount if array.dtype == object else array[~good].flat[0]
+        raise ValueError(f"{who}: got {bad}, expected whole numbers from 0 to 2**63 - 1. Use Sum for other numbers.")
+    whole = array if array.dtype == object else array.astype(np.int64).astype(object)  # Python ints do not wrap
+    total = whole.reshape(-1, *shape).sum(axis=0)
+    if not shape:
+        return int(total)
+    if (total > _INT64_MAX).any():
+        raise OverflowError(f"{who}: the amounts add up to more than 2**63 - 1. Nothing was counted.")
+    return total.astype(np.int64)
