@@ -85,6 +85,8 @@ class Metric:
         own = {name: value for name, value in vars(cls).items() if isinstance(value, State)}
         for name in own:
             delattr(cls, name)  # so that __getattr__ finds the state of the replica, or the merged one
+            if hasattr(cls, name):
+                raise TypeError(f"{cls.__name__}.{name}: a base class has an attribute of that name; choose another.")
         cls._class_states = {**cls._class_states, **own}
         for verb in ("update_state", "result", "reset_state", "merge_state"):
             method = cls.__dict__.get(verb)
@@ -93,7 +95,7 @@ class Metric:
 
     def __new__(cls: type[M], *args: Any, **kwargs: Any) -> M:
         """Set up what needs no ``__init__``."""
-        self = super().__new__(cls)
+        self = object.__new__(cls)  # a framework's own __new__ would wrap the verbs
         self.__dict__.update(
             _states=dict(cls._class_states),
             _slots={},
@@ -390,6 +392,9 @@ class Metric:
         except Exception as error:  # a repr must not fail, and a result on empty states may
             value = f"{type(error).__name__}: {error}"
         return f"<{type(self).__name__} {self.name} = {value} ({self.coverage})>"
+
+    def __str__(self) -> str:
+        return repr(self)
 
 
 class _Slot:

@@ -1,0 +1,10 @@
+"""The rooms with Keras: ``PyMetric``, and later the faces of the ready-made metrics."""
+
+try:
+    import tensorflow as _  # noqa: F401  # only whether it is there
+except ImportError as error:
+    raise ImportError("mergeable.PyMetric needs TensorFlow: pip install 'mergeable[tensorflow]'") from error
+
+from mergeable.keras.py_metric import PyMetric
+
+__all__ = ["PyMetric"]

@@ -1,0 +1,82 @@
+"""A metric without a framework, as a Keras metric."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, final
+
+from mergeable.coverage import Coverage
+from mergeable.keras.batch import to_numpy
+from mergeable.keras.py_metric import PyMetric
+from mergeable.metric import Metric
+
+
+@final
+class HostedMetric(PyMetric):
+    """What ``PyMetric.of`` returns: it hands batches over to ``metric``, as NumPy arrays, and shows its result."""
+
+    def __init__(self, metric: Metric, name: str | None = None, dtype: Any = None) -> None:
+        if not isinstance(metric, Metric) or isinstance(metric, PyMetric):
+            raise TypeError(
+                f"PyMetric.of: got {type(metric).__name__}, expected a mergeable.Metric. A PyMetric is a Keras metric already."
+            )
+        self._join_keras(name=name or metric.name, dtype=dtype)
+        self.metric = metric
+
+    def _host_update(self, replica: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        self.metric._update_slot(replica, to_numpy(args), to_numpy(kwargs))
+
+    def _host_result(self) -> Any:
+        return self.metric._folded_result()
+
+    def _host_reset(self) -> None:
+        self.metric.reset_state()
+
+    def _result_when_empty(self) -> Any:
+        with self.metric._inside({name: state.empty() for name, state in self.metric._states.items()}):
+            return self.metric.result()
+
+    def _dispatch_merge_state(self, metrics: Iterable[Metric]) -> None:
+        self.metric.merge_state(metrics if isinstance(metrics, Metric) else [getattr(m, "metric", m) for m in metrics])
+
+    @property
+    def coverage(self) -> Coverage:
+        """Which updates the result holds."""
+        return self.metric.coverage
+
+    @property
+    def _who(self) -> str:
+        return type(self.metric).__name__
+
+    def __repr__(self) -> str:
+        return f"PyMetric.of({self.metric!r})"
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the metric's class, by name, and its constructor's arguments."""
+        return {
+            "metric": _full_name(type(self.metric)),
+            "arguments": dict(self.metric._arguments),
+            "name": self.name,
+            "dtype": self.dtype,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> HostedMetric:
+        """Return a fresh metric of the class that the configuration names; the class must be defined already."""
+        known = {_full_name(found): found for found in _subclasses(Metric)}
+        if config["metric"] not in known:
+            raise TypeError(
+                f"PyMetric.of: got a configuration of {config['metric']}, expected a metric class that is defined here. Import "
+                "the module that defines it first; a configuration does not decide what is imported."
+            )
+        return cls(known[config["metric"]](**config["arguments"]), name=config["name"], dtype=config["dtype"])
+
+
+def _full_name(cls: type) -> str:
+    return f"{cls.__module__}.{cls.__qualname__}"
+
+
+def _subclasses(cls: type[Metric]) -> Iterator[type[Metric]]:
+    for found in cls.__subclasses__():
+        yield found
+        yield from _subclasses(found)

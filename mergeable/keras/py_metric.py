@@ -1,0 +1,218 @@
+"""A metric in plain Python as a Keras metric, for Keras 3 and tf_keras."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+import weakref
+from collections.abc import Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from mergeable.keras.batch import Batch, is_empty
+from mergeable.keras.hand_over import Traced, call_host
+from mergeable.keras.structure import Structure, as_tensors
+from mergeable.metric import Metric
+from mergeable.strategies import current
+from mergeable.strategies.local import same_source
+
+_KerasMetric: Any = tf.keras.metrics.Metric  # Keras 3, or tf_keras where TF_USE_LEGACY_KERAS is set
+
+
+class PyMetric(Metric, _KerasMetric):  # type: ignore[misc]  # the base class is chosen when TensorFlow loads
+    """A Keras metric whose ``update_state`` and ``result`` run in Python on the host, under any strategy of one process.
+
+    A drop-in for ``tf.keras.metrics.experimental.PyMetric``, which Keras 3 dropped, that also merges. Declare states on the
+    class (or with ``add_state``), and ``reset_state``, ``merge_state``, pickling, copies and distribution are derived.
+
+    ``update_state`` gets eager tensors on the CPU, in the structure that was passed; a batch without rows, as replicas get
+    when the last batch is short, is not handed over. ``result`` reads the fold of all replicas and returns a number, an
+    array, or a dict (also nested) of them. In a graph, one callback takes the batches of all replicas and gives the result
+    after all of them. Results are float64.
+
+    The structure of a result must be known when a step is traced. It is learnt from ``result()`` on empty states; where that
+    raises, it is one number, unless the class declares ``empty_result``, an example.
+
+    Raises:
+        UnsupportedStrategy: when a step is traced for XLA, a TPU or several processes.
+        Whatever ``update_state`` and ``result`` raise, as itself, with a note that names the metric, the method and the
+            replica. A failed update leaves the states as they were.
+
+    Example:
+        >>> import mergeable as mg
+        >>> class Accuracy(mg.PyMetric):
+        ...     right = mg.Count()
+        ...     rows = mg.Count()
+        ...     def update_state(self, y_true, y_pred, sample_weight=None):
+        ...         self.right += int((y_true.numpy() == y_pred.numpy()).sum())
+        ...         self.rows += len(y_true)
+        ...     def result(self):
+        ...         return self.right / self.rows
+        >>> metric = Accuracy()
+        >>> metric.update_state([1, 0, 1], [1, 1, 1])
+        >>> float(metric.result())
+        0.6666666666666666
+    """
+
+    empty_result: Any = None
+    """An example of the result, for its structure, where ``result()`` fails on empty states."""
+
+    def __init__(self, name: str | None = None, dtype: Any = None, **kwargs: Any) -> None:
+        self._join_keras(name=name, dtype=dtype, **kwargs)
+        self.reset_state()
+
+    def _join_keras(self, **kwargs: Any) -> None:
+        _KerasMetric.__init__(self, **kwargs)
+        self.__dict__["_keras_names"] = frozenset(self.__dict__) | {"_keras_names", "_traced"}
+        self.__dict__["_traced"] = weakref.WeakKeyDictionary()  # graph -> the call that updates in it
+
+    @staticmethod
+    def of(metric: Metric, name: str | None = None) -> PyMetric:
+        """Return a metric without a framework as a Keras metric; it is shared, not copied.
+
+        Its ``update_state`` gets NumPy arrays.
+
+        Raises:
+            TypeError: ``metric`` is not a ``mergeable.Metric``.
+
+        Example:
+            >>> import mergeable as mg
+            >>> class Worst(mg.Metric):
+            ...     worst = mg.Max()
+            ...     def update_state(self, y_true, y_pred):
+            ...         self.worst += abs(y_true - y_pred)
+            ...     def result(self):
+            ...         return self.worst.result()
+            >>> metric = PyMetric.of(Worst())
+            >>> metric.update_state([1.0, 2.0], [1.5, 2.0])
+            >>> float(metric.result())
+            0.5
+        """
+        from mergeable.keras.hosted import HostedMetric  # noqa: PLC0415  # it is a PyMetric
+
+        return HostedMetric(metric, name=name)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Take one batch and return the result."""
+        self.update_state(*args, **kwargs)
+        return self.result()
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        return {**self._arguments, "name": self.name, "dtype": self.dtype}
+
+    # What the verbs do when called from outside: here, and in a graph.
+
+    def _dispatch_update_state(self, *args: Any, **kwargs: Any) -> None:
+        current().meet(Batch(args, kwargs), self._take)
+
+    def _dispatch_result(self) -> Any:
+        if tf.executing_eagerly():
+            return as_tensors(self._host_result())
+        graph = tf.compat.v1.get_default_graph()
+        traced: Traced | None = self._traced.get(graph)
+        if traced is not None and traced.is_latest(graph):
+            traced.wanted = True
+            return traced.outputs
+        structure = self._structure()
+        return structure.pack(
+            call_host(self._who, lambda: structure.flatten(self._host_result()), [], structure.dtypes)
+        )
+
+    def _dispatch_reset_state(self) -> None:
+        if tf.executing_eagerly():
+            self._host_reset()
+        else:
+            self._traced.pop(tf.compat.v1.get_default_graph(), None)
+            current().meet(None, self._reset_in_graph)
+
+    def _reset_in_graph(self, _: list[None]) -> None:
+        def act() -> list[Any]:
+            self._host_reset()
+            return []
+
+        call_host(self._who, act, [], [])
+
+    def _take(self, batches: list[Batch]) -> None:
+        """Take the batches of all replicas, in one call of the host."""
+        if tf.executing_eagerly():
+            with tf.device("/cpu:0"):
+                for replica, batch in enumerate(batches):
+                    self._take_one(replica, *batch.arguments([tf.identity(t) for t in batch.tensors]))
+            return
+        if same_source([batch.tensors for batch in batches]):
+            batches = batches[:1]
+        graph = tf.compat.v1.get_default_graph()
+        structure, traced = self._structure(), Traced(graph)
+        sizes = [len(batch.tensors) for batch in batches]
+
+        def act(*arrived: tf.Tensor) -> Sequence[Any]:
+            start = 0
+            for replica, (batch, size) in enumerate(zip(batches, sizes, strict=True)):
+                self._take_one(replica, *batch.arguments(arrived[start : start + size]))
+                start += size
+            return structure.flatten(self._host_result()) if traced.wanted else structure.placeholder()
+
+        outputs = call_host(self._who, act, [t for batch in batches for t in batch.tensors], structure.dtypes)
+        traced.finish(graph, structure.pack(outputs))
+        self._traced[graph] = traced
+
+    def _take_one(self, replica: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        if not is_empty(args, kwargs):
+            self._host_update(replica, args, kwargs)
+
+    # On the host.
+
+    def _host_update(self, replica: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        self._update_slot(replica, args, kwargs)
+
+    def _host_result(self) -> Any:
+        return self._folded_result()
+
+    def _host_reset(self) -> None:
+        Metric._dispatch_reset_state(self)
+
+    def _result_when_empty(self) -> Any:
+        with self._inside({name: state.empty() for name, state in self._states.items()}):
+            return self.result()
+
+    def _structure(self) -> Structure:
+        example = self.empty_result
+        if example is None:
+            try:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")
+                    example = self._result_when_empty()
+            except Exception:  # scikit-learn's functions and divisions by plain zeros fail on nothing; a number is usual
+                example = 0.0
+        return Structure(self._who, example)
+
+    @property
+    def _who(self) -> str:
+        return type(self).__name__
+
+    # What is Keras's and what is the user's.
+
+    def _set_plain(self, name: str, value: Any) -> None:
+        if "_keras_names" in self.__dict__:
+            object.__setattr__(self, name, value)  # Keras would wrap lists and dicts to track them
+        else:
+            super()._set_plain(name, value)
+
+    def _plain_attributes(self) -> dict[str, Any]:
+        keras = self.__dict__.get("_keras_names", frozenset())
+        return {k: v for k, v in super()._plain_attributes().items() if k not in keras}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), "keras": {"name": self.name, "dtype": self.dtype}}
+
+    def __setstate__(self, saved: dict[str, Any]) -> None:  # type: ignore[override]  # a dict is what __getstate__ gives
+        self._join_keras(**saved["keras"])
+        super().__setstate__({name: value for name, value in saved.items() if name != "keras"})
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> PyMetric:
+        twin: PyMetric = type(self).__new__(type(self))
+        memo[id(self)] = twin
+        twin.__setstate__(copy.deepcopy(self.__getstate__(), memo))
+        return twin

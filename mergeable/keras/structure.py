@@ -1,0 +1,84 @@
+"""The structure of a result: what a step must know before it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+_WHOLE = 2**53
+
+
+class Structure:
+    """The nesting, shapes and dtypes of a metric's result, taken from an example: a number, an array, or dicts of them.
+
+    Numbers are float64 (whole numbers too, so that an empty metric may say 0 and a full one 0.5); strings are strings.
+
+    Raises:
+        TypeError: the example holds what is neither a number, a string nor an array of them.
+    """
+
+    def __init__(self, who: str, example: Any) -> None:
+        self.who = who
+        self.example = example
+        leaves = [self._leaf(value) for value in tf.nest.flatten(example)]
+        self.dtypes = [tf.as_dtype(leaf.dtype) if leaf.dtype.kind == "f" else tf.string for leaf in leaves]
+        self.shapes = [leaf.shape for leaf in leaves]
+
+    def flatten(self, result: Any) -> list[np.ndarray]:
+        """Return the result's values in order; a result of another structure is refused."""
+        try:
+            tf.nest.assert_same_structure(self.example, result)
+            leaves = [self._leaf(value) for value in tf.nest.flatten(result)]
+            if [leaf.shape for leaf in leaves] != self.shapes:
+                raise ValueError
+            if [leaf.dtype.kind == "f" for leaf in leaves] != [dtype == tf.float64 for dtype in self.dtypes]:
+                raise ValueError
+        except (ValueError, TypeError) as error:
+            raise ValueError(
+                f"{self.who}.result: got {result!r}, expected the structure and shapes of {self.example!r}, which an empty "
+                "metric gives; a step must know them before it runs. Return one structure always, or declare the right one "
+                "on the class: empty_result = ..."
+            ) from (error if str(error) else None)
+        return leaves
+
+    def placeholder(self) -> list[np.ndarray]:
+        """Return values of this structure for a result that nobody reads."""
+        return [
+            np.full(shape, np.nan if dtype == tf.float64 else b"")
+            for dtype, shape in zip(self.dtypes, self.shapes, strict=True)
+        ]
+
+    def pack(self, tensors: Sequence[tf.Tensor]) -> Any:
+        """Return tensors of known shapes in the structure."""
+        for tensor, shape in zip(tensors, self.shapes, strict=True):
+            tensor.set_shape(shape)
+        return tf.nest.pack_sequence_as(self.example, list(tensors))
+
+    def _leaf(self, value: Any) -> np.ndarray:
+        array = np.asarray(value)
+        if array.dtype.kind in "iu" and np.abs(array.astype(np.float64)).max(initial=0) > _WHOLE:
+            raise ValueError(f"{self.who}.result: got {value!r}, expected whole numbers up to 2**53 in a step.")
+        if array.dtype.kind in "biuf":
+            return array.astype(np.float64)
+        if array.dtype.kind in "US":
+            return array
+        raise TypeError(
+            f"{self.who}.result: got {value!r} ({type(value).__name__}), expected a number, a string, an array, or a dict, "
+            "list or tuple of them; a step can show nothing else. Return the rest from a method of its own."
+        )
+
+
+def as_tensors(result: Any) -> Any:
+    """Return the result with its numbers and arrays as eager tensors, float64 or int64; other things stay as they are."""
+
+    def convert(value: Any) -> Any:
+        array = np.asarray(value)
+        if array.dtype.kind not in "biuf":
+            return value
+        with tf.device("/cpu:0"):
+            return tf.constant(array.astype(np.float64) if array.dtype.kind == "f" else array)
+
+    return tf.nest.map_structure(convert, result)
