@@ -15,29 +15,62 @@ from mergeable.errors import (
 )
 from mergeable.metric import Metric
 from mergeable.state import State
-from mergeable.states import *  # noqa: F403  # the shelf lists its names itself
-from mergeable.states import __all__ as _states
+from mergeable.states import (
+    ArgMax,
+    ArgMin,
+    ConfusionMatrix,
+    Count,
+    Counter,
+    Dict,
+    Histogram,
+    Keyed,
+    Max,
+    Mean,
+    Min,
+    Moments,
+    Rows,
+    Set,
+    Sum,
+    Tuple,
+    state,
+)
 
 if TYPE_CHECKING:
     from mergeable.keras import PyMetric
 
 __version__ = "0.1.0"
 __all__ = [
+    "ArgMax",
+    "ArgMin",
+    "ConfusionMatrix",
     "Contribution",
+    "Count",
+    "Counter",
     "Coverage",
+    "Dict",
     "DuplicateOrigin",
     "ExchangeTimeout",
+    "Histogram",
     "IncompatibleStates",
+    "Keyed",
+    "Max",
+    "Mean",
     "MergeableError",
     "Metric",
+    "Min",
+    "Moments",
     "PyMetric",
     "ReadOnlyState",
+    "Rows",
+    "Set",
     "SnapshotError",
     "State",
+    "Sum",
+    "Tuple",
     "UndeclaredState",
     "UnsupportedStrategy",
+    "state",
 ]
-__all__ += _states
 
 
 def __getattr__(name: str) -> Any:

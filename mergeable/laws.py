@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import itertools
 import pickle
 import random
 from collections.abc import Callable, Iterable, Sequence
@@ -30,7 +31,7 @@ from mergeable.wire import canonical_bytes
 try:
     import hypothesis
     from hypothesis import strategies as st
-except ImportError as error:  # pragma: no cover - the lowest test environment has hypothesis
+except ImportError as error:
     raise ImportError("mergeable.laws needs hypothesis: pip install 'mergeable[laws]'") from error
 
 Batch = Any
@@ -101,7 +102,7 @@ def associativity(subject: Subject, batches: list[Batch], rng: random.Random) ->
 
 
 def commutativity(subject: Subject, batches: list[Batch], rng: random.Random) -> None:
-    """a + b has the bytes of b + a, where the state says that it commutes."""
+    """``a + b`` has the bytes of b + a, where the state says that it commutes."""
     if subject.commutative:
         a, b = (subject.fed(part) for part in _cut(batches, 2, rng))
         subject.expect_equal(
@@ -110,7 +111,7 @@ def commutativity(subject: Subject, batches: list[Batch], rng: random.Random) ->
 
 
 def identity(subject: Subject, batches: list[Batch], rng: random.Random) -> None:
-    """empty + a and a + empty have the bytes of a."""
+    """``empty + a`` and ``a + empty`` have the bytes of a."""
     a = subject.fed(batches)
     subject.expect_equal("identity", subject.merged(subject.empty(), a), a, "empty + a differs from a")
     subject.expect_equal("identity", subject.merged(a, subject.empty()), a, "a + empty differs from a")
@@ -200,8 +201,8 @@ def empty_is_fresh(subject: Subject, batches: list[Batch], rng: random.Random) -
 
 def refusal(subject: Subject, batches: list[Batch], rng: random.Random) -> None:
     """Another class, or other parameters, raise ``IncompatibleStates`` and leave both as they were."""
-    for other in (_Stranger(), *subject.others):
-        state, other = subject.fed(batches), copy.deepcopy(other)
+    for stranger in (_Stranger(), *subject.others):
+        state, other = subject.fed(batches), copy.deepcopy(stranger)
         before = subject.value(state), canonical_bytes(other)
         try:
             subject.merge(state, other)
@@ -229,7 +230,7 @@ def undo(subject: Subject, batches: list[Batch], rng: random.Random) -> None:
 
 
 def idempotence(subject: Subject, batches: list[Batch], rng: random.Random) -> None:
-    """a + a has the bytes of a, where the state says so."""
+    """``a + a`` has the bytes of a, where the state says so."""
     if subject.idempotent:
         a = subject.fed(batches)
         subject.expect_equal("idempotence", subject.merged(a, a), a, "a + a differs from a; set idempotent = False")
@@ -353,7 +354,9 @@ def check_metric(
     Args:
         metric: an instance; copies of it are reset, updated and merged.
         batches: a Hypothesis strategy for one batch: a tuple of arguments for ``update_state``.
-        reference, laws, examples: as in ``check_state``.
+        reference: as in ``check_state``.
+        laws: as in ``check_state``.
+        examples: as in ``check_state``.
 
     Raises:
         LawBroken: with the law's name, the smallest input found that breaks it, and both sides.
@@ -391,7 +394,7 @@ def check_metric(
         update=lambda a, batch: a.update_state(*(batch if isinstance(batch, tuple) else (batch,))),
         merge=merge,
         result=lambda a: a.result(),
-        value=lambda a: canonical_bytes({name: state for name, state in a._fold().items()}),
+        value=lambda a: canonical_bytes((a._fold(), a._undeclared_values())),
         commutative=all(state.commutative for state in metric._states.values()),
         reference=reference,
     )
@@ -408,6 +411,7 @@ def _check(subject: Subject, batches: st.SearchStrategy[Batch], laws: Iterable[s
         deadline=None,
         database=None,
         derandomize=True,
+        report_multiple_bugs=False,  # the law that broke, and not a group of exceptions
         suppress_health_check=list(hypothesis.HealthCheck),
     )
     inputs = hypothesis.given(st.lists(batches, max_size=6), st.integers(0, 2**16))
@@ -425,7 +429,7 @@ def _test(subject: Subject, law: Law) -> Callable[[list[Batch], int], None]:
 
 def _cut(batches: list[Batch], parts: int, rng: random.Random) -> list[list[Batch]]:
     cuts = [0, *sorted(rng.randint(0, len(batches)) for _ in range(parts - 1)), len(batches)]
-    return [batches[a:b] for a, b in zip(cuts[:-1], cuts[1:], strict=True)]
+    return [batches[a:b] for a, b in itertools.pairwise(cuts)]
 
 
 def _rows_of(batch: Batch) -> list[Batch]:

@@ -162,11 +162,9 @@ class Metric:
             self._check_mergeable(other)
             if not overridden:
                 self._check_declared(other)
-        view = self._view
-        assert view is not None  # a verb's body runs inside
         for other in metrics:
             for name, state in other._fold().items():
-                view[name].merge(state)
+                self._view[name].merge(state)
 
     # What the verbs do when called from outside.
 
@@ -433,7 +431,7 @@ def same(a: Any, b: Any) -> bool:
         return len(a) == len(b) and all(map(same, a, b))
     if isinstance(a, dict):
         return a.keys() == b.keys() and all(same(a[k], b[k]) for k in a)
-    if type(a).__eq__ is object.__eq__ and hasattr(a, "__dict__"):
+    if hasattr(a, "__dict__") and "__eq__" not in {name for cls in type(a).__mro__[:-1] for name in vars(cls)}:
         return same(vars(a), vars(b))
     return bool(a == b)
 
@@ -457,11 +455,12 @@ def _arguments(cls: type, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict
 
 def _rows(args: tuple[Any, ...], kwargs: dict[str, Any]) -> int:
     """Return the length of the first array, list or string-free collection among the arguments."""
-    for value in (*args, *kwargs.values()):
-        if isinstance(value, Mapping):
-            value = next(iter(value.values()), None)
-        elif isinstance(value, tuple) and value and hasattr(value[0], "shape"):
-            value = value[0]
+    for argument in (*args, *kwargs.values()):
+        value = argument
+        if isinstance(argument, Mapping):
+            value = next(iter(argument.values()), None)
+        elif isinstance(argument, tuple) and argument and hasattr(argument[0], "shape"):
+            value = argument[0]
         shape = getattr(value, "shape", None)
         if shape is not None:
             return int(shape[0]) if len(shape) else 1

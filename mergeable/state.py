@@ -68,7 +68,8 @@ class State(ABC):
     bounded: bool = True
 
     _undoes_updates: ClassVar[bool] = False
-    """Whether every write of ``update`` is recorded with ``_record``, so that a savepoint needs no copy."""
+    """Whether every write of ``update`` is recorded with ``_record`` or goes through ``buffer``, so that a savepoint needs
+    no copy."""
 
     _own: ClassVar[frozenset[str]] = frozenset({"_waiting", "_frozen", "_saved"})
     """Attributes of the base class, which are not part of the value."""
@@ -130,16 +131,18 @@ class State(ABC):
 
     def buffer(self, *arrays: np.ndarray) -> None:
         """Keep copies of a batch's arrays (equal leading lengths) for a later ``absorb``."""
-        size = sum(a.nbytes for a in arrays)
-        if size >= BUFFER_BYTES:
+        waiting = self._waiting
+        large = sum(a.nbytes for a in arrays) >= BUFFER_BYTES
+        if not self.commutative and (large or not waiting.joins(arrays)):
+            self.flush()  # batches of different kinds would overtake one another
+        if large:
             self.absorb(*arrays)
             return
-        waiting = self._waiting
         waiting.add(arrays)
         if waiting.nbytes >= BUFFER_BYTES:
             self.flush()
 
-    def absorb(self, *args: Any, **kwargs: Any) -> None:
+    def absorb(self, *args: Any, **kwargs: Any) -> None:  # noqa: ARG002 - a hook
         """Take buffered arrays into the value, or raise and take nothing; the hook behind ``buffer``."""
         raise TypeError(f"{type(self).__name__}.buffer: called on a state without an absorb() method; define it.")
 
@@ -161,10 +164,11 @@ class State(ABC):
             raise IncompatibleStates(
                 f"{mine}.{verb}: got {type(other).__name__}, expected another {mine}. Merge states of one class only."
             )
+        here, there = self.parameters, other.parameters
         differences = [
-            f"{name} is {value!r} here and {theirs!r} there"
-            for name, value in self.parameters.items()
-            if not _equal(value, theirs := other.parameters.get(name))
+            f"{name} is {here.get(name, _ABSENT)!r} here and {there.get(name, _ABSENT)!r} there"
+            for name in {**here, **there}
+            if not _equal(here.get(name, _ABSENT), there.get(name, _ABSENT))
         ]
         if differences:
             raise IncompatibleStates(
@@ -269,10 +273,13 @@ class Buffer:
         self.groups: dict[Key, list[Arrays]] = {}
         self.nbytes = 0
 
+    def joins(self, arrays: Arrays) -> bool:
+        """Return whether a batch can be joined to all that waits."""
+        return set(self.groups) <= {_key(arrays)}
+
     def add(self, arrays: Arrays) -> None:
         """Keep copies of one batch."""
-        key = tuple((a.dtype, a.shape[1:]) for a in arrays)
-        self.groups.setdefault(key, []).append(tuple(a.copy() for a in arrays))
+        self.groups.setdefault(_key(arrays), []).append(tuple(a.copy() for a in arrays))
         self.nbytes += sum(a.nbytes for a in arrays)
 
     def joined(self, key: Key) -> Arrays:
@@ -297,6 +304,10 @@ class Buffer:
         return buffer
 
 
+def _key(arrays: Arrays) -> Key:
+    return tuple((a.dtype, a.shape[1:]) for a in arrays)
+
+
 class _Saved:
     """An open savepoint: a mark in the buffer, the value once it was about to be written, and steps to undo before it."""
 
@@ -304,6 +315,14 @@ class _Saved:
         self.mark = mark
         self.value: dict[str, Any] | None = None
         self.journal: list[Callable[[], Any]] = []
+
+
+class _Absent:
+    def __repr__(self) -> str:
+        return "absent"
+
+
+_ABSENT = _Absent()
 
 
 def _equal(a: Any, b: Any) -> bool:
@@ -334,7 +353,7 @@ def _guard_write(method: Callable[..., None]) -> Callable[..., None]:
 def _guard_update(method: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(method)
     def update(self: State, *args: Any, **kwargs: Any) -> None:
-        if not (self._undoes_updates or type(self).absorb is not State.absorb) or self.__dict__.get("_frozen"):
+        if not self._undoes_updates or self.__dict__.get("_frozen"):
             self._before_write()
         method(self, *args, **kwargs)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import struct
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 import cloudpickle
@@ -33,7 +35,7 @@ def canonical_bytes(value: Any) -> bytes:
     if isinstance(value, int):
         return _record("int", str(int(value)).encode() if value.bit_length() < 10_000 else hex(value).encode())
     if isinstance(value, float):
-        return _record("float", b"nan" if value != value else struct.pack("<d", value))
+        return _record("float", b"nan" if math.isnan(value) else struct.pack("<d", value))
     if isinstance(value, str):
         return _record("str", value.encode("utf-8", "surrogatepass"))
     if isinstance(value, bytes):
@@ -43,7 +45,7 @@ def canonical_bytes(value: Any) -> bytes:
     if isinstance(value, Mapping):
         items = sorted((canonical_bytes(k), canonical_bytes(v)) for k, v in value.items())
         return _record("dict", *(part for item in items for part in item))
-    if isinstance(value, Set):
+    if isinstance(value, AbstractSet):
         return _record("set", *sorted(map(canonical_bytes, value)))
     if isinstance(value, list | tuple):
         return _record("list" if isinstance(value, list) else "tuple", *map(canonical_bytes, value))

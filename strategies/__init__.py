@@ -17,9 +17,9 @@ def current() -> "Strategy":
     Raises:
         UnsupportedStrategy: no file on this shelf serves it.
     """
-    import tensorflow as tf  # noqa: PLC0415  # this shelf is also for engines without TensorFlow
+    import tensorflow as tf  # this shelf is also for engines without TensorFlow
 
-    from mergeable.strategies.local import Local  # noqa: PLC0415  # it needs TensorFlow
+    from mergeable.strategies.local import Local  # it needs TensorFlow
 
     in_force = tf.distribute.get_strategy() if tf.distribute.has_strategy() else None
     for strategy in (Local(),):

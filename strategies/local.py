@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import tensorflow as tf
@@ -48,21 +48,24 @@ class _Parcel:
         self.item = item
 
 
-def same_source(batches: list[list[tf.Tensor]]) -> bool:
+def same_source(firsts: Sequence[Any], batches: Sequence[Sequence[tf.Tensor]]) -> bool:
     """Return whether the replicas' batches come from the very same data, so that all but one repeat it.
 
     Keras 3's ``train_on_batch`` and ``test_on_batch`` give every replica the whole batch, where ``fit`` gives each a part.
-    The replicas' first tensors are then one tensor, and what the other tensors are computed from, variables and constants
-    aside, is the same for all. Random numbers drawn in a replica are a source of their own.
+    The replicas' first arguments are then one object. In a graph, what their tensors are computed from, variables and
+    constants aside, is the same too; random numbers drawn in a replica are a source of their own. In eager code, where
+    nothing tells what a tensor was computed from, the batches must be equal in every byte.
     """
-    first, *others = batches
-    if not others or not first or any(b[0] is not first[0] for b in others) or isinstance(first[0], tf.__internal__.EagerTensor):
+    if len(firsts) == 1 or any(first is not firsts[0] for first in firsts):
         return False
-    sources = _sources(first)
-    return all(_sources(batch) == sources for batch in others)
+    if tf.executing_eagerly():
+        contents = [[t.numpy().tobytes() for t in batch] for batch in batches]
+        return all(content == contents[0] for content in contents)
+    sources = [_sources(batch) for batch in batches]
+    return all(source == sources[0] for source in sources)
 
 
-def _sources(tensors: list[tf.Tensor]) -> set[int]:
+def _sources(tensors: Sequence[tf.Tensor]) -> set[int]:
     """Return the ids of the operations that bring data into the graph and that the tensors depend on."""
     seen: set[int] = set()
     found: set[int] = set()
@@ -76,7 +79,9 @@ def _sources(tensors: list[tf.Tensor]) -> set[int]:
         if op.type == "Placeholder":
             if not all(handles):
                 found.add(id(op))
-        elif op.type.startswith(("IteratorGetNext", "MultiDeviceIteratorGetNext", "Random", "Multinomial", "EagerPyFunc", "PyFunc")):
+        elif op.type.startswith(
+            ("IteratorGetNext", "MultiDeviceIteratorGetNext", "Random", "Multinomial", "EagerPyFunc", "PyFunc")
+        ):
             found.add(id(op))
         todo.extend(t.op for t in op.inputs)
     return found

@@ -1,7 +1,7 @@
 """The rooms with Keras: ``PyMetric``, and later the faces of the ready-made metrics."""
 
 try:
-    import tensorflow as _  # noqa: F401  # only whether it is there
+    import tensorflow as tf  # noqa: F401 - only whether it is there
 except ImportError as error:
     raise ImportError("mergeable.PyMetric needs TensorFlow: pip install 'mergeable[tensorflow]'") from error
 

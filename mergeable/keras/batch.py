@@ -13,10 +13,12 @@ class Batch:
     """The arguments of one ``update_state``: a structure of tensors, and of what is not a tensor.
 
     Dicts, tuples, ragged and sparse tensors are taken apart into dense tensors. Arrays and lists of numbers or strings
-    become tensors, lists of floats as float64. Python numbers, strings and None stay as they are.
+    become tensors, lists of floats as float64. Python numbers, strings and None stay as they are. ``first`` is the first
+    argument as it came.
     """
 
     def __init__(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+        self.first = next(iter(tf.nest.flatten((args, dict(kwargs)))), None)
         self._structure = _tensors((args, dict(kwargs)))
         self._leaves = tf.nest.flatten(self._structure, expand_composites=True)
         self._places = [i for i, leaf in enumerate(self._leaves) if tf.is_tensor(leaf)]

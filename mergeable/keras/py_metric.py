@@ -64,7 +64,8 @@ class PyMetric(Metric, _KerasMetric):  # type: ignore[misc]  # the base class is
 
     def _join_keras(self, **kwargs: Any) -> None:
         _KerasMetric.__init__(self, **kwargs)
-        self.__dict__["_keras_names"] = frozenset(self.__dict__) | {"_keras_names", "_traced"}
+        self.__dict__["_keras_names"] = frozenset(self.__dict__) | {"_keras_names", "_traced", "_shown"}
+        self.__dict__["_shown"] = None  # the last eager result under several replicas, and its coverage
         self.__dict__["_traced"] = weakref.WeakKeyDictionary()  # graph -> the call that updates in it
 
     @staticmethod
@@ -89,7 +90,7 @@ class PyMetric(Metric, _KerasMetric):  # type: ignore[misc]  # the base class is
             >>> float(metric.result())
             0.5
         """
-        from mergeable.keras.hosted import HostedMetric  # noqa: PLC0415  # it is a PyMetric
+        from mergeable.keras.hosted import HostedMetric  # it is a PyMetric
 
         return HostedMetric(metric, name=name)
 
@@ -109,16 +110,23 @@ class PyMetric(Metric, _KerasMetric):  # type: ignore[misc]  # the base class is
 
     def _dispatch_result(self) -> Any:
         if tf.executing_eagerly():
-            return as_tensors(self._host_result())
+            return self._eager_result()
         graph = tf.compat.v1.get_default_graph()
         traced: Traced | None = self._traced.get(graph)
         if traced is not None and traced.is_latest(graph):
             traced.wanted = True
             return traced.outputs
         structure = self._structure()
-        return structure.pack(
-            call_host(self._who, lambda: structure.flatten(self._host_result()), [], structure.dtypes)
-        )
+        return structure.pack(call_host(self._who, lambda: structure.flatten(self._host_result()), [], structure.dtypes))
+
+    def _eager_result(self) -> Any:
+        context = tf.distribute.get_replica_context()
+        if context is None or context.num_replicas_in_sync == 1:
+            return as_tensors(self._host_result())
+        coverage = self.coverage  # all replicas get one object; Keras would add up several
+        if self._shown is None or dict(self._shown[0]) != dict(coverage):
+            self.__dict__["_shown"] = coverage, as_tensors(self._host_result())
+        return self._shown[1]
 
     def _dispatch_reset_state(self) -> None:
         if tf.executing_eagerly():
@@ -136,13 +144,13 @@ class PyMetric(Metric, _KerasMetric):  # type: ignore[misc]  # the base class is
 
     def _take(self, batches: list[Batch]) -> None:
         """Take the batches of all replicas, in one call of the host."""
+        if same_source([batch.first for batch in batches], [batch.tensors for batch in batches]):
+            batches = batches[:1]
         if tf.executing_eagerly():
             with tf.device("/cpu:0"):
                 for replica, batch in enumerate(batches):
                     self._take_one(replica, *batch.arguments([tf.identity(t) for t in batch.tensors]))
             return
-        if same_source([batch.tensors for batch in batches]):
-            batches = batches[:1]
         graph = tf.compat.v1.get_default_graph()
         structure, traced = self._structure(), Traced(graph)
         sizes = [len(batch.tensors) for batch in batches]

@@ -13,7 +13,11 @@ def as_array(values: Any, who: str) -> np.ndarray:
     Narrow types are widened before any arithmetic. What a float64 or an int64 cannot hold is refused.
     """
     array = np.asarray(values)
+    if not array.dtype.isnative:
+        array = array.astype(array.dtype.newbyteorder("="))
     if array.dtype == np.float64:
+        if isinstance(values, list | tuple):
+            _check_listed(values, array, who)
         return array
     kind = array.dtype.kind
     if kind == "b":
@@ -39,12 +43,9 @@ def as_float64(values: Any, who: str) -> np.ndarray:
         return array
     wide = array.astype(np.float64)
     if array.dtype.itemsize == 8:
-        lossy = np.abs(wide) >= 2.0**53
-        if lossy.any() and any(int(w) != i for w, i in zip(wide[lossy].tolist(), array[lossy].tolist(), strict=True)):
-            raise ValueError(
-                f"{who}: got the integer {int(array[lossy].flat[0])}, expected values that a float64 holds exactly "
-                "(up to 2**53). Scale or shift them first, or count them with Counter."
-            )
+        large = np.abs(wide) >= 2.0**53
+        if large.any():
+            _check_exact(wide[large].tolist(), array[large].tolist(), who)
     return wide
 
 
@@ -70,9 +71,34 @@ def as_weights(weights: Any, shape: tuple[int, ...], who: str) -> np.ndarray:
     return np.ascontiguousarray(array).reshape(-1)
 
 
+def as_items(values: Any) -> np.ndarray:
+    """Return values of any kind as an array; listed strings and bytes as objects.
+
+    NumPy's own string types drop trailing zero bytes, and turn numbers beside strings into strings.
+    """
+    array = np.asarray(values)
+    return np.array(values, object) if array.dtype.kind in "US" and not hasattr(values, "dtype") else array
+
+
 def flat(array: np.ndarray) -> np.ndarray:
     """Return the values as one contiguous row (n,)."""
     return np.ascontiguousarray(array).reshape(-1)
+
+
+def _check_listed(values: Any, array: np.ndarray, who: str) -> None:
+    """Refuse integers that became floats because floats, or integers of the other sign, stand in the same list."""
+    large = np.abs(array) >= 2.0**53
+    if large.any():
+        _check_exact(array[large].tolist(), np.array(values, object)[large].tolist(), who)
+
+
+def _check_exact(wide: list[float], items: list[Any], who: str) -> None:
+    for w, item in zip(wide, items, strict=True):
+        if isinstance(item, int | np.integer) and int(w) != int(item):
+            raise ValueError(
+                f"{who}: got the integer {item}, expected values that a float64 holds exactly (all up to 2**53). Scale or "
+                "shift them first, or count them with Counter."
+            )
 
 
 def _widen_float32(array: np.ndarray) -> np.ndarray:

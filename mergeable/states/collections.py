@@ -50,7 +50,9 @@ class Counter(State):
             bad = {k: n for k, n in items.items() if not hasattr(n, "__index__") or n < 0}
             if bad:
                 raise ValueError(f"Counter.update: got the counts {bad!r}, expected whole numbers not below 0.")
-            counts = {keys.canonical(k, "Counter.update"): int(n) for k, n in items.items() if n}
+            counts: dict[keys.Canonical, int] = {}
+            for key, n in items.items():  # several NaNs are several keys of a dict, and one here
+                add_counts(counts, {keys.canonical(key, "Counter.update"): int(n)} if n else {})
         else:
             counts = keys.tally(items, "Counter.update")
         add_counts(self._counts, counts)
@@ -61,8 +63,11 @@ class Counter(State):
         add_counts(self._counts, other._counts)
 
     def result(self) -> dict[Any, int]:
-        """Return a dict of keys to counts, in the canonical order of the keys."""
-        return {keys.plain(key): self._counts[key] for key in sorted(self._counts, key=keys.order)}
+        """Return a dict of keys to counts, in the canonical order of the keys; equal ones (1 and 1.0) add up there."""
+        counts: dict[Any, int] = {}
+        for key in sorted(self._counts, key=keys.order):
+            add_counts(counts, {keys.plain(key): self._counts[key]})
+        return counts
 
     def most_common(self, n: int | None = None) -> list[tuple[Any, int]]:
         """Return the n most common keys with their counts; ties in the canonical order of the keys."""
@@ -79,7 +84,7 @@ class Counter(State):
         return len(self._counts)
 
     def __iter__(self) -> Iterator[Any]:
-        return iter(self.result())
+        return iter([keys.plain(key) for key in sorted(self._counts, key=keys.order)])
 
     def _copy_value(self) -> dict[str, Any]:
         return {"_counts": dict(self._counts)}

@@ -9,6 +9,7 @@ import numpy as np
 
 from mergeable.state import State
 from mergeable.states import keys
+from mergeable.states.arrays import as_items
 
 K = TypeVar("K")
 S = TypeVar("S", bound=State)
@@ -41,9 +42,10 @@ class _Product(State, Generic[K]):
                 part.update(*args, **kwargs)
 
     def merge(self, other: _Product[K]) -> None:
-        """Merge part by part."""
-        for name, part in self._parts.items():
-            part.merge(other._parts[name])
+        """Merge part by part: all parts, or none."""
+        with self._all_or_nothing():
+            for name, part in self._parts.items():
+                part.merge(other._parts[name])
 
     def __getitem__(self, name: K) -> State:
         return self._parts[name]
@@ -65,8 +67,12 @@ class _Product(State, Generic[K]):
     def savepoint(self) -> None:
         """Remember the value of every part."""
         super().savepoint()
-        for part in self._parts.values():
-            part.savepoint()
+        try:
+            for part in self._parts.values():
+                part.savepoint()
+        except BaseException:
+            self.commit()  # nothing was written yet
+            raise
 
     def commit(self) -> None:
         """Forget the savepoint of every part."""
@@ -155,7 +161,8 @@ class Keyed(State, Generic[S]):
 
     ``keyed[key]`` is the state of one key, made when first asked for; ``keyed.update(keys, *batch)`` gives each key its
     rows. Keys as in ``Counter``. A key whose state took nothing counts as a key. Empty: no keys. Exact and commutative
-    where the inner state is; never bounded. ``result()`` is a dict of keys to results, in the canonical order of the keys.
+    where the inner state is; never bounded. ``result()`` is a dict of keys to results, in the canonical order of the keys;
+    keys that only their type tells apart, such as 1 and 1.0, do not fit in one dict and are refused there.
     Memory: a dict entry and a state for each key.
 
     Raises:
@@ -195,8 +202,8 @@ class Keyed(State, Generic[S]):
     def update(self, keys_: Any, *batch: Any) -> None:
         """Give each key (n,) its rows of every array (n, ...) of the batch: all keys take theirs, or none."""
         labels = keys.canonical_list(keys_, "Keyed.update")
-        arrays = [np.asarray(column) for column in batch]
-        lengths = [len(a) if a.ndim else 1 for a in arrays]
+        arrays = [np.atleast_1d(as_items(column)) for column in batch]
+        lengths = [len(a) for a in arrays]
         if any(n != len(labels) for n in lengths):
             raise ValueError(f"Keyed.update: got {len(labels)} keys and columns of lengths {lengths}, expected equal ones.")
         rows: dict[keys.Canonical, list[int]] = {}
@@ -207,13 +214,23 @@ class Keyed(State, Generic[S]):
                 self._at(label).update(*(a[index] for a in arrays))
 
     def merge(self, other: Keyed[S]) -> None:
-        """Merge key by key."""
-        for label, state in other._states.items():
-            self._at(label).merge(state)
+        """Merge key by key: all keys, or none."""
+        with self._all_or_nothing():
+            for label, state in other._states.items():
+                self._at(label).merge(state)
 
     def result(self) -> dict[Any, Any]:
         """Return the results by key."""
-        return {keys.plain(label): self._states[label].result() for label in sorted(self._states, key=keys.order)}
+        results: dict[Any, Any] = {}
+        for label in sorted(self._states, key=keys.order):
+            key = keys.plain(label)
+            if key in results:
+                raise ValueError(
+                    f"Keyed.result: got the keys {next(k for k in results if k == key)!r} and {key!r}, which are two keys here "
+                    "and one in a dict. Give keys of one type, or read keyed[key]."
+                )
+            results[key] = self._states[label].result()
+        return results
 
     def __getitem__(self, key: Any) -> S:
         label = keys.canonical(key, "Keyed")

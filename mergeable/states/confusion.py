@@ -10,7 +10,7 @@ import numpy as np
 
 from mergeable.state import State
 from mergeable.states import exact, keys
-from mergeable.states.arrays import as_weights
+from mergeable.states.arrays import as_items, as_weights
 from mergeable.states.collections import add_counts, subtract_counts
 from mergeable.states.sums import Count, Sum
 
@@ -75,7 +75,7 @@ class ConfusionMatrix(State):
 
     def update(self, y_true: Any, y_pred: Any, weights: Any = None) -> None:
         """Take pairs of labels, each with a weight (default 1)."""
-        true, pred = np.asarray(y_true), np.asarray(y_pred)
+        true, pred = as_items(y_true), as_items(y_pred)
         if true.size != pred.size or (true.ndim and pred.ndim and true.shape[0] != pred.shape[0]):
             raise ValueError(
                 f"ConfusionMatrix.update: got y_true of shape {true.shape} and y_pred of shape {pred.shape}, expected one "

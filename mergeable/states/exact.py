@@ -67,7 +67,7 @@ def _block_product_total(*factors: np.ndarray) -> int:
 
 def units_of(value: float) -> int:
     """Return a finite float in units of 2^-1074, from its bits."""
-    bits = struct.unpack("<Q", struct.pack("<d", value))[0]
+    bits: int = struct.unpack("<Q", struct.pack("<d", value))[0]
     exponent = bits >> 52 & 0x7FF
     mantissa = bits & 0xF_FFFF_FFFF_FFFF
     units = (mantissa | 1 << 52) << (exponent - 1) if exponent else mantissa
@@ -107,7 +107,7 @@ def from_bits(bits: int) -> float:
 def order_keys(values: np.ndarray) -> np.ndarray:
     """Return int64 keys (n,) in the order of the float64 values; -0.0 and 0.0 are equal. NaN has no place in it."""
     bits = np.ascontiguousarray(values).view(np.int64)
-    keys = bits ^ ((bits >> 63) & np.int64(_MAGNITUDE))
+    keys: np.ndarray = bits ^ ((bits >> 63) & np.int64(_MAGNITUDE))
     keys += keys < 0  # -0.0 would have the key -1; the other negative numbers move up beside it
     return keys
 
@@ -125,7 +125,8 @@ def value_of_key(key: int) -> float:
 
 def _within(values: np.ndarray, low: int, high: int) -> np.ndarray:
     magnitude = values.view(np.uint64) & _MAGNITUDE
-    return (magnitude == 0) | ((magnitude >= low) & (magnitude <= high))
+    within: np.ndarray = (magnitude == 0) | ((magnitude >= low) & (magnitude <= high))
+    return within
 
 
 def _block_total(values: np.ndarray) -> int:

@@ -16,6 +16,7 @@ from mergeable.states.number import Number
 class _Extreme(Number):
     """The extreme of all values but NaN, which is counted apart. Compares bits, so subnormal numbers keep their place."""
 
+    _undoes_updates = True
     _sign: int
 
     def __init__(self) -> None:
@@ -52,7 +53,7 @@ class _Extreme(Number):
         """Return the extreme; NaN when there was no number."""
         return math.nan if self._key is None else exact.value_of_key(self._key)
 
-    def assign(self, value: Any) -> None:
+    def assign_number(self, value: Any) -> None:
         """Replace the value by one number; NaN and the infinity that loses to every number empty the state."""
         array = as_float64(value, f"{type(self).__name__}.assign")
         if array.shape:
@@ -163,7 +164,7 @@ class ArgMax(_ArgExtreme):
     """The largest value and the key it came with: the worst example and its id.
 
     Ties go to the smallest key: numbers before strings before bytes before tuples, each in its own order.
-    Empty: (NaN, None). Exact, commutative. ``has_nan`` says whether a NaN came in; it never wins.
+    Empty: (NaN, None). Exact, commutative. NaN never wins; ``n_nan`` says how many came in.
     Memory: one value and one key.
 
     Raises:

@@ -28,6 +28,7 @@ class Held(State):
         self,
         factory: Callable[[], Any],
         merge: Callable[[Any, Any], Any],
+        *,
         exact: bool,
         commutative: bool,
         idempotent: bool,
@@ -44,7 +45,8 @@ class Held(State):
 
     def empty(self) -> Held:
         """Return a fresh object's state."""
-        return Held(self._factory, self._merge, self.exact, self.commutative, self.idempotent, self.bounded)
+        facts = {name: getattr(self, name) for name in ("exact", "commutative", "idempotent", "bounded")}
+        return Held(self._factory, self._merge, **facts)
 
     def update(self, *args: Any, **kwargs: Any) -> None:
         """Call the object's own ``update``."""
@@ -66,7 +68,10 @@ class Held(State):
         return self.value
 
     def assign(self, value: Any) -> None:
-        """Replace the object."""
+        """Replace the object, or take over a copy of that of an equal kind of state."""
+        if isinstance(value, State):
+            self.check_mergeable(value, "assign")
+            value = copy.deepcopy(value.view())
         self.value = value
 
     def savepoint(self) -> None:
@@ -159,7 +164,7 @@ def state(
                 f"Pass merge=, as in state(set, merge=set.update), or define {type(example).__name__}.merge."
             )
         merge = _call_merge
-    return Held(factory, merge, exact, commutative, idempotent, bounded)
+    return Held(factory, merge, exact=exact, commutative=commutative, idempotent=idempotent, bounded=bounded)
 
 
 def _call_merge(mine: Any, other: Any) -> Any:

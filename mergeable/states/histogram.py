@@ -40,13 +40,15 @@ class Histogram(State):
         (0, 1, 1)
     """
 
+    _undoes_updates = True
+
     def __init__(self, edges: Sequence[float] | np.ndarray, weighted: bool = False) -> None:
         bounds = flat(as_float64(edges, "Histogram"))
         if bounds.size < 2 or not np.isfinite(bounds).all() or not (np.diff(exact.order_keys(bounds)) > 0).all():
             raise ValueError(f"Histogram: got edges {edges!r}, expected at least two finite numbers that increase.")
-        self.edges = tuple(bounds.tolist())
-        self.weighted = bool(weighted)
         self._bounds = exact.order_keys(bounds)
+        self.edges = tuple(map(exact.value_of_key, self._bounds.tolist()))  # -0.0 is 0.0
+        self.weighted = bool(weighted)
         cells = (len(self.edges) - 1 + 5,)
         self._cells: Count | Sum = Sum(cells) if weighted else Count(cells)
 
@@ -87,7 +89,7 @@ class Histogram(State):
 
     def merge(self, other: Histogram) -> None:
         """Add the other's cells."""
-        self._cells.merge(other._cells)
+        self._cells.merge(other._cells)  # type: ignore[arg-type]  # both are of one kind: equal parameters
 
     def result(self) -> np.ndarray:
         """Return the counts (k,) of the bins: int64, or float64 where weighted."""

@@ -40,6 +40,8 @@ class Moments(State):
     Source: Chan, Golub and LeVeque 1983 for the hazards; exact products by Dekker 1971.
     """
 
+    _undoes_updates = True
+
     def __init__(self, ddof: int = 0) -> None:
         self.ddof = int(ddof)
         self._powers = [0, 0, 0]  # sums of w, w*x, w*x*x, in units of 2^-1074, 2^-2148, 2^-3222

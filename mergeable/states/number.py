@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Any, TypeVar
 
 import numpy as np
@@ -20,6 +21,17 @@ class Number(NDArrayOperatorsMixin, State):
     is an equal kind of state. Other assignments, ``metric.count = 0.`` or ``state *= 2``, replace the value.
     """
 
+    @abstractmethod
+    def assign_number(self, value: Any) -> None:
+        """Replace the value by a number, or by an array of numbers."""
+
+    def assign(self, value: Any) -> None:
+        """Take over the whole value of an equal kind of state; replace the value by anything else that is a number."""
+        if type(value) is type(self):
+            super().assign(value)
+        else:
+            self.assign_number(value)
+
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
         out = kwargs.pop("out", ())
         numbers = [np.asarray(x) if isinstance(x, State) else x for x in inputs]
@@ -36,7 +48,7 @@ class Number(NDArrayOperatorsMixin, State):
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return np.array(self.result(), dtype=dtype)
 
-    def __iadd__(self: Self, other: Any) -> Self:  # type: ignore[misc]  # the mixin's computes; this one accumulates
+    def __iadd__(self: Self, other: Any) -> Self:  # the mixin's computes; this one accumulates
         if type(other) is type(self):
             self.merge(other)
         else:

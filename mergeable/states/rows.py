@@ -8,6 +8,7 @@ import numpy as np
 
 from mergeable.errors import IncompatibleStates
 from mergeable.state import State
+from mergeable.states.arrays import as_items
 
 
 @final
@@ -37,6 +38,7 @@ class Rows(State):
     """
 
     bounded = False
+    _undoes_updates = True
 
     def __init__(self, *columns: str) -> None:
         if not columns or len(set(columns)) != len(columns):
@@ -68,7 +70,7 @@ class Rows(State):
             raise ValueError(f"Rows.update: got columns of lengths {lengths}, expected equal ones.")
         if not lengths[0]:
             return
-        kinds = tuple((a.dtype.str, a.shape[1:]) for a in arrays)
+        kinds = tuple((_kind(a), a.shape[1:]) for a in arrays)
         if self._kinds is None:
             self._before_write()
             self._kinds = kinds
@@ -116,7 +118,7 @@ class Rows(State):
 
 
 def _column(values: Any, name: str) -> np.ndarray:
-    array = np.asarray(values)
+    array = as_items(values)
     if not array.ndim:
         raise ValueError(f"Rows.update: got one value for {name!r}, expected an array (n, ...).")
     if array.dtype.name == "bfloat16":
@@ -134,13 +136,17 @@ def _column(values: Any, name: str) -> np.ndarray:
     )
 
 
+def _kind(array: np.ndarray) -> str:
+    return array.dtype.name if array.dtype != object else "bytes" if isinstance(next(array.flat, ""), bytes) else "str"
+
+
 def _describe(kinds: tuple[tuple[str, tuple[int, ...]], ...] | None) -> str:
-    return ", ".join(f"{np.dtype(dtype)}{list(shape) or ''}" for dtype, shape in kinds or ())
+    return ", ".join(f"{kind}{list(shape) or ''}" for kind, shape in kinds or ())
 
 
 def _canonical_order(columns: list[np.ndarray]) -> np.ndarray:
     keys = [key for column in columns for key in _sort_keys(column.reshape(len(column), -1))]
-    return np.lexsort(keys[::-1])
+    return np.lexsort(keys[::-1]) if keys else np.arange(len(columns[0]))
 
 
 def _sort_keys(column: np.ndarray) -> list[np.ndarray]:

@@ -58,6 +58,7 @@ class Count(Number):
 
     def add_at(self, indices: np.ndarray, times: np.ndarray | None = None) -> None:
         """Add 1, or ``times``, at each flat index (n,) of an array count; repeated indices add up."""
+        self._before_write()
         if times is None:
             added = np.bincount(indices, minlength=self._count.size).astype(np.int64)
         else:
@@ -73,7 +74,7 @@ class Count(Number):
         """Return the count: an int, or a copy of the int64 array."""
         return self._count.copy() if self.shape else self._count
 
-    def assign(self, value: Any) -> None:
+    def assign_number(self, value: Any) -> None:
         """Replace the count by a whole number (or array)."""
         self._count = _whole(value, self.shape, "Count.assign")
 
@@ -116,6 +117,8 @@ class Sum(Number):
 
     Source: Rump, Ogita, Oishi 2008 (extraction); Neal 2015, arXiv:1505.05571 (exact accumulation).
     """
+
+    _undoes_updates = True
 
     def __init__(self, shape: tuple[int, ...] = ()) -> None:
         self.shape = _shape(shape, "Sum")
@@ -179,7 +182,7 @@ class Sum(Number):
         values = [self._cell(i) for i in range(len(self._units))]
         return np.array(values).reshape(self.shape) if self.shape else values[0]
 
-    def assign(self, value: Any) -> None:
+    def assign_number(self, value: Any) -> None:
         """Replace the sum by a number (or array of the declared shape)."""
         array = as_float64(value, "Sum.assign")
         if array.shape != self.shape:
@@ -234,6 +237,8 @@ class Mean(Number):
         (nan, 1)
     """
 
+    _undoes_updates = True
+
     def __init__(self) -> None:
         self._total = 0  # sum of weight * value, in units of 2^-2148
         self._weight = 0  # sum of weights, in units of 2^-1074
@@ -286,7 +291,7 @@ class Mean(Number):
             return math.inf if plus else -math.inf
         return exact.to_float(self._total, self._weight << exact.UNIT_BITS)
 
-    def assign(self, value: Any) -> None:
+    def assign_number(self, value: Any) -> None:
         """Replace the value by one observation of weight 1; 0 and 0.0 empty the state."""
         array = as_float64(value, "Mean.assign")
         if array.shape:
@@ -305,13 +310,13 @@ def split_special(values: np.ndarray, weights: np.ndarray | None = None) -> tupl
     special = values[~finite]
     nan = np.isnan(special)
     if weights is not None:
-        nan |= weights[~finite].view(np.int64) == 0
+        nan |= exact.order_keys(weights[~finite]) == 0  # not == 0.0: this thread may read a subnormal number as zero
     plus = int((~nan & (special > 0)).sum())
     return values[finite], [int(nan.sum()), plus, int(special.size - nan.sum()) - plus]
 
 
 def _shape(shape: Any, who: str) -> tuple[int, ...]:
-    sizes = (shape,) if isinstance(shape, int) else tuple(int(n) for n in shape)
+    sizes = (int(shape),) if isinstance(shape, int | np.integer) else tuple(int(n) for n in shape)
     if any(n < 1 for n in sizes):
         raise ValueError(f"{who}: got shape {shape!r}, expected sizes of at least 1.")
     return sizes
@@ -321,10 +326,12 @@ def _whole(amount: Any, shape: tuple[int, ...], who: str) -> Any:
     array = np.array(amount, object) if isinstance(amount, int) else as_array(amount, who)
     if shape and array.shape[-len(shape) :] != shape:
         raise ValueError(f"{who}: got shape {array.shape}, expected (..., {', '.join(map(str, shape))}).")
-    good = (array >= 0) & (array < 2.0**63)
+    good = np.asarray(array >= 0)
     if array.dtype == np.float64:
-        good &= array == np.floor(array)
-    if array.dtype != object and not good.all() or array.dtype == object and amount < 0:
+        good &= (array < 2.0**63) & (array == np.floor(array))
+    elif array.dtype == np.uint64:
+        good &= array <= _INT64_MAX
+    if not good.all():
         bad = amount if array.dtype == object else array[~good].flat[0]
         raise ValueError(f"{who}: got {bad}, expected whole numbers from 0 to 2**63 - 1. Use Sum for other numbers.")
     whole = array if array.dtype == object else array.astype(np.int64).astype(object)  # Python ints do not wrap
