@@ -7,6 +7,8 @@ Each says what was attempted, what came, what was expected and what to do, and l
 class MergeableError(Exception):
     """Base class of every error that this library raises on purpose."""
 
+    __init__ = Exception.__init__  # AutoGraph raises an error again as itself only where its constructor is this one
+
 
 class IncompatibleStates(MergeableError, ValueError):
     """Two states, or two metrics, that do not describe the same thing were to be merged."""

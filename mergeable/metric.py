@@ -78,6 +78,7 @@ class Metric:
     scratch: ClassVar[Collection[str]] = ()
     """Attributes that ``update_state`` sets and that no result depends on: they are not state."""
 
+    _own_states: ClassVar[States] = {}
     _class_states: ClassVar[States] = {}
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -87,7 +88,9 @@ class Metric:
             delattr(cls, name)  # so that __getattr__ finds the state of the replica, or the merged one
             if hasattr(cls, name):
                 raise TypeError(f"{cls.__name__}.{name}: a base class has an attribute of that name; choose another.")
-        cls._class_states = {**cls._class_states, **own}
+        cls._own_states = own
+        bases = [vars(base).get("_own_states", {}) for base in reversed(cls.__mro__)]  # all of several base classes
+        cls._class_states = {name: state for states in bases for name, state in states.items()}
         for verb in ("update_state", "result", "reset_state", "merge_state"):
             method = cls.__dict__.get(verb)
             if method is not None and not hasattr(method, "__hosted__"):
@@ -197,13 +200,8 @@ class Metric:
             for other in metrics:
                 coverage = coverage.joined(other.coverage)
             merged = _Slot(self._fold(), dict(coverage), self._slot(0).origin)
-            kept = self._undeclared_values()
-            try:
-                with self._inside(merged.states), self._named("merge_state"):
-                    self.merge_state(metrics)
-            except BaseException:
-                self.__dict__.update(kept)
-                raise
+            with self._keeping_undeclared(), self._inside(merged.states), self._named("merge_state"):
+                self.merge_state(metrics)
             self._slots = {0: merged}
 
     @final
@@ -211,18 +209,19 @@ class Metric:
         """Run the user's ``update_state`` on one replica's states; what a failure has written is undone."""
         with self._lock:
             slot = self._slot(replica)
-            kept = self._undeclared_values()
+            before = dict(slot.states)
             opened: list[State] = []
-            with self._inside(slot.states), self._named("update_state", replica):
+            with self._keeping_undeclared(), self._inside(slot.states), self._named("update_state", replica):
                 try:
-                    for state in list(slot.states.values()):
+                    for state in before.values():
                         state.savepoint()
                         opened.append(state)
                     self.update_state(*args, **kwargs)
                 except BaseException:
                     for state in opened:
                         state.rollback()
-                    self.__dict__.update(kept)
+                    for name in slot.states.keys() - before.keys():  # declared by this update
+                        slot.states[name] = self._states[name].empty()
                     raise
                 for state in opened:
                     state.commit()
@@ -276,13 +275,14 @@ class Metric:
                 self._assign(self._view[name], value)
             else:
                 with self._lock:
+                    fresh = self._states[name].empty()
+                    self._assign(fresh, value)
                     for slot in self._slots.values():
-                        slot.states[name] = self._states[name].empty()
-                    self._assign(self._slot(0).states[name], value)
+                        slot.states[name] = fresh.empty()
+                    self._slot(0).states[name] = fresh
         elif isinstance(value, State):
             self.add_state(name, value)
-            if inside:
-                self._view[name].assign(value)
+            (self._view if inside else self._slot(0).states)[name].assign(value)
         else:
             if inside and name not in self.scratch:
                 self._undeclared.add(name)
@@ -366,6 +366,22 @@ class Metric:
 
     def _plain_attributes(self) -> dict[str, Any]:
         return {k: v for k, v in self.__dict__.items() if k not in _INTERNAL}
+
+    @contextmanager
+    def _keeping_undeclared(self) -> Iterator[None]:
+        """Bring back the attributes that are no states when the block raises."""
+        before, kept = dict(self.__dict__), self._undeclared_values()
+        try:
+            yield
+        except BaseException:
+            for name in self._undeclared - kept.keys():  # set for the first time
+                if name in before:
+                    self.__dict__[name] = before[name]
+                else:
+                    self.__dict__.pop(name, None)
+            self._undeclared.intersection_update(kept)
+            self.__dict__.update(kept)
+            raise
 
     def _undeclared_values(self) -> dict[str, Any]:
         return {name: _shallow(self.__dict__[name]) for name in self._undeclared if name in self.__dict__}

@@ -31,6 +31,7 @@ class Local(Strategy):
             act([item])
             return
 
+        @tf.autograph.experimental.do_not_convert
         def together(strategy: tf.distribute.Strategy, parcel: Any) -> None:
             act([parcel.item for parcel in strategy.experimental_local_results(parcel)])
 
@@ -69,9 +70,13 @@ def _sources(tensors: Sequence[tf.Tensor]) -> set[int]:
     """Return the ids of the operations that bring data into the graph and that the tensors depend on."""
     seen: set[int] = set()
     found: set[int] = set()
-    todo = [tensor.op for tensor in tensors]
+    todo = list(tensors)
     while todo:
-        op = todo.pop()
+        tensor = todo.pop()
+        if not hasattr(tensor, "graph"):  # an eager tensor, which the graph will capture
+            found.add(id(tensor))
+            continue
+        op = tensor.op
         if id(op) in seen:
             continue
         seen.add(id(op))
@@ -83,5 +88,5 @@ def _sources(tensors: Sequence[tf.Tensor]) -> set[int]:
             ("IteratorGetNext", "MultiDeviceIteratorGetNext", "Random", "Multinomial", "EagerPyFunc", "PyFunc")
         ):
             found.add(id(op))
-        todo.extend(t.op for t in op.inputs)
+        todo.extend(op.inputs)
     return found

@@ -1,18 +1,20 @@
 """An exception in a metric surfaces as itself.
 
 TensorFlow turns what a callback raises into an ``UnknownError`` with the text of a traceback. Here the callback leaves the
-exception under a token, and where TensorFlow makes its error from that status, the exception itself comes out. The place is
-not public: where it is missing, TensorFlow's error comes, and its text begins with ours.
+exception under a token, and the one place where TensorFlow runs a graph function gives it out again. The place is not
+public: where it is missing, TensorFlow's error comes, and its text begins with ours.
 """
 
 from __future__ import annotations
 
 import collections
+import functools
 import re
 import secrets
 from typing import Any
 
-from tensorflow.python.eager import core
+import tensorflow as tf
+from tensorflow.python.eager import context
 
 _TOKEN = re.compile(r"\[mergeable-([0-9a-f]{16})\]")
 _waiting: collections.OrderedDict[str, Exception] = collections.OrderedDict()
@@ -24,7 +26,7 @@ class HostFailure(Exception):
 
 
 def passed_on(error: Exception) -> HostFailure:
-    """Keep the exception for ``_status_to_exception`` and return what to raise in its place."""
+    """Keep the exception for whoever runs the graph, and return what to raise in its place."""
     token = secrets.token_hex(8)
     _waiting[token] = error
     while len(_waiting) > _KEPT:
@@ -34,17 +36,23 @@ def passed_on(error: Exception) -> HostFailure:
 
 
 def _install() -> None:
-    original = getattr(core, "_status_to_exception", None)
+    original = getattr(context.Context, "call_function", None)
     if original is None or hasattr(original, "__mergeable__"):
         return
 
-    def status_to_exception(status: Any) -> Any:
-        found = _TOKEN.search(getattr(status, "message", "") or "")
-        error = _waiting.pop(found.group(1), None) if found else None
-        return original(status) if error is None else error
+    @functools.wraps(original)
+    def call_function(self: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return original(self, *args, **kwargs)
+        except tf.errors.OpError as failure:
+            found = _TOKEN.search(str(failure))
+            error = _waiting.pop(found.group(1), None) if found else None
+            if error is None:
+                raise
+        raise error
 
-    status_to_exception.__mergeable__ = True  # type: ignore[attr-defined]  # so that a reload does not wrap it twice
-    core._status_to_exception = status_to_exception
+    call_function.__mergeable__ = True  # type: ignore[attr-defined]  # so that a reload does not wrap it twice
+    context.Context.call_function = call_function
 
 
 _install()

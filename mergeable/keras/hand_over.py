@@ -28,6 +28,7 @@ def call_host(
             "Python on the host. Pass jit_compile=False to compile() or tf.function(); Keras chooses True by itself on a GPU."
         )
 
+    @tf.autograph.experimental.do_not_convert
     def on_host(*arrived: tf.Tensor) -> Sequence[Any]:
         try:
             return act(*arrived)

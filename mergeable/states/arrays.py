@@ -76,8 +76,13 @@ def as_items(values: Any) -> np.ndarray:
 
     NumPy's own string types drop trailing zero bytes, and turn numbers beside strings into strings.
     """
-    array = np.asarray(values)
-    return np.array(values, object) if array.dtype.kind in "US" and not hasattr(values, "dtype") else array
+    if hasattr(values, "dtype"):
+        return np.asarray(values)
+    try:
+        array = np.asarray(values)
+    except UnicodeDecodeError:  # bytes beside strings
+        return np.array(values, object)
+    return np.array(values, object) if array.dtype.kind in "US" else array
 
 
 def flat(array: np.ndarray) -> np.ndarray:

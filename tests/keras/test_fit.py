@@ -105,7 +105,8 @@ def test_several_outputs(replicated, rng):
         right = keras.layers.Lambda(lambda x: x[:, 1:], name="right", output_shape=(1,))(entry)
         model = keras.Model(entry, {"left": left, "right": right})
         model.compile(
-            loss={"left": "mse", "right": "mse"}, metrics={"left": [Total(name="t")], "right": [Total(name="t"), RowCount(name="n")]}
+            loss={"left": "mse", "right": "mse"},
+            metrics={"left": [Total(name="t")], "right": [Total(name="t"), RowCount(name="n")]},
         )
     p = rng.normal(size=(10, 2)).astype("float32")
     logs = model.evaluate(p, {"left": p[:, :1], "right": p[:, 1:]}, batch_size=8, verbose=0, return_dict=True)

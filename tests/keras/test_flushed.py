@@ -1,0 +1,91 @@
+"""TensorFlow's threads flush subnormal numbers to zero; exact states do not notice."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import mergeable as mg
+from mergeable.wire import canonical_bytes
+
+TINY = np.array([5e-324, -5e-324, 3e-310, 2.2250738585072014e-308, 1e-300, 0.0, -0.0, 1.5, -1e-309])
+STATES = {
+    "Sum": mg.Sum(),
+    "Mean": mg.Mean(),
+    "Moments": mg.Moments(),
+    "Min": mg.Min(),
+    "Max": mg.Max(),
+    "Histogram": mg.Histogram([-1e-309, 0.0, 5e-324, 1e-308, 1.0]),
+    "Rows": mg.Rows("x"),
+    "Set": mg.Set(),
+    "Counter": mg.Counter(),
+    "Tuple": mg.Tuple(mg.Sum(), mg.Max()),
+}
+
+
+class Feeds(mg.PyMetric):
+    def __init__(self, state, weighted=False, **kwargs):
+        super().__init__(**kwargs)
+        self.add_state("fed", state)
+        self.weighted = weighted
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        self.fed.update(*([y_pred, y_true] if self.weighted else [y_pred]))
+
+    def result(self):
+        return 0.0
+
+
+def test_a_callback_flushes():
+    """The hazard is real: in a callback the sum of a subnormal number and zero is zero."""
+    seen = []
+
+    @tf.function
+    def step(x):
+        tf.py_function(lambda v: seen.append(float(v.numpy()) + 0.0), [x], [])
+
+    step(tf.constant(5e-324, tf.float64))
+
+    assert [0.0] == seen
+
+
+@pytest.mark.parametrize("name", STATES)
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_same_bytes_inside_and_outside(name, dtype):
+    """A state that is fed in a callback ends in the bytes of one that is fed here."""
+    values = (TINY if dtype == "float64" else np.float32([1e-45, -1e-45, 1e-40, 3.0, 0.0, -0.0])).astype(dtype)
+    inside, outside = Feeds(STATES[name]), STATES[name].empty()
+    tf.function(lambda x: inside.update_state(x, x))(tf.constant(values))
+    outside.update(values)
+
+    assert canonical_bytes(outside) == canonical_bytes(inside._fold()["fed"])
+    assert canonical_bytes(outside.result()) == canonical_bytes(inside.fed.result())
+
+
+@pytest.mark.parametrize("name", ["Mean", "Moments"])
+def test_weights_inside_and_outside(name):
+    """Products of values and weights are exact in a callback too."""
+    weights = np.abs(TINY[::-1]).copy()
+    inside, outside = Feeds(STATES[name], weighted=True), STATES[name].empty()
+    tf.function(lambda w, x: inside.update_state(w, x))(tf.constant(weights), tf.constant(TINY))
+    outside.update(TINY, weights)
+
+    assert canonical_bytes(outside) == canonical_bytes(inside._fold()["fed"])
+
+
+@pytest.mark.parametrize(
+    ("name", "values"), [("Sum", [3e-310, -1e-310]), ("Mean", [3e-310, 5e-324]), ("Min", [5e-324, 1e-310])]
+)
+def test_subnormal_results_leave_the_callback(name, values):
+    """A result that is subnormal comes out of a step with its bits."""
+
+    class Shows(Feeds):
+        def result(self):
+            return self.fed.result()
+
+    metric = Shows(STATES[name])
+    step = tf.function(lambda x: (metric.update_state(x, x), metric.result())[1])
+    expected = STATES[name].empty()
+    expected.update(values)
+
+    assert np.float64(expected.result()).tobytes() == step(tf.constant(values, tf.float64)).numpy().tobytes()
+    assert expected.result() != 0.0

@@ -1,0 +1,174 @@
+"""Whatever TensorFlow can hold arrives on the host as it was sent."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import mergeable as mg
+from tests.keras.zoo import RowCount, Total
+
+
+class Spy(mg.PyMetric):
+    """Keeps the arguments of the last update."""
+
+    scratch = ("seen",)
+    rows = mg.Count()
+
+    def update_state(self, y_true, y_pred=None, sample_weight=None):
+        self.seen = y_true, y_pred, sample_weight
+        self.rows += 1
+
+    def result(self):
+        return self.rows.result()
+
+
+def send(metric, in_graph, *args, **kwargs):
+    """Update in eager code, or in a ``tf.function`` whose arguments are the tensors."""
+    if in_graph:
+        tf.function(lambda a, k: metric.update_state(*a, **k))(args, kwargs)
+    else:
+        metric.update_state(*args, **kwargs)
+    return metric.seen
+
+
+@pytest.fixture(params=[False, True], ids=["eager", "graph"])
+def in_graph(request):
+    return request.param
+
+
+def test_dicts_and_tuples(in_graph):
+    """Nested structures keep their keys and order."""
+    sent = {"boxes": tf.ones([2, 4]), "labels": (tf.constant([1, 2]), tf.constant([b"a", b"b"]))}
+    y_true, y_pred, _ = send(Spy(), in_graph, sent, tf.constant([0.5, 0.6]))
+
+    assert {"boxes", "labels"} == set(y_true)
+    assert [1, 2] == y_true["labels"][0].numpy().tolist()
+    assert [b"a", b"b"] == y_true["labels"][1].numpy().tolist()
+    assert 2 == len(y_pred)
+
+
+def test_ragged(in_graph):
+    """A ragged tensor is a ragged tensor on the host."""
+    y_true, _, _ = send(Spy(), in_graph, tf.ragged.constant([[1, 2], [], [3]]))
+
+    assert [[1, 2], [], [3]] == y_true.to_list()
+
+
+def test_sparse(in_graph):
+    """A sparse tensor is a sparse tensor on the host."""
+    y_true, _, _ = send(Spy(), in_graph, tf.sparse.from_dense([[0, 1], [2, 0]]))
+
+    assert [[0, 1], [2, 0]] == tf.sparse.to_dense(y_true).numpy().tolist()
+
+
+def test_strings(in_graph):
+    """Strings arrive as bytes, and a confusion matrix reads them as text."""
+
+    class Named(mg.PyMetric):
+        pairs = mg.ConfusionMatrix()
+
+        def update_state(self, y_true, y_pred, sample_weight=None):
+            self.pairs.update(y_true, y_pred)
+
+        def result(self):
+            return self.pairs.result().sum()
+
+    metric = Named()
+    y, p = tf.constant(["cat", "Zoë", "dog"]), tf.constant(["cat", "cat", "dog"])
+    if in_graph:
+        tf.function(metric.update_state)(y, p)
+    else:
+        metric.update_state(y, p)
+
+    assert ("Zoë", "cat", "dog") == tuple(sorted(metric.pairs.labels, key=lambda s: (s[0] != "Z", s)))
+    assert [[0, 1, 0], [0, 1, 0], [0, 0, 1]] == metric.pairs.result().tolist()
+
+
+def test_bfloat16_and_float16(in_graph):
+    """Narrow floats are widened before they are added."""
+    for dtype in (tf.bfloat16, tf.float16):
+        metric = Total()
+        values = tf.cast([1.0, 2.0**-7, 256.0], dtype)
+        if in_graph:
+            tf.function(metric.update_state)(values, values)
+        else:
+            metric.update_state(values, values)
+
+        assert 257.0 + 2.0**-7 == float(metric.result())
+
+
+def test_keywords_and_plain_values(in_graph):
+    """Keyword arguments, None and Python values arrive as they are."""
+    metric = Spy()
+    if in_graph:
+        tf.function(lambda y: metric.update_state(y_true=y, y_pred=None, sample_weight=0.1))(tf.ones([2]))
+    else:
+        metric.update_state(y_true=tf.ones([2]), y_pred=None, sample_weight=0.1)
+
+    assert (None, 0.1) == metric.seen[1:]
+
+
+def test_lists_of_floats_keep_their_bits():
+    """A list of Python floats is not narrowed to float32."""
+    metric = Total()
+    metric.update_state([0.0], [0.1])
+
+    assert 0.1 == float(metric.result())
+
+
+def test_variables_are_read():
+    """A variable is its value."""
+    metric = Total()
+    metric.update_state(tf.Variable([0.0]), tf.Variable([2.5]))
+    metric.update_state(tf.keras.metrics.Mean().variables[0], tf.keras.layers.Dense(1).dtype and [1.0])
+
+    assert 3.5 == float(metric.result())
+
+
+def test_an_empty_batch_is_nobodys_update(in_graph):
+    """A batch without rows does not reach ``update_state``."""
+    metric = RowCount()
+    empty = tf.zeros([0, 3])
+    if in_graph:
+        tf.function(lambda t: metric.update_state(t, t))(empty)
+    else:
+        metric.update_state(empty, empty)
+
+    assert not metric.coverage
+    assert 0 == int(metric.result())
+
+
+def test_rows_of_unknown_number(in_graph):
+    """A step that is traced once takes batches of any length."""
+    metric = RowCount()
+    step = tf.function(lambda y: metric.update_state(y, y), input_signature=[tf.TensorSpec([None], tf.float32)])
+    for n in (3, 1, 5):
+        step(tf.ones([n])) if in_graph else metric.update_state(tf.ones([n]), tf.ones([n]))
+
+    assert 9 == int(metric.result())
+
+
+def test_structured_outputs_in_evaluate():
+    """Ids beside the labels, and strings in a data set, reach the metric in a custom loop."""
+
+    class Missed(mg.PyMetric):
+        ids = mg.Set()
+
+        def update_state(self, y_true, y_pred, sample_weight=None):
+            wrong = np.asarray(y_true["label"]) != np.asarray(y_pred)
+            self.ids.update(y_true["id"].numpy()[wrong])
+
+        def result(self):
+            return len(self.ids)
+
+    metric = Missed()
+    data = tf.data.Dataset.from_tensor_slices({"label": [1, 0, 1], "id": ["a", "b", "c"]}).batch(2)
+
+    @tf.function
+    def step(batch):
+        metric.update_state(batch, tf.ones_like(batch["label"]))
+
+    for batch in data:
+        step(batch)
+
+    assert [b"b"] == metric.ids.result()
