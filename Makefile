@@ -18,6 +18,7 @@ demo: .venv/.ready
 
 test: .venv/.ready
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+	TF_USE_LEGACY_KERAS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal tests/keras mergeable/keras
 
 lint: .venv/.ready
 	$(BIN)/ruff format --check .

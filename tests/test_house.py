@@ -1,0 +1,231 @@
+"""The house itself: the arrows between rooms, the light import, the public names, and one name for each shelf."""
+
+import ast
+import importlib
+import importlib.util
+import inspect
+import pathlib
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+import mergeable as mg
+
+ROOT = pathlib.Path(__file__).parent.parent
+PACKAGE = ROOT / "mergeable"
+
+# A room may import from rooms of lower floors, and from its own.
+FLOORS = {
+    "errors": 0,
+    "state": 1,
+    "states": 2,
+    "coverage": 2,
+    "metric": 3,
+    "wire": 3,
+    "strategy": 3,
+    "laws": 4,
+    "strategies": 4,
+    "keras": 5,
+    "__init__": 6,
+}
+
+PUBLIC = """
+    ArgMax ArgMin ConfusionMatrix Contribution Count Counter Coverage Dict DuplicateOrigin ExchangeTimeout Histogram
+    IncompatibleStates Keyed Max Mean MergeableError Metric Min Moments PyMetric ReadOnlyState Rows Set SnapshotError State
+    Sum Tuple UndeclaredState UnsupportedStrategy state
+""".split()
+
+
+def modules():
+    return sorted(path for path in PACKAGE.rglob("*.py") if "__pycache__" not in path.parts)
+
+
+def room(path):
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imported_rooms(source):
+    """Return the rooms of this package that a source imports anywhere, but for the names that only types need."""
+    found = set()
+    tree = ast.parse(source)
+    skipped = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        for inner in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        if id(node) in skipped:
+            continue
+        names = []
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names = [f"{node.module}.{alias.name}" if node.module == "mergeable" else node.module for alias in node.names]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        found |= {name.split(".")[1] for name in names if name.startswith("mergeable.")}
+    return found
+
+
+def upward(path_room, source):
+    return {name for name in imported_rooms(source) if FLOORS[name] > FLOORS[path_room]}
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_arrows_point_down(path):
+    """No room imports from a higher floor, and every room has a floor."""
+    assert set() == upward(room(path), path.read_text())
+
+
+def test_the_arrow_test_can_fail():
+    """An import of a metric in a state would be found, wherever it stands."""
+    assert {"metric"} == upward("states", "def f():\n    from mergeable.metric import Metric\n")
+    assert {"keras"} == upward("metric", "import mergeable.keras.py_metric\n")
+    assert {"keras"} == upward("metric", "from mergeable import keras\n")
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_frameworks_have_their_rooms(path):
+    """Only the rooms with Keras and the strategies import TensorFlow."""
+    tree = ast.parse(path.read_text())
+    names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    names |= {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module}
+    heavy = {name for name in names if name.split(".")[0] in ("tensorflow", "keras", "tf_keras", "sklearn")}
+
+    assert not heavy or room(path) in ("keras", "strategies")
+
+
+def loaded_by(code):
+    """Return the names of the modules that a fresh process has loaded after the code."""
+    code += "\nimport sys; print(*sorted(sys.modules))"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120, cwd=ROOT)
+    return set(run.stdout.split())
+
+
+def heavy(modules):
+    return {name.split(".")[0] for name in modules} & {"tensorflow", "keras", "tf_keras", "hypothesis", "sklearn", "matplotlib"}
+
+
+def test_import_is_light():
+    """``import mergeable``, a metric and its merge load no framework."""
+    code = """
+    import mergeable as mg
+    class M(mg.Metric):
+        total = mg.Sum()
+        def update_state(self, x):
+            self.total += x
+        def result(self):
+            return self.total.result()
+    a, b = M(), M()
+    a.update_state([1.0]); b.update_state([2.0]); a.merge_state([b]); assert a.result() == 3.0
+    """
+
+    assert set() == heavy(loaded_by(textwrap.dedent(code)))
+
+
+def test_the_import_test_can_fail():
+    """A process that asks for ``PyMetric`` has loaded TensorFlow and Keras."""
+    assert {"tensorflow", "keras"} <= heavy(loaded_by("import mergeable; mergeable.PyMetric"))
+
+
+def test_without_tensorflow_the_error_is_one_sentence():
+    """Where TensorFlow is missing, ``PyMetric`` says what to install, and all else works."""
+    code = """
+    import sys
+    sys.modules["tensorflow"] = None
+    import mergeable as mg
+    mg.Sum().update([1.0])
+    try:
+        mg.PyMetric
+    except ImportError as error:
+        print("TEXT", error)
+    """
+    run = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=True, timeout=60, cwd=ROOT
+    )
+
+    assert "TEXT mergeable.PyMetric needs TensorFlow: pip install 'mergeable[tensorflow]'" == run.stdout.strip()
+
+
+def test_without_hypothesis_the_error_is_one_sentence():
+    """Where hypothesis is missing, the laws say what to install."""
+    code = (
+        "import sys; sys.modules['hypothesis'] = None\ntry:\n    import mergeable.laws\nexcept ImportError as e:\n    print(e)"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60, cwd=ROOT)
+
+    assert "mergeable.laws needs hypothesis: pip install 'mergeable[laws]'" == run.stdout.strip()
+
+
+def test_public_names():
+    """The list of public names changes only on purpose."""
+    assert sorted(PUBLIC) == sorted(mg.__all__)
+    assert all(getattr(mg, name) is not None for name in PUBLIC)
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_public_names_are_documented(name):
+    """Every public name has a docstring of its own."""
+    assert len(inspect.getdoc(getattr(mg, name)) or "") > 30
+
+
+def test_unknown_names_are_refused():
+    """A name that does not exist is an AttributeError that says so."""
+    with pytest.raises(AttributeError, match="module 'mergeable' has no attribute 'Medain'"):
+        mg.Medain
+
+
+def test_strategies_have_one_import_name():
+    """The shelf's files are one module each: imported under any other name, they refuse."""
+    shelf = importlib.import_module("mergeable.strategies")
+
+    assert (
+        (PACKAGE / "strategies").resolve() == (ROOT / "strategies").resolve() == pathlib.Path(shelf.__file__).parent.resolve()
+    )
+
+    spec = importlib.util.spec_from_file_location("strategies", ROOT / "strategies" / "__init__.py")
+    with pytest.raises(ImportError, match=r"import mergeable.strategies, not strategies"):
+        spec.loader.exec_module(importlib.util.module_from_spec(spec))
+
+
+def test_modules_are_small():
+    """No module outgrows one idea."""
+    lengths = {str(path.relative_to(PACKAGE)): len(path.read_text().splitlines()) for path in modules()}
+
+    assert {} == {name: n for name, n in lengths.items() if n > 520}
+    assert len((PACKAGE / "__init__.py").read_text().splitlines()) <= 110
+
+
+def test_wheel_holds_both_shelves(tmp_path):
+    """The built wheel holds the strategies as files, the types' mark and the licence."""
+    import zipfile
+
+    code = (
+        "import sys; from hatchling.builders.wheel import WheelBuilder; "
+        "print(*WheelBuilder(sys.argv[1]).build(directory=sys.argv[2], versions=['standard']))"
+    )
+    subprocess.run([sys.executable, "-c", code, ROOT, tmp_path], check=True, timeout=120, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    names = set(zipfile.ZipFile(wheel).namelist())
+
+    assert {"mergeable/strategies/__init__.py", "mergeable/strategies/local.py", "mergeable/py.typed"} <= names
+    assert any(name.endswith("LICENSE") for name in names)
+    assert not any(name.startswith(("tests", "strategies/")) for name in names)
+
+
+def test_a_checkout_without_links_does_not_build(tmp_path):
+    """Where the link is a text file, the build fails rather than leave a shelf out."""
+    import shutil
+
+    copy = tmp_path / "checkout"
+    shutil.copytree(
+        ROOT, copy, symlinks=True, ignore=shutil.ignore_patterns(".venv", ".git", "__pycache__", ".*_cache", ".hypothesis")
+    )
+    (copy / "mergeable" / "strategies").unlink()
+    (copy / "mergeable" / "strategies").write_text("../strategies")
+    code = "import sys; from hatchling.builders.wheel import WheelBuilder; list(WheelBuilder(sys.argv[1]).build(directory=sys.argv[2]))"
+    run = subprocess.run([sys.executable, "-c", code, copy, tmp_path / "out"], capture_output=True, text=True, timeout=120)
+
+    assert run.returncode != 0
+    assert "strategies/__init__.py" in run.stderr
