@@ -277,7 +277,8 @@ def floats() -> st.SearchStrategy[Any]:
     Most batches are finite, because one NaN hides what happens to every other number.
     """
     items = st.sampled_from(ADVERSARIAL) | st.floats()
-    finite, odd = (st.lists(numbers, max_size=6) for numbers in (items.filter(math.isfinite), items))
+    special = st.sampled_from([math.nan, math.inf, -math.inf])
+    finite, odd = (st.lists(numbers, max_size=6) for numbers in (items.filter(math.isfinite), special | items))
     return st.one_of(finite, finite, finite, odd).map(lambda xs: np.array(xs, np.float64))
 
 
@@ -420,6 +421,7 @@ def _check(subject: Subject, batches: st.SearchStrategy[Batch], laws: Iterable[s
         deadline=None,
         database=None,
         derandomize=True,
+        phases=(hypothesis.Phase.generate, hypothesis.Phase.shrink),
         report_multiple_bugs=False,  # the law that broke, and not a group of exceptions
         suppress_health_check=list(hypothesis.HealthCheck),
     )

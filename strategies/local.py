@@ -31,11 +31,10 @@ class Local(Strategy):
             act([item])
             return
 
-        @tf.autograph.experimental.do_not_convert
         def together(strategy: tf.distribute.Strategy, parcel: Any) -> None:
             act([parcel.item for parcel in strategy.experimental_local_results(parcel)])
 
-        context.merge_call(together, args=(_Parcel(item),))
+        context.merge_call(tf.autograph.experimental.do_not_convert(together), args=(_Parcel(item),))
 
     def gather(self, payload: bytes) -> list[bytes]:
         """Return the payload: this process is the whole job."""

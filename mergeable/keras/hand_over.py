@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import tensorflow as tf
 from tensorflow.python.ops import control_flow_util
 
 from mergeable.errors import UnsupportedStrategy
 from mergeable.keras.failures import passed_on
+
+F = TypeVar("F", bound=Callable[..., Any])
+as_written: Callable[[F], F] = tf.autograph.experimental.do_not_convert  # AutoGraph need not read what runs on the host
 
 
 def call_host(
@@ -28,7 +31,7 @@ def call_host(
             "Python on the host. Pass jit_compile=False to compile() or tf.function(); Keras chooses True by itself on a GPU."
         )
 
-    @tf.autograph.experimental.do_not_convert
+    @as_written
     def on_host(*arrived: tf.Tensor) -> Sequence[Any]:
         try:
             return act(*arrived)

@@ -11,13 +11,12 @@ from typing import Any
 import tensorflow as tf
 
 from mergeable.keras.batch import Batch, is_empty
-from mergeable.keras.hand_over import Traced, call_host
+from mergeable.keras.hand_over import Traced, as_written, call_host
 from mergeable.keras.structure import Structure, as_tensors
 from mergeable.metric import Metric
 from mergeable.strategies import current
 from mergeable.strategies.local import same_source
 
-_as_written = tf.autograph.experimental.do_not_convert
 _KerasMetric: Any = tf.keras.metrics.Metric  # Keras 3, or tf_keras where TF_USE_LEGACY_KERAS is set
 
 
@@ -106,11 +105,11 @@ class PyMetric(Metric, _KerasMetric):  # type: ignore[misc]  # the base class is
 
     # What the verbs do when called from outside: here, and in a graph.
 
-    @_as_written
+    @as_written
     def _dispatch_update_state(self, *args: Any, **kwargs: Any) -> None:
         current().meet(Batch(args, kwargs), self._take)
 
-    @_as_written
+    @as_written
     def _dispatch_result(self) -> Any:
         if tf.executing_eagerly():
             return self._eager_result()
@@ -131,7 +130,7 @@ class PyMetric(Metric, _KerasMetric):  # type: ignore[misc]  # the base class is
             self.__dict__["_shown"] = coverage, as_tensors(self._host_result())
         return self._shown[1]
 
-    @_as_written
+    @as_written
     def _dispatch_reset_state(self) -> None:
         if tf.executing_eagerly():
             self._host_reset()

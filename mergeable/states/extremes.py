@@ -130,7 +130,7 @@ class _ArgExtreme(State):
         """Take values (n,) and their keys (n,): integers, strings, bytes or tuples of them."""
         who = f"{type(self).__name__}.update"
         array = flat(as_float64(values, who))
-        labels = keys.canonical_list(keys_, who)
+        labels = keys.plain_list(keys_, who)
         if len(labels) != array.size:
             raise ValueError(f"{who}: got {array.size} values and {len(labels)} keys, expected one key for each value.")
         nan = np.isnan(array)
@@ -138,7 +138,7 @@ class _ArgExtreme(State):
         if not nan.all():
             best = int(order[~nan].max() if self._sign > 0 else order[~nan].min())
             tied = np.flatnonzero((order == best) & ~nan).tolist()
-            self._take(best, min((labels[i] for i in tied), key=keys.order))
+            self._take(best, min((keys.canonical(labels[i], who) for i in tied), key=keys.order))
         self._n_nan += int(nan.sum())
 
     def merge(self, other: _ArgExtreme) -> None:

@@ -47,11 +47,16 @@ def canonical(key: Any, who: str) -> Canonical:
 
 def canonical_list(keys: Any, who: str) -> list[Canonical]:
     """Return the canonical forms of an array, a list or another iterable of keys."""
+    return [canonical(key, who) for key in plain_list(keys, who)]
+
+
+def plain_list(keys: Any, who: str) -> list[Any]:
+    """Return an array, a list or another iterable of keys as a list; a lone string is refused."""
     if isinstance(keys, str | bytes) or not (isinstance(keys, Iterable) or hasattr(keys, "__array__")):
         raise TypeError(f"{who}: got {keys!r}, expected a list or an array of keys. Put a single one in a list.")
     if hasattr(keys, "__array__"):
         keys = np.asarray(keys).ravel().tolist()
-    return [canonical(key, who) for key in keys]
+    return list(keys)
 
 
 def tally(keys: Any, who: str) -> dict[Canonical, int]:

@@ -112,8 +112,8 @@ class Sum(Number):
         >>> total += 0.5
         >>> total.result()
         1.5
-        >>> total / 3
-        np.float64(0.5)
+        >>> float(total / 3)
+        0.5
 
     Source: Rump, Ogita, Oishi 2008 (extraction); Neal 2015, arXiv:1505.05571 (exact accumulation).
     """

@@ -124,7 +124,7 @@ def test_without_the_hook_tensorflows_error_begins_with_ours(monkeypatch):
     metric = Unlucky(name="unlucky")
     step = tf.function(lambda p: metric.update_state(p, p))
 
-    with pytest.raises(tf.errors.UnknownError, match="LookupError: no row 13 in Unlucky.update_state"):
+    with pytest.raises(tf.errors.UnknownError, match=r"LookupError: no row 13 in Unlucky\.update_state"):
         step(tf.constant([13.0]))
     failures._waiting.clear()
 
@@ -142,12 +142,13 @@ def test_failures_do_not_pile_up():
 def test_xla_is_refused_when_traced(trained, rng, where):
     """A step for XLA is refused when it is traced, and the error says what to pass."""
     metric = RowCount(name="rows")
+    x, y = rng.normal(size=(4, 3)).astype("float32"), np.ones((4, 1), "float32")
+    model = trained(tf.distribute.get_strategy(), [metric], jit_compile=True)
+    step = tf.function(lambda p: metric.update_state(p, p), jit_compile=True)
+    run = {"compile": lambda: model.fit(x, y, verbose=0), "function": lambda: step(y)}[where]
+
     with pytest.raises(mg.UnsupportedStrategy, match=r"RowCount: got a step that is compiled by XLA.*jit_compile=False"):
-        if where == "compile":
-            model = trained(tf.distribute.get_strategy(), [metric], jit_compile=True)
-            model.fit(rng.normal(size=(4, 3)).astype("float32"), np.ones((4, 1), "float32"), verbose=0)
-        else:
-            tf.function(lambda p: metric.update_state(p, p), jit_compile=True)(tf.ones([2]))
+        run()
     assert not metric.coverage
 
 
