@@ -10,9 +10,7 @@ from __future__ import annotations
 
 import copy
 import functools
-import inspect
 import re
-import secrets
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -20,11 +18,12 @@ from typing import Any, ClassVar, TypeVar, final
 
 import numpy as np
 
-from mergeable.coverage import Contribution, Coverage
+from mergeable.arguments import constructor_arguments, row_count, same, shallow
+from mergeable.coverage import Coverage
 from mergeable.errors import IncompatibleStates, UndeclaredState
+from mergeable.slot import Slot, States
 from mergeable.state import State
 
-States = dict[str, State]
 M = TypeVar("M", bound="Metric")
 
 
@@ -106,7 +105,7 @@ class Metric:
             _thread=None,
             _lock=threading.RLock(),
             _undeclared=set(),
-            _arguments=_arguments(cls, args, kwargs),
+            _arguments=constructor_arguments(cls, args, kwargs),
         )
         return self
 
@@ -179,7 +178,7 @@ class Metric:
 
     def _dispatch_reset_state(self) -> None:
         with self._lock:
-            self._slots: dict[int, _Slot] = {}
+            self._slots: dict[int, Slot] = {}
             with self._inside(self._slot(0).states), self._named("reset_state"):
                 self.reset_state()
 
@@ -199,8 +198,8 @@ class Metric:
             coverage = self.coverage
             for other in metrics:
                 coverage = coverage.joined(other.coverage)
-            merged = _Slot(self._fold(), dict(coverage), self._slot(0).origin)
-            with self._keeping_undeclared(), self._inside(merged.states), self._named("merge_state"):
+            merged = Slot(self._fold(), coverage, self._slot(0).origin)
+            with self._named("merge_state"), self._inside(merged.states), self._keeping_undeclared():
                 self.merge_state(metrics)
             self._slots = {0: merged}
 
@@ -209,23 +208,14 @@ class Metric:
         """Run the user's ``update_state`` on one replica's states; what a failure has written is undone."""
         with self._lock:
             slot = self._slot(replica)
-            before = dict(slot.states)
-            opened: list[State] = []
-            with self._keeping_undeclared(), self._inside(slot.states), self._named("update_state", replica):
-                try:
-                    for state in before.values():
-                        state.savepoint()
-                        opened.append(state)
-                    self.update_state(*args, **kwargs)
-                except BaseException:
-                    for state in opened:
-                        state.rollback()
-                    for name in slot.states.keys() - before.keys():  # declared by this update
-                        slot.states[name] = self._states[name].empty()
-                    raise
-                for state in opened:
-                    state.commit()
-            slot.count(replica, _rows(args, kwargs))
+            with (
+                self._named("update_state", replica),
+                self._inside(slot.states),
+                self._keeping_undeclared(),
+                slot.undone_on_failure(),
+            ):
+                self.update_state(*args, **kwargs)
+            slot.count(replica, row_count(args, kwargs))
 
     @final
     def _folded_result(self) -> Any:
@@ -238,10 +228,10 @@ class Metric:
                 return self.result()
 
     @final
-    def _fold(self) -> States:
-        """Merge the slots, in replica order, into fresh states."""
+    def _fold(self, *names: str) -> States:
+        """Merge the slots, in replica order, into fresh states: all of them, or those named."""
         with self._lock:
-            merged = {name: state.empty() for name, state in self._states.items()}
+            merged = {name: self._states[name].empty() for name in names or self._states}
             for _, slot in sorted(self._slots.items()):
                 for name, state in merged.items():
                     state.merge(slot.states[name])
@@ -253,7 +243,7 @@ class Metric:
         with self._lock:
             coverage = Coverage()
             for _, slot in sorted(self._slots.items()):
-                coverage = coverage.joined(Coverage(slot.coverage))
+                coverage = coverage.joined(slot.coverage)
             return coverage
 
     # Attributes: a declared name is the state of this replica inside update_state, the merged one elsewhere.
@@ -264,7 +254,7 @@ class Metric:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         if self._is_inside:
             return self._view[name].view()
-        state = self._fold()[name]
+        state = self._fold(name)[name]
         state.freeze()
         return state.view()
 
@@ -322,9 +312,9 @@ class Metric:
             _add_note(error, where + (")" if replica is None else f", replica {replica}); the state is as before this update"))
             raise
 
-    def _slot(self, replica: int) -> _Slot:
+    def _slot(self, replica: int) -> Slot:
         if replica not in self._slots:
-            self._slots[replica] = _Slot({name: state.empty() for name, state in self._states.items()}, {}, None)
+            self._slots[replica] = Slot.empty(self._states)
         return self._slots[replica]
 
     # What must agree to merge.
@@ -367,6 +357,10 @@ class Metric:
     def _plain_attributes(self) -> dict[str, Any]:
         return {k: v for k, v in self.__dict__.items() if k not in _INTERNAL}
 
+    def _undeclared_values(self) -> dict[str, Any]:
+        """Return the attributes that are no states, but hold what updates have set; copied one level deep."""
+        return {name: shallow(self.__dict__[name]) for name in self._undeclared if name in self.__dict__}
+
     @contextmanager
     def _keeping_undeclared(self) -> Iterator[None]:
         """Bring back the attributes that are no states when the block raises."""
@@ -383,13 +377,13 @@ class Metric:
             self.__dict__.update(kept)
             raise
 
-    def _undeclared_values(self) -> dict[str, Any]:
-        return {name: _shallow(self.__dict__[name]) for name in self._undeclared if name in self.__dict__}
-
     # Copies and pickles: the states, the plain attributes, and no lock.
 
     def __reduce__(self) -> Any:
         return _blank, (type(self),), self.__getstate__()
+
+    def __copy__(self) -> Metric:
+        return copy.deepcopy(self)  # a shallow copy would share its states
 
     def __getstate__(self) -> dict[str, Any]:
         with self._lock:
@@ -411,19 +405,6 @@ class Metric:
         return repr(self)
 
 
-class _Slot:
-    """The states of one replica, and which updates they hold."""
-
-    def __init__(self, states: States, coverage: dict[str, Contribution], origin: str | None) -> None:
-        self.states, self.coverage, self.origin = states, coverage, origin
-
-    def count(self, replica: int, rows: int) -> None:
-        if self.origin is None:
-            self.origin = secrets.token_hex(8)
-        before = self.coverage.get(self.origin, Contribution(replica, 0, 0))
-        self.coverage[self.origin] = Contribution(before.replica, before.updates + 1, before.rows + rows)
-
-
 _INTERNAL = frozenset({"_states", "_slots", "_view", "_thread", "_lock", "_undeclared", "_arguments"})
 
 
@@ -435,61 +416,8 @@ class _Absent:
 _ABSENT = _Absent()
 
 
-def same(a: Any, b: Any) -> bool:
-    """Return whether two parameters are equal; arrays by their elements, other things by ``==`` or by identity."""
-    if a is b:
-        return True
-    if type(a) is not type(b):
-        return False
-    if isinstance(a, np.ndarray):
-        return a.dtype == b.dtype and np.array_equal(a, b, equal_nan=a.dtype.kind == "f")
-    if isinstance(a, list | tuple):
-        return len(a) == len(b) and all(map(same, a, b))
-    if isinstance(a, dict):
-        return a.keys() == b.keys() and all(same(a[k], b[k]) for k in a)
-    if hasattr(a, "__dict__") and "__eq__" not in {name for cls in type(a).__mro__[:-1] for name in vars(cls)}:
-        return same(vars(a), vars(b))
-    return bool(a == b)
-
-
 def _blank(cls: type[M]) -> M:
     return cls.__new__(cls)
-
-
-def _arguments(cls: type, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-    try:
-        bound = inspect.signature(cls.__init__).bind(None, *args, **kwargs)  # type: ignore[misc]  # only its signature is read
-    except TypeError:  # a wrong call, which __init__ reports, or a blank one, which __setstate__ fills
-        return {}
-    bound.apply_defaults()
-    named = dict(list(bound.arguments.items())[1:])
-    for parameter in list(bound.signature.parameters.values())[1:]:
-        if parameter.kind is parameter.VAR_KEYWORD:
-            named |= named.pop(parameter.name)
-    return named
-
-
-def _rows(args: tuple[Any, ...], kwargs: dict[str, Any]) -> int:
-    """Return the length of the first array, list or string-free collection among the arguments."""
-    for argument in (*args, *kwargs.values()):
-        value = argument
-        if isinstance(argument, Mapping):
-            value = next(iter(argument.values()), None)
-        elif isinstance(argument, tuple) and argument and hasattr(argument[0], "shape"):
-            value = argument[0]
-        shape = getattr(value, "shape", None)
-        if shape is not None:
-            return int(shape[0]) if len(shape) else 1
-        if isinstance(value, list | tuple | set):
-            return len(value)
-    return 0
-
-
-def _shallow(value: Any) -> Any:
-    try:
-        return copy.copy(value)
-    except Exception:  # what cannot be copied is put back as it is
-        return value
 
 
 def _add_note(error: BaseException, note: str) -> None:

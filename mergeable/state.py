@@ -254,6 +254,9 @@ class State(ABC):
             return self._waiting
         raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
 
+    def __copy__(self: Self) -> Self:
+        return copy.deepcopy(self)  # a shallow copy would share its value
+
     def __getstate__(self) -> dict[str, Any]:
         self.flush()
         return self._attributes()

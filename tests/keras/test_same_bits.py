@@ -88,8 +88,9 @@ def test_in_step_value_covers_all_replicas(replicated, through, rng, run_eagerly
         total = Total()
         total.update_state(y[:end], p[:end])
         expected.append(float(total.result()))
+    narrowed = [float(np.float32(value)) for value in expected]  # by Keras before 3.13, in eager steps only
 
-    assert expected == shown
+    assert shown in ([expected, narrowed] if run_eagerly else [expected])
 
 
 def test_fit_epochs_start_empty(replicated, trained, rng):

@@ -1,0 +1,60 @@
+"""The states of one replica, and which updates they hold."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from mergeable.coverage import Contribution, Coverage
+from mergeable.state import State
+
+States = dict[str, State]
+
+
+class Slot:
+    """The states of one replica by name, and the contributions that they hold by origin.
+
+    An origin is a random id, drawn at the first update after a reset; later updates count under it.
+    """
+
+    def __init__(self, states: States, coverage: Mapping[str, Contribution] | None = None, origin: str | None = None) -> None:
+        self.states = states
+        self.contributions = dict(coverage or {})
+        self.origin = origin
+
+    @classmethod
+    def empty(cls, prototypes: States) -> Slot:
+        """Return a slot of fresh identities."""
+        return cls({name: state.empty() for name, state in prototypes.items()})
+
+    @property
+    def coverage(self) -> Coverage:
+        """What the states hold."""
+        return Coverage(self.contributions)
+
+    @contextmanager
+    def undone_on_failure(self) -> Iterator[None]:
+        """Return every state to what it was when the block raises."""
+        before = dict(self.states)
+        opened: list[State] = []
+        try:
+            for state in before.values():
+                state.savepoint()
+                opened.append(state)
+            yield
+        except BaseException:
+            for state in opened:
+                state.rollback()
+            for name in self.states.keys() - before.keys():  # declared by this block
+                self.states[name] = self.states[name].empty()
+            raise
+        for state in opened:
+            state.commit()
+
+    def count(self, replica: int, rows: int) -> None:
+        """Count one update of so many rows."""
+        if self.origin is None:
+            self.origin = secrets.token_hex(8)
+        before = self.contributions.get(self.origin, Contribution(replica, 0, 0))
+        self.contributions[self.origin] = Contribution(before.replica, before.updates + 1, before.rows + rows)
