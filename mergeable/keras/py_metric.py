@@ -10,6 +10,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from mergeable.errors import UnsupportedStrategy
 from mergeable.keras.batch import Batch, is_empty
 from mergeable.keras.hand_over import Traced, as_written, call_host
 from mergeable.keras.structure import Structure, as_tensors
@@ -35,7 +36,7 @@ class PyMetric(Metric, _KerasMetric):  # type: ignore[misc]  # the base class is
     raises, it is one number, unless the class declares ``empty_result``, an example.
 
     Raises:
-        UnsupportedStrategy: when a step is traced for XLA, a TPU or several processes.
+        UnsupportedStrategy: when a step is traced for XLA, a TPU or several processes; when Keras has another backend.
         Whatever ``update_state`` and ``result`` raise, as itself, with a note that names the metric, the method and the
             replica. A failed update leaves the states as they were.
 
@@ -63,6 +64,11 @@ class PyMetric(Metric, _KerasMetric):  # type: ignore[misc]  # the base class is
         self.reset_state()
 
     def _join_keras(self, **kwargs: Any) -> None:
+        if tf.keras.backend.backend() != "tensorflow":
+            raise UnsupportedStrategy(
+                f"{type(self).__name__}: got Keras with the backend {tf.keras.backend.backend()!r}, expected 'tensorflow', whose "
+                "steps can call Python on the host. Set KERAS_BACKEND=tensorflow, or use mergeable.Metric in a loop of your own."
+            )
         _KerasMetric.__init__(self, **kwargs)
         self.__dict__["_keras_names"] = frozenset(self.__dict__) | {"_keras_names", "_traced", "_shown"}
         self.__dict__["_shown"] = None  # the last eager result under several replicas, and its coverage

@@ -166,6 +166,14 @@ def test_other_strategies_are_refused_when_traced(monkeypatch, name):
     assert not metric.coverage
 
 
+def test_other_backends_are_refused(monkeypatch):
+    """Keras with another backend is refused when the metric is made."""
+    monkeypatch.setattr(tf.keras.backend, "backend", lambda: "jax")
+
+    with pytest.raises(mg.UnsupportedStrategy, match="RowCount: got Keras with the backend 'jax', expected 'tensorflow'"):
+        RowCount()
+
+
 def test_a_state_that_does_not_pickle():
     """A user's object that cannot pickle is refused at the first update, by the name of what made it."""
 

@@ -1,0 +1,559 @@
+"""The rows of the law register: every public state in every form that matters, its batches, and an exact reference.
+
+References are Python's ``fractions``, ``collections``, ``sorted`` and ``numpy`` on integers, never this library.
+"""
+
+import bisect
+import collections
+import dataclasses
+import math
+import typing
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+
+import numpy as np
+from hypothesis import strategies as st
+
+import mergeable as mg
+from mergeable.laws import LAWS
+from tests import arbitrary
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """What ``laws.check_state`` needs for one state, and data that is the same in every process."""
+
+    state: typing.Any
+    batches: st.SearchStrategy
+    reference: Callable[[list], typing.Any]
+    fixed: Sequence[typing.Any]
+    others: Sequence[typing.Any] = ()
+    update: Callable[[typing.Any, typing.Any], None] | None = None
+
+    def take(self, state, batch):
+        """Give a state one batch."""
+        if self.update is not None:
+            self.update(state.view(), batch)
+        else:
+            state.update(*(batch if isinstance(batch, tuple) else (batch,)))
+
+    def fed(self):
+        """Return a state that took the fixed data."""
+        state = mg.state(self.state).empty()
+        for batch in self.fixed:
+            self.take(state, batch)
+        return state
+
+
+# Exact references.
+
+
+def rounded(value):
+    """Return a fraction as the nearest float; infinity beyond the range."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
+
+
+def rounded_root(value):
+    """Return the correctly rounded square root of a fraction, found by comparing squares of midpoints."""
+    if not value:
+        return 0.0
+    shift = 2 * ((max(0, 160 - value.numerator.bit_length() + value.denominator.bit_length())) // 2)
+    root = rounded(Fraction(math.isqrt((value.numerator << shift) // value.denominator), 1 << shift // 2))
+    for candidate in (math.nextafter(root, 0.0), root, math.nextafter(root, math.inf)):
+        low = (Fraction(candidate) + Fraction(math.nextafter(candidate, 0.0))) / 2
+        high = (Fraction(candidate) + Fraction(math.nextafter(candidate, math.inf))) / 2
+        if low * low < value < high * high:
+            return candidate
+    raise AssertionError(f"{value} lies on a midpoint; take the even neighbour by hand")
+
+
+def joined(batches):
+    """Return the batches' items in one list."""
+    return [item for batch in batches for item in batch]
+
+
+def exact_sum(values):
+    """Return the correctly rounded sum, as IEEE 754 says where values are not finite."""
+    return ratio(((v, 1.0) for v in values), divide=False)
+
+
+def ratio(pairs, *, divide=True):
+    """Return sum(w * v) / sum(w), or without the division; rounded once."""
+    special, total, weight = set(), Fraction(0), Fraction(0)
+    for v, w in pairs:
+        weight += Fraction(w)
+        if math.isfinite(v):
+            total += Fraction(v) * Fraction(w)
+        else:
+            special.add(v if not math.isnan(v) and w else "nan")
+    if divide and not weight:
+        return math.nan
+    if special:
+        return special.pop() if len(special) == 1 and "nan" not in special else math.nan
+    return rounded(total / weight if divide else total)
+
+
+def moments(pairs, ddof):
+    """Return weight, mean, variance and standard deviation, each rounded once."""
+    pairs = list(pairs)
+    weight = sum(Fraction(w) for _, w in pairs)
+    variance = std = math.nan
+    if all(math.isfinite(v) for v, _ in pairs) and weight and weight > ddof:
+        first = sum(Fraction(w) * Fraction(v) for v, w in pairs)
+        second = sum(Fraction(w) * Fraction(v) ** 2 for v, w in pairs)
+        exact = (second - first**2 / weight) / (weight - ddof)
+        variance, std = rounded(exact), rounded_root(exact)
+    return {"weight": rounded(weight), "mean": ratio(pairs), "variance": variance, "std": std}
+
+
+def extreme(choose):
+    """Return a reference for Max or Min: NaN does not count and -0.0 is 0.0."""
+
+    def reference(batches):
+        values = [v or 0.0 for v in joined(batches) if not math.isnan(v)]
+        return float(choose(values)) if values else math.nan
+
+    return reference
+
+
+def arg_extreme(choose):
+    """Return a reference for ArgMax or ArgMin: ties go to the smallest key, numbers before strings."""
+
+    def reference(batches):
+        pairs = [(v, k) for values, keys in batches for v, k in zip(values.tolist(), keys, strict=True) if not math.isnan(v)]
+        if not pairs:
+            return math.nan, None
+        best = choose(v for v, _ in pairs)
+        return best or 0.0, min((k for v, k in pairs if v == best), key=lambda k: (isinstance(k, str), k))
+
+    return reference
+
+
+def is_nan(key):
+    """Return whether a key is NaN."""
+    return isinstance(key, float) and math.isnan(key)
+
+
+def simple(key):
+    """Return a key with one NaN and one zero."""
+    if isinstance(key, tuple):
+        return tuple(map(simple, key))
+    if isinstance(key, float):
+        return math.nan if math.isnan(key) else key or 0.0
+    return key
+
+
+def rank(key):
+    """Return what orders keys of different types; NaN comes last among the floats."""
+    if isinstance(key, tuple):
+        return 6, False, tuple(map(rank, key))
+    kinds = (type(None), bool, int, float, str, bytes)
+    return kinds.index(type(key)), is_nan(key), 0 if key is None or is_nan(key) else key
+
+
+def counted(batches):
+    """Return how often each key came; of keys that Python calls equal the first in order stands for all."""
+    counts = {}
+    for key in sorted(map(simple, joined(batches)), key=rank):
+        counts[key] = counts.get(key, 0) + 1
+    return counts
+
+
+def distinct(batches):
+    """Return the distinct keys in order, told apart by type."""
+    return [key for _, key in sorted({repr(rank(k)): (rank(k), k) for k in map(simple, joined(batches))}.values())]
+
+
+def binned(edges, *, weighted=False):
+    """Return a reference for Histogram by bisection."""
+
+    def reference(batches):
+        cells = [[] for _ in edges[1:]]
+        for batch in batches:
+            values, weights = batch if weighted else (batch, np.ones(len(batch)))
+            for v, w in zip(values.tolist(), weights.tolist(), strict=True):
+                if edges[0] <= v <= edges[-1]:
+                    cells[min(bisect.bisect_right(edges, v) - 1, len(cells) - 1)].append(w)
+        return np.array([exact_sum(c) for c in cells]) if weighted else np.array([len(c) for c in cells])
+
+    return reference
+
+
+def confusion(labels=None, *, weighted=False):
+    """Return a reference for ConfusionMatrix from a plain dict of pairs."""
+
+    def reference(batches):
+        cells = collections.defaultdict(list)
+        for true, pred, *rest in batches:
+            for t, p, w in zip(list(true), list(pred), rest[0].tolist() if rest else [1] * len(pred), strict=True):
+                cells[t, p].append(w)
+        present = sorted({label for pair, weights in cells.items() if any(weights) for label in pair})
+        names = present if labels is None else labels
+        values = [[exact_sum(cells[t, p]) if weighted else len(cells[t, p]) for p in names] for t in names]
+        return np.array(values, np.float64 if weighted else np.int64).reshape(len(names), len(names))
+
+    return reference
+
+
+def rows_of(*names, dtypes):
+    """Return a reference for Rows: Python's sorted on the rows."""
+
+    def reference(batches):
+        rows = sorted(row for batch in batches for row in zip(*map(list, batch), strict=True))
+        if not rows:
+            return {name: np.zeros(0) for name in names}
+        columns = zip(*rows, strict=True)
+        return {name: np.array(column, dtype) for name, column, dtype in zip(names, columns, dtypes, strict=True)}
+
+    return reference
+
+
+def keyed(inner):
+    """Return a reference for Keyed: the inner reference on each key's values."""
+
+    def reference(batches):
+        values = collections.defaultdict(list)
+        for keys, column in batches:
+            for key, value in zip(keys, column.tolist(), strict=True):
+                values[key].append(value)
+        return {key: inner(items) for key, items in values.items()}
+
+    return reference
+
+
+# States of a user.
+
+
+@dataclasses.dataclass
+class Tally:
+    """A user's dataclass with the three verbs."""
+
+    rows: int = 0
+    names: set = dataclasses.field(default_factory=set)
+
+    def update(self, names):
+        self.rows += len(names)
+        self.names.update(names)
+
+    def merge(self, other):
+        self.rows += other.rows
+        self.names |= other.names
+
+    def result(self):
+        return self.rows, sorted(self.names)
+
+
+class Latest(mg.State):
+    """A user's state whose merges keep the order: the last n values."""
+
+    commutative = False
+
+    def __init__(self, n=2):
+        self.n = n
+        self.values = np.zeros(0)
+
+    @property
+    def parameters(self):
+        return {"n": self.n}
+
+    def update(self, values):
+        self.buffer(np.asarray(values, np.float64))
+
+    def absorb(self, values):
+        self.values = np.concatenate([self.values, values])[-self.n :]
+
+    def merge(self, other):
+        self.absorb(other.values)
+
+    def result(self):
+        return self.values.tolist()
+
+
+class Longest(mg.State):
+    """A user's idempotent state: the longest text."""
+
+    idempotent = True
+
+    def __init__(self):
+        self.text = ""
+
+    def update(self, texts):
+        self.text = max([self.text, *texts], key=lambda t: (len(t), t))
+
+    def merge(self, other):
+        self.update([other.text])
+
+    def result(self):
+        return self.text
+
+
+# The rows.
+
+FLOATS = arbitrary.arrays(arbitrary.floats())
+WEIGHTED = arbitrary.columns(arbitrary.floats(), arbitrary.weights())
+PLAIN_KEYED = arbitrary.columns(arbitrary.plain_keys(), arbitrary.floats(), dtypes=(None, np.float64))
+TEXT_LISTS = st.lists(arbitrary.texts(), max_size=6)
+RANKED = arbitrary.columns(arbitrary.floats(), arbitrary.ints() | arbitrary.texts(), dtypes=(np.float64, None))
+CLASSES = ["", "a", "ü"]
+EDGES = [-1.0, 0.0, 5e-324, 0.1, 3.0, 1e16]
+
+SPREAD = np.array([1e16, 1.0, -1e16, 0.1, -0.0, 5e-324, math.nan, math.inf, -1.7e308])
+FINITE = np.array([1e16, 1.0, -1e16, 0.1, -0.0, 5e-324, 2.0**53, -1.7e308])
+WEIGHTS = np.array([0.1, 1.0, 0.0, 5e-324, 3.0, 1e-170, 2.0**53, 0.5])
+NAMES = ["ü", "", "a", "日本", "b", "a", "zebra", "yak"]
+MIXED = [None, True, 1, 1.0, "1", b"1", (1, "a"), -0.0, math.nan, 10**400, "ü"]
+
+
+def tuple_of(inner):
+    return lambda batches: tuple(r(batches) for r in inner)
+
+
+def unweighted(batches):
+    return [(v, 1.0) for v in joined(b.tolist() for b in batches)]
+
+
+def pairs(batches):
+    return [pair for v, w in batches for pair in zip(v.tolist(), w.tolist(), strict=True)]
+
+
+ROWS: dict[str, Row] = {
+    "Count": Row(
+        mg.Count(),
+        st.integers(0, 2**70) | st.lists(st.integers(0, 2**62), max_size=4),
+        lambda batches: sum(sum(b) if isinstance(b, list) else b for b in batches),
+        [3, 2**70, [1, 2]],
+        others=[mg.Count(shape=(2,))],
+    ),
+    "Count of an array": Row(
+        mg.Count(shape=(2,)),
+        arbitrary.arrays(st.integers(0, 2**40), np.int64, columns=2),
+        lambda batches: sum((b.sum(axis=0) for b in batches), np.zeros(2, np.int64)),
+        [np.array([[1, 2], [3, 4]])],
+        others=[mg.Count(), mg.Count(shape=(3,)), mg.Count(shape=(2, 1))],
+    ),
+    "Sum": Row(
+        mg.Sum(),
+        FLOATS,
+        lambda batches: exact_sum(joined(batches)),
+        [SPREAD, FINITE],
+        others=[mg.Sum(shape=(1,))],
+    ),
+    "Sum of integers": Row(
+        mg.Sum(),
+        arbitrary.arrays(st.integers(-(2**63), 2**63 - 1) | st.sampled_from([2**53 + 1, -1]), np.int64)
+        | arbitrary.arrays(st.integers(0, 2**64 - 1), np.uint64),
+        lambda batches: rounded(Fraction(sum(map(int, joined(batches))))),
+        [np.array([2**53 + 1, -(2**63)]), np.array([2**64 - 1], np.uint64)],
+    ),
+    "Sum of float32": Row(
+        mg.Sum(),
+        arbitrary.arrays(st.floats(width=32) | st.sampled_from([1e-45, -1e-45, 3.4e38]), np.float32),
+        lambda batches: exact_sum(map(float, joined(batches))),
+        [SPREAD[:6].astype(np.float32)],
+    ),
+    "Sum of an array": Row(
+        mg.Sum(shape=(2,)),
+        arbitrary.arrays(arbitrary.floats(), columns=2),
+        lambda batches: np.array([exact_sum(row[i] for row in joined(batches)) for i in (0, 1)]),
+        [SPREAD[:8].reshape(-1, 2)],
+        others=[mg.Sum(), mg.Sum(shape=(3,))],
+    ),
+    "Mean": Row(mg.Mean(), FLOATS, lambda batches: ratio(unweighted(batches)), [SPREAD, FINITE]),
+    "Mean with weights": Row(mg.Mean(), WEIGHTED, lambda batches: ratio(pairs(batches)), [(FINITE, WEIGHTS)]),
+    "Moments": Row(
+        mg.Moments(),
+        FLOATS,
+        lambda batches: moments(unweighted(batches), 0),
+        [FINITE],
+        others=[mg.Moments(ddof=1)],
+    ),
+    "Moments with weights": Row(
+        mg.Moments(ddof=1),
+        WEIGHTED,
+        lambda batches: moments(pairs(batches), 1),
+        [(FINITE, WEIGHTS)],
+        others=[mg.Moments(), mg.Moments(ddof=2)],
+    ),
+    "Max": Row(mg.Max(), FLOATS, extreme(max), [SPREAD], others=[mg.Min()]),
+    "Min": Row(mg.Min(), FLOATS, extreme(min), [SPREAD], others=[mg.Max()]),
+    "ArgMax": Row(mg.ArgMax(), RANKED, arg_extreme(max), [(FINITE, NAMES)], others=[mg.ArgMin()]),
+    "ArgMin": Row(mg.ArgMin(), RANKED, arg_extreme(min), [(FINITE, [*range(8)])], others=[mg.ArgMax()]),
+    "Counter": Row(mg.Counter(), st.lists(arbitrary.keys(), max_size=6), counted, [MIXED, NAMES], others=[mg.Set()]),
+    "Counter of an array": Row(
+        mg.Counter(),
+        FLOATS,
+        lambda batches: counted([b.tolist() for b in batches]),
+        [SPREAD],
+    ),
+    "Counter of a mapping": Row(
+        mg.Counter(),
+        st.dictionaries(arbitrary.plain_keys(), st.integers(0, 2**70), max_size=4),
+        lambda batches: {k: n for k, n in sum(map(collections.Counter, batches), collections.Counter()).items() if n},
+        [{"ü": 2**70, b"a": 0, 3: 1}],
+    ),
+    "Set": Row(mg.Set(), st.lists(arbitrary.keys(), max_size=6), distinct, [MIXED, NAMES], others=[mg.Counter()]),
+    "Histogram": Row(
+        mg.Histogram(EDGES),
+        FLOATS,
+        binned(EDGES),
+        [SPREAD],
+        others=[
+            mg.Histogram([*EDGES, 1e17]),
+            mg.Histogram(EDGES, weighted=True),
+            mg.Histogram([-1.0, 0.0, 5e-324, 0.1, 3.0, 2e16]),
+        ],
+    ),
+    "Histogram with weights": Row(
+        mg.Histogram(EDGES, weighted=True),
+        WEIGHTED,
+        binned(EDGES, weighted=True),
+        [(FINITE, WEIGHTS)],
+        others=[mg.Histogram(EDGES)],
+    ),
+    "ConfusionMatrix of numbers": Row(
+        mg.ConfusionMatrix(3),
+        arbitrary.columns(st.integers(0, 2), st.integers(0, 2), dtypes=(np.int64, np.int64)),
+        confusion([0, 1, 2]),
+        [([0, 1, 2], [2, 1, 1])],
+        others=[
+            mg.ConfusionMatrix(4),
+            mg.ConfusionMatrix(),
+            mg.ConfusionMatrix(3, weighted=True),
+            mg.ConfusionMatrix([2, 1, 0]),
+        ],
+    ),
+    "ConfusionMatrix of names": Row(
+        mg.ConfusionMatrix(CLASSES),
+        arbitrary.columns(st.sampled_from(CLASSES), st.sampled_from(CLASSES), dtypes=(None, None)),
+        confusion(CLASSES),
+        [(["a", "ü"], ["", "ü"])],
+        others=[mg.ConfusionMatrix(sorted(CLASSES, reverse=True))],
+    ),
+    "ConfusionMatrix with weights": Row(
+        mg.ConfusionMatrix(2, weighted=True),
+        arbitrary.columns(st.integers(0, 1), st.integers(0, 1), arbitrary.weights(), dtypes=(np.int64, np.int64, np.float64)),
+        confusion([0, 1], weighted=True),
+        [([0, 1, 1], [1, 1, 0], WEIGHTS[:3])],
+        others=[mg.ConfusionMatrix(2)],
+    ),
+    "open ConfusionMatrix": Row(
+        mg.ConfusionMatrix(),
+        arbitrary.columns(arbitrary.texts(), arbitrary.texts(), dtypes=(None, None)),
+        confusion(),
+        [(NAMES, NAMES[::-1])],
+        others=[mg.ConfusionMatrix(weighted=True), mg.ConfusionMatrix(["a"])],
+    ),
+    "open ConfusionMatrix with weights": Row(
+        mg.ConfusionMatrix(weighted=True),
+        arbitrary.columns(arbitrary.ints(), arbitrary.ints(), arbitrary.weights(), dtypes=(None, None, np.float64)),
+        confusion(weighted=True),
+        [(NAMES, NAMES[::-1], WEIGHTS)],
+        others=[mg.ConfusionMatrix()],
+    ),
+    "Rows of numbers": Row(
+        mg.Rows("y_true", "y_pred"),
+        arbitrary.columns(
+            st.integers(-(2**63), 2**63 - 1), arbitrary.finite_floats().filter(bool), dtypes=(np.int64, np.float64)
+        ),
+        rows_of("y_true", "y_pred", dtypes=(np.int64, np.float64)),
+        [(np.arange(8) % 2, FINITE)],
+        others=[mg.Rows("y_pred", "y_true"), mg.Rows("y_true"), mg.Rows("y_true", "score")],
+    ),
+    "Rows with text": Row(
+        mg.Rows("text", "flag"),
+        arbitrary.columns(arbitrary.texts(), st.booleans(), dtypes=(None, bool)),
+        rows_of("text", "flag", dtypes=(object, bool)),
+        [(NAMES, [False, True] * 4)],
+    ),
+    "Tuple": Row(
+        mg.Tuple(mg.Sum(), mg.Max()),
+        FLOATS,
+        tuple_of([lambda batches: exact_sum(joined(batches)), extreme(max)]),
+        [SPREAD],
+        others=[mg.Tuple(mg.Sum(), mg.Min()), mg.Tuple(mg.Sum()), mg.Tuple(mg.Sum(), mg.Max(), mg.Max())],
+    ),
+    "Dict": Row(
+        mg.Dict(mean=mg.Mean(), histogram=mg.Histogram(EDGES)),
+        FLOATS,
+        lambda batches: {"mean": ratio(unweighted(batches)), "histogram": binned(EDGES)(batches)},
+        [SPREAD],
+        others=[
+            mg.Dict(mean=mg.Mean()),
+            mg.Dict(mean=mg.Mean(), histogram=mg.Histogram([0, 1])),
+            mg.Dict(mean=mg.Mean(), histogram=mg.Histogram(EDGES), worst=mg.Max()),
+        ],
+    ),
+    "Keyed": Row(
+        mg.Keyed(mg.Sum()),
+        PLAIN_KEYED,
+        keyed(exact_sum),
+        [(NAMES, FINITE)],
+        others=[mg.Keyed(mg.Mean()), mg.Keyed(mg.Sum(shape=(2,)))],
+    ),
+    "Keyed Dict of Tuple": Row(
+        mg.Keyed(mg.Dict(both=mg.Tuple(mg.Sum(), mg.Min()), n=mg.Counter())),
+        PLAIN_KEYED,
+        keyed(lambda xs: {"both": (exact_sum(xs), extreme(min)([xs])), "n": counted([xs])}),
+        [(NAMES, FINITE)],
+        others=[mg.Keyed(mg.Dict(both=mg.Tuple(mg.Sum(), mg.Max()), n=mg.Counter())), mg.Keyed(mg.Dict(n=mg.Counter()))],
+    ),
+    "Tuple of Held and Set": Row(
+        mg.Tuple(mg.state(set, merge=set.update, idempotent=True), mg.Set()),
+        TEXT_LISTS,
+        lambda batches: (set(joined(batches)), sorted(set(joined(batches)))),
+        [NAMES],
+        others=[mg.Tuple(mg.Set(), mg.Set())],
+    ),
+    "state(set)": Row(
+        mg.state(set, merge=set.update, idempotent=True),
+        TEXT_LISTS,
+        lambda batches: set(joined(batches)),
+        [NAMES],
+        others=[mg.state(set, merge=set.intersection_update), mg.state(list, merge=list.extend)],
+    ),
+    "state(Counter)": Row(
+        mg.state(collections.Counter, merge=collections.Counter.update),
+        TEXT_LISTS,
+        lambda batches: collections.Counter(joined(batches)),
+        [NAMES],
+        others=[mg.state(collections.Counter, merge=collections.Counter.subtract)],
+    ),
+    "state(list)": Row(
+        mg.state(list, merge=list.extend, commutative=False),
+        st.lists(arbitrary.floats(), max_size=4),
+        joined,
+        [[1.0, math.nan, -0.0]],
+        update=list.extend,
+    ),
+    "state(a dataclass)": Row(
+        mg.state(Tally),
+        TEXT_LISTS,
+        lambda batches: (len(joined(batches)), sorted(set(joined(batches)))),
+        [NAMES],
+        others=[mg.state(set, merge=set.update)],
+    ),
+    "a state that keeps the order": Row(
+        Latest(3),
+        FLOATS,
+        lambda batches: [float(x) for x in joined(batches)][-3:],
+        [SPREAD],
+        others=[Latest(2)],
+    ),
+    "an idempotent state": Row(
+        Longest(), TEXT_LISTS, lambda batches: max(joined(batches), key=lambda t: (len(t), t), default=""), [NAMES]
+    ),
+}
+"""Every row by its name."""
+
+
+def claims(row, law):
+    """Return whether a law says anything of this row's state."""
+    state = mg.state(row.state)
+    return {"commutativity": state.commutative, "idempotence": state.idempotent}.get(law, True)
+
+
+CASES = [(name, law) for name, row in ROWS.items() for law in LAWS if claims(row, law)]
+"""Every row with every law that says something of it."""

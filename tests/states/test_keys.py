@@ -1,0 +1,129 @@
+"""Keys in one canonical form."""
+
+import enum
+import itertools
+import math
+import struct
+
+import ml_dtypes
+import numpy as np
+import pytest
+from hypothesis import given
+
+from mergeable.states import keys
+from tests import arbitrary, register
+
+NAN_PAYLOAD = struct.unpack("<d", struct.pack("<Q", 0xFFF8_0000_0000_0001))[0]
+
+
+class Colour(enum.IntEnum):
+    RED = 1
+
+
+class Name(str):
+    __slots__ = ()
+
+
+@pytest.mark.parametrize(
+    ("key", "same"),
+    [
+        (np.int64(1), 1),
+        (np.uint8(1), 1),
+        (np.float32(0.5), 0.5),
+        (np.float64(-0.0), 0.0),
+        (np.bool_(True), True),
+        (np.str_("ü"), "ü"),
+        (np.bytes_(b"a"), b"a"),
+        (Colour.RED, 1),
+        (Name("ü"), "ü"),
+        (NAN_PAYLOAD, math.nan),
+        ((np.int64(1), "a"), (1, "a")),
+        (((-0.0,),), ((0.0,),)),
+    ],
+    ids=repr,
+)
+def test_equal_keys_have_one_form(key, same):
+    """NumPy's scalars, subclasses, both zeros and all NaNs have the form of the plain key."""
+    assert keys.canonical(same, "test") == keys.canonical(key, "test")
+
+
+@pytest.mark.parametrize(
+    ("a", "b"), [*itertools.combinations([None, False, 0, 0.0, "0", b"0", (0,), (0.0,), "", math.nan], 2)], ids=repr
+)
+def test_unequal_keys_have_two_forms(a, b):
+    """Keys of different types are different keys, also where Python calls them equal."""
+    assert keys.canonical(a, "test") != keys.canonical(b, "test")
+
+
+@given(arbitrary.keys())
+def test_keys_come_back(key):
+    """A canonical key gives back the plain key, with one NaN and one zero."""
+    back = keys.plain(keys.canonical(key, "test"))
+    assert (register.rank(register.simple(key)), type(key)) == (register.rank(back), type(back))
+
+
+@given(arbitrary.keys(), arbitrary.keys())
+def test_order_is_total(a, b):
+    """Exactly one of a < b, a = b and a > b holds, and it is that of an independent order."""
+    one, two = (keys.canonical(key, "test") for key in (a, b))
+    x, y = (register.rank(register.simple(key)) for key in (a, b))
+    assert (x < y, repr(x) == repr(y), x > y) == (
+        keys.order(one) < keys.order(two),
+        one == two,
+        keys.order(one) > keys.order(two),
+    )
+
+
+@pytest.mark.parametrize(
+    "key", [[1], {}, {1}, object(), 1j, np.longdouble(1), bytearray(b"a"), (1, [2])], ids=lambda k: type(k).__name__
+)
+def test_other_keys_are_refused(key):
+    """What is not plain raises TypeError that names the caller, the key and its type."""
+    with pytest.raises(
+        TypeError, match=r"^Who: got the key .* \(\w+\), expected None, a bool, a number, a string, bytes or a tuple"
+    ):
+        keys.canonical(key, "Who")
+
+
+@pytest.mark.parametrize("items", ["abc", b"abc", 3, None], ids=repr)
+def test_a_single_key_is_no_list(items):
+    """A single string, or what has no items, raises TypeError that says to use a list."""
+    with pytest.raises(TypeError, match=r"^Who: got .*, expected a list or an array of keys\. Put a single one in a list"):
+        keys.canonical_list(items, "Who")
+
+
+@pytest.mark.parametrize(
+    "items",
+    [
+        [1, 2, 1],
+        np.array([[1, 2], [1, 1]]),
+        np.array([1, 200], np.uint8),
+        np.array([2**64 - 1], np.uint64),
+        np.array([0.0, -0.0, math.nan, NAN_PAYLOAD, 5e-324, 1.0]),
+        np.array([0.1, 2.0**-149], np.float32),
+        np.array([0.1, -0.0], np.float16),
+        np.array([1.5, 1.5], ml_dtypes.bfloat16),
+        np.array([True, False, True]),
+        np.array(["ü", "a", "ü"]),
+        np.array([b"a", b"b"]),
+        np.array(["a", 1, None, (1, 2)], object),
+        np.array(3),
+        (1, "a"),
+        iter(["a", "a"]),
+    ],
+    ids=repr,
+)
+def test_tally_of_arrays_is_that_of_their_items(items):
+    """Arrays counted at once have the keys and counts of their items one by one."""
+    listed = items.ravel().tolist() if hasattr(items, "__array__") else list(items)
+    expected = {}
+    for item in listed:
+        key = keys.canonical(item, "test")
+        expected[key] = expected.get(key, 0) + 1
+    again = items if hasattr(items, "__array__") else listed
+    assert expected == keys.tally(again, "test")
+
+
+def test_canonical_forms_do_not_use_hash():
+    """The form of a key is a tag and a plain value, readable without this process's hash seed."""
+    assert ("tuple", (("str", "ü"), ("float", None), ("none", None))) == keys.canonical(("ü", math.nan, None), "test")

@@ -1,0 +1,105 @@
+"""Mean, variance and standard deviation from exact sums."""
+
+import math
+import statistics
+
+import numpy as np
+import pytest
+
+import mergeable as mg
+from mergeable.wire import canonical_bytes
+from tests import register
+
+
+def fed(state, *batch):
+    state.update(*batch)
+    return state
+
+
+@pytest.mark.parametrize("ddof", [0, 1])
+@pytest.mark.parametrize("shift", [0.0, 1e8, -1e12, 1e300, 1e-300])
+def test_noise_on_a_large_shift(shift, ddof):
+    """Variance and deviation of noise at any shift are those of exact fractions, to the bit."""
+    rng = np.random.default_rng(ddof)
+    values = shift + rng.standard_normal(10_000) * (1e-300 if shift == 1e-300 else 1.0)
+    moments = mg.Moments(ddof=ddof)
+    for part in np.array_split(values, 9):
+        moments.update(part)
+    expected = register.moments([(v, 1.0) for v in values.tolist()], ddof)
+    assert canonical_bytes(expected) == canonical_bytes(moments.result())
+
+
+def test_agrees_with_statistics():
+    """Python's own statistics gives the same bits where it is exact."""
+    values = (1e8 + np.random.default_rng(0).standard_normal(500)).tolist()
+    moments = fed(mg.Moments(ddof=1), values)
+    assert statistics.mean(values).hex() == moments.mean.hex()
+    assert statistics.variance(values).hex() == moments.variance.hex()
+
+
+@pytest.mark.parametrize("weights", ["random", "tiny", "mixed"])
+def test_weighted_moments(weights):
+    """Weighted moments are those of exact fractions, for weights of all magnitudes."""
+    rng = np.random.default_rng(1)
+    values = 1e8 + rng.standard_normal(300)
+    w = rng.random(300) * {"random": 1.0, "tiny": 1e-310, "mixed": 10.0 ** rng.integers(-200, 200, 300)}[weights]
+    expected = register.moments(zip(values.tolist(), w.tolist(), strict=True), 0)
+    assert canonical_bytes(expected) == canonical_bytes(fed(mg.Moments(), values, w).result())
+
+
+@pytest.mark.parametrize(
+    ("values", "ddof", "mean", "variance"),
+    [
+        ([], 0, math.nan, math.nan),
+        ([3.0], 0, 3.0, 0.0),
+        ([3.0], 1, 3.0, math.nan),
+        ([1.0, 3.0], 1, 2.0, 2.0),
+        ([1.0, 3.0], 2, 2.0, math.nan),
+        ([math.inf, 1.0], 0, math.inf, math.nan),
+        ([-math.inf, 1.0], 0, -math.inf, math.nan),
+        ([math.inf, -math.inf], 0, math.nan, math.nan),
+        ([math.nan, 1.0], 0, math.nan, math.nan),
+        ([1.7e308, -1.7e308], 0, 0.0, math.inf),
+        ([1e-170, -1e-170], 0, 0.0, 0.0),
+    ],
+)
+def test_edges(values, ddof, mean, variance):
+    """Empty, single, infinite and NaN inputs, and variances beyond the range, have defined results."""
+    moments = fed(mg.Moments(ddof=ddof), values)
+    assert canonical_bytes((mean, variance)) == canonical_bytes((moments.mean, moments.variance))
+
+
+def test_deviation_where_the_variance_is_out_of_range():
+    """The deviation is right where its square overflows or underflows."""
+    assert fed(mg.Moments(), [1.7e308, -1.7e308]).std == 1.7e308
+    assert fed(mg.Moments(), [1e-170, -1e-170]).std == 1e-170
+    assert fed(mg.Moments(), [5e-324, -5e-324]).std == 5e-324
+
+
+def test_constant_data_has_no_variance():
+    """Equal values, however odd, have variance 0."""
+    moments = fed(mg.Moments(), [0.1] * 1000)
+    assert (0.0, 0.0, 0.1) == (moments.variance, moments.std, moments.mean)
+
+
+def test_counts_nan_and_infinities_of_weight_zero():
+    """n_nan counts NaN, and infinities whose weight is 0 of either sign."""
+    moments = fed(mg.Moments(), [math.nan, math.inf, math.inf, math.inf, 1.0], [1.0, 0.0, -0.0, 1.0, 1.0])
+    assert (3, 3.0) == (moments.n_nan, moments.weight)
+
+
+def test_weights_of_zero_change_nothing_but_the_rows_that_have_them():
+    """Values of weight 0 do not move the moments, and weights that sum to 0 give NaN."""
+    weighted, plain = fed(mg.Moments(), [1.0, 2.0, 9.0], [1, 1, 0]), fed(mg.Moments(), [1.0, 2.0])
+    assert canonical_bytes(plain.result()) == canonical_bytes(weighted.result())
+    assert math.isnan(fed(mg.Moments(), [1.0], [0.0]).mean)
+
+
+@pytest.mark.parametrize("weights", [[1.0], [1.0, -1.0], [math.nan, 1.0]], ids=str)
+def test_bad_weights_are_refused_and_nothing_is_taken(weights):
+    """Weights that do not fit raise ValueError and leave every byte."""
+    moments = fed(mg.Moments(), [1.0])
+    before = canonical_bytes(moments)
+    with pytest.raises(ValueError, match=r"^Moments\.update: got"):
+        moments.update([1.0, 2.0], weights)
+    assert before == canonical_bytes(moments)

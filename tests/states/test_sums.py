@@ -1,0 +1,329 @@
+"""Counts, sums and means."""
+
+import math
+import struct
+from fractions import Fraction
+
+import ml_dtypes
+import numpy as np
+import pytest
+
+import mergeable as mg
+from mergeable.wire import canonical_bytes
+from tests import register
+
+INT64_MAX = 2**63 - 1
+
+
+def bits(value):
+    return struct.pack("<d", value)
+
+
+def fed(state, *batches, **kwargs):
+    for batch in batches:
+        state.update(batch, **kwargs)
+    return state
+
+
+# Count.
+
+
+def test_count_counts_one_by_default():
+    """An update without an amount counts 1."""
+    count = mg.Count()
+    count.update()
+    count += 2
+    assert (3, int) == (count.result(), type(count.result()))
+
+
+def test_count_has_no_limit():
+    """A scalar count goes beyond 64 bits, from integers, arrays and merges."""
+    count = fed(mg.Count(), 2**63, np.array([INT64_MAX, INT64_MAX]), np.uint64(1))
+    count.merge(fed(mg.Count(), 2**100))
+    assert 2**63 + 2 * INT64_MAX + 1 + 2**100 == count.result()
+
+
+@pytest.mark.parametrize(
+    "amount", [True, 1.0, np.float32(1), np.int8(1), np.uint64(1), [1], [[1.0], [0.0]], np.array(True), ml_dtypes.bfloat16(1)]
+)
+def test_count_takes_whole_numbers_of_every_type(amount):
+    """Whole numbers of every type, and arrays of them, are counted as an int."""
+    count = fed(mg.Count(), amount)
+    assert (1, int) == (count.result(), type(count.result()))
+
+
+@pytest.mark.parametrize(
+    "amount",
+    [-1, -1.0, 0.5, math.nan, math.inf, -math.inf, [1, -1], [0.5], np.int64(-3), 1e300, np.array([2**63], np.uint64)],
+    ids=str,
+)
+@pytest.mark.parametrize("verb", ["update", "assign"])
+def test_count_refuses_other_numbers(amount, verb):
+    """Negative, fractional and too large amounts raise ValueError that names the amount, and nothing is counted."""
+    count = fed(mg.Count(), 5)
+    with pytest.raises(ValueError, match=rf"^Count\.{verb}: got .*, expected whole numbers from 0 to 2\*\*63 - 1"):
+        getattr(count, verb)(amount)
+    assert count.result() == 5
+
+
+@pytest.mark.parametrize("amount", ["3", None, [2**64], 1j], ids=str)
+def test_count_refuses_what_is_not_a_number(amount):
+    """What is not a real number of 64 bits raises TypeError."""
+    with pytest.raises(TypeError, match=r"^Count\.update: got values of dtype"):
+        mg.Count().update(amount)
+
+
+def test_count_of_an_array_adds_leading_axes():
+    """Arrays (..., 2) add up over the leading axes into int64."""
+    count = fed(mg.Count(shape=2), [1, 2], [[3, 4], [5, 6]], np.zeros((0, 2)), np.ones((2, 3, 2)))
+    assert np.array([15, 18], np.int64).tobytes() == count.result().tobytes()
+    assert count.result().dtype == np.int64
+
+
+def test_count_result_is_a_copy():
+    """Writing to the result does not write to the count."""
+    count = fed(mg.Count(shape=2), [1, 2])
+    count.result()[0] = 9
+    assert [1, 2] == count.result().tolist()
+
+
+@pytest.mark.parametrize("amount", [3, [1, 2, 3], [[1], [2]]], ids=str)
+def test_count_of_an_array_refuses_other_shapes(amount):
+    """Amounts whose trailing axes are not the shape raise ValueError."""
+    with pytest.raises(ValueError, match=r"^Count\.update: got shape \(.*\), expected \(\.\.\., 2\)"):
+        mg.Count(shape=2).update(amount)
+
+
+@pytest.mark.parametrize("how", ["update", "merge", "add_at", "one batch"])
+def test_count_of_an_array_overflows_loudly(how):
+    """A count beyond int64 raises OverflowError, and all counts stay as they were."""
+    count = fed(mg.Count(shape=2), [1, INT64_MAX])
+    before = canonical_bytes(count)
+    with pytest.raises(OverflowError, match=r"2\*\*63 - 1.* Nothing was counted"):
+        {
+            "update": lambda: count.update([1, 1]),
+            "merge": lambda: count.merge(fed(mg.Count(shape=2), [1, 1])),
+            "add_at": lambda: count.add_at(np.array([0, 1])),
+            "one batch": lambda: count.update([[1, INT64_MAX], [1, 1]]),
+        }[how]()
+    assert before == canonical_bytes(count)
+
+
+def test_count_reaches_the_largest_int64():
+    """A count may hold 2**63 - 1."""
+    count = fed(mg.Count(shape=1), np.array([INT64_MAX - 1]), [1])
+    assert [INT64_MAX] == count.result().tolist()
+
+
+def test_count_add_at_adds_up_repeated_places():
+    """Places may repeat, and may come with times."""
+    count = mg.Count(shape=3)
+    count.add_at(np.array([0, 2, 2]))
+    count.add_at(np.array([2, 2]), np.array([5, 6]))
+    assert [1, 0, 13] == count.result().tolist()
+
+
+@pytest.mark.parametrize("make", [mg.Count, mg.Sum])
+@pytest.mark.parametrize("shape", [0, (2, 0), -1])
+def test_shapes_without_cells_are_refused(make, shape):
+    """A shape with a size below 1 raises ValueError."""
+    with pytest.raises(ValueError, match=rf"^{make.__name__}: got shape .*, expected sizes of at least 1"):
+        make(shape=shape)
+
+
+@pytest.mark.parametrize("make", [mg.Count, mg.Sum])
+@pytest.mark.parametrize("shape", [2, np.int64(2), (2,), [2]])
+def test_shapes_of_every_form(make, shape):
+    """One number, NumPy's too, or a sequence of numbers is a shape."""
+    assert (2,) == make(shape=shape).shape
+
+
+# Sum.
+
+
+@pytest.mark.parametrize("n", [100, 8193, 16385, 40000])
+def test_sum_is_correctly_rounded(n):
+    """The sum of random values of all magnitudes is the exact sum rounded once, batched or not."""
+    rng = np.random.default_rng(n)
+    values = rng.standard_normal(n) * 10.0 ** rng.integers(-300, 300, n)
+    values = np.concatenate([values, -values[: n // 2]])
+    expected = bits(float(sum(map(Fraction, values.tolist()))))
+    assert expected == bits(fed(mg.Sum(), values).result())
+    assert expected == bits(fed(mg.Sum(), *np.array_split(values, 50)).result())
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([1e16, 1.0, -1e16], 1.0),
+        ([1.7e308, 1.7e308], math.inf),
+        ([-1.7e308, -1.7e308], -math.inf),
+        ([1.7e308, 1.7e308, -1.7e308], 1.7e308),
+        ([5e-324, 5e-324], 1e-323),
+        ([2.2250738585072014e-308, -5e-324], 2.225073858507201e-308),
+        ([2.0**53, 1.0], 2.0**53),
+        ([2.0**53, 1.0, 5e-324], 2.0**53 + 2),
+        ([2.0**53, 1.0, -5e-324], 2.0**53),
+        ([-0.0, -0.0], 0.0),
+        ([], 0.0),
+        ([0.1] * 10, 1.0),
+        ([math.inf, 1.0], math.inf),
+        ([-math.inf, 1.0], -math.inf),
+    ],
+)
+def test_sum_of_hard_cases(values, expected):
+    """Cancellation, overflow in between, ties, subnormal and infinite results are right to the bit."""
+    assert bits(expected) == bits(fed(mg.Sum(), values).result())
+    assert bits(expected) == bits(fed(mg.Sum(), *values).result())
+
+
+@pytest.mark.parametrize("values", [[math.nan, 1.0], [math.inf, -math.inf], [math.nan, math.inf]], ids=str)
+def test_sum_that_is_no_number(values):
+    """NaN, or infinities of both signs, make the sum NaN."""
+    assert math.isnan(fed(mg.Sum(), values).result())
+
+
+def test_sum_counts_nan():
+    """n_nan says how many NaN came in, also while they wait, and by cell."""
+    assert fed(mg.Sum(), [math.nan, 1.0], math.nan).n_nan == 2
+    cells = fed(mg.Sum(shape=2), [[math.nan, 1.0], [math.nan, math.inf]])
+    assert [2, 0] == cells.n_nan.tolist()
+    assert np.array([math.nan, math.inf]).tobytes() == cells.result().tobytes()
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, ml_dtypes.bfloat16], ids=lambda d: np.dtype(d).name)
+def test_sum_widens_first(dtype):
+    """Narrow floats are widened before they are added, so that nothing is lost or overflows."""
+    values = np.full(5000, 0.1).astype(dtype)
+    assert bits(float(Fraction(float(values[0])) * 5000)) == bits(fed(mg.Sum(), values).result())
+
+
+@pytest.mark.parametrize(
+    "values", [[2**53 + 1, -(2**53)], np.array([2**63 + 1, 2**63], np.uint64), np.array([-(2**63), 1])], ids=str
+)
+def test_sum_of_integers_is_exact(values):
+    """Integers beyond 2**53 are added as integers."""
+    total = fed(mg.Sum(), values)
+    exact = sum(map(int, values))
+    total.update(-float(exact - 1))
+    assert bits(float(exact - int(float(exact - 1)))) == bits(total.result())
+
+
+def test_sum_of_bools_and_tuples():
+    """Bools count as 0 and 1, and any shape is added up."""
+    assert fed(mg.Sum(), [True, True, False], ((1, 2), (3, 4))).result() == 12.0
+
+
+def test_sum_of_an_array():
+    """Each cell has its own exact sum, and leading axes add up."""
+    total = fed(mg.Sum(shape=(2, 1)), [[1e16], [1.0]], [[[1.0], [2.0]], [[-1e16], [3.0]]], np.zeros((0, 2, 1)))
+    assert np.array([[1.0], [6.0]]).tobytes() == total.result().tobytes()
+
+
+def test_sum_of_an_array_of_integers():
+    """Each cell adds integers exactly."""
+    total = fed(mg.Sum(shape=2), np.array([[2**53 + 1, 1], [-(2**53), 2]]))
+    assert np.array([1.0, 3.0]).tobytes() == total.result().tobytes()
+
+
+@pytest.mark.parametrize("values", [1.0, [1.0], [1.0, 2.0, 3.0], [[1.0], [2.0]]], ids=str)
+def test_sum_of_an_array_refuses_other_shapes(values):
+    """Values whose trailing axes are not the shape raise ValueError."""
+    with pytest.raises(ValueError, match=r"^Sum\.update: got values of shape \(.*\), expected \(\.\.\., 2\)"):
+        mg.Sum(shape=2).update(values)
+
+
+def test_sum_add_at():
+    """Values are added at their places, and repeated places add up exactly."""
+    total = mg.Sum(shape=3)
+    total.add_at(np.array([2, 0, 2, 2]), np.array([1e16, 1.0, 1.0, -1e16]))
+    total.add_at(np.array([], int), np.array([]))
+    assert np.array([1.0, 0.0, 1.0]).tobytes() == total.result().tobytes()
+
+
+def test_sum_is_small():
+    """A sum of every magnitude pickles to a few hundred bytes."""
+    total = fed(mg.Sum(), [1.7e308, 5e-324])
+    assert total._units[0].bit_length() <= 290 * 8
+
+
+# Mean.
+
+
+def test_mean_of_random_weights_is_rounded_once():
+    """The weighted mean is the exact ratio rounded once, batched or not."""
+    rng = np.random.default_rng(0)
+    values = rng.standard_normal(9000) * 10.0 ** rng.integers(-200, 200, 9000)
+    weights = rng.random(9000) * 10.0 ** rng.integers(-200, 100, 9000)
+    expected = bits(register.ratio(zip(values.tolist(), weights.tolist(), strict=True)))
+    whole, parts = mg.Mean(), mg.Mean()
+    whole.update(values, weights)
+    for v, w in zip(np.array_split(values, 7), np.array_split(weights, 7), strict=True):
+        parts.update(v, weights=w)
+    assert [expected] * 2 == [bits(whole.result()), bits(parts.result())]
+
+
+def test_mean_of_nothing_is_nan():
+    """An empty mean, and one whose weights are all 0, is NaN."""
+    mean = mg.Mean()
+    assert math.isnan(mean.result())
+    mean.update([1.0, 2.0], [0.0, 0])
+    assert (True, 0.0) == (math.isnan(mean.result()), mean.weight)
+
+
+def test_mean_does_not_overflow():
+    """Sums beyond the range do not matter where the mean is in range."""
+    assert bits(1.7e308) == bits(fed(mg.Mean(), [1.7e308] * 5).result())
+    mean = mg.Mean()
+    mean.update([1.7e308, 1.7e308], [1.7e308, 1.7e308])
+    assert bits(1.7e308) == bits(mean.result())
+
+
+def test_mean_of_subnormal_numbers():
+    """Means and weights of subnormal numbers are exact."""
+    mean = mg.Mean()
+    mean.update([1e-323, 5e-324, 5e-324], [5e-324, 5e-324, 1e-323])
+    assert (bits(5e-324), bits(2e-323)) == (bits(mean.result()), bits(mean.weight))
+
+
+@pytest.mark.parametrize(
+    ("values", "weights", "expected", "n_nan"),
+    [
+        ([math.inf, 1.0], [1.0, 1.0], math.inf, 0),
+        ([-math.inf, 1.0], [5e-324, 1.0], -math.inf, 0),
+        ([math.inf, -math.inf], [1.0, 1.0], math.nan, 0),
+        ([math.inf, 1.0], [0.0, 1.0], math.nan, 1),
+        ([-math.inf, 1.0], [-0.0, 1.0], math.nan, 1),
+        ([math.nan, 1.0], [0.0, 1.0], math.nan, 1),
+        ([math.nan, math.inf], [1.0, 1.0], math.nan, 1),
+    ],
+)
+def test_mean_of_values_that_are_not_finite(values, weights, expected, n_nan):
+    """Infinities and NaN count as IEEE 754 says, an infinity of weight 0 or -0 as NaN."""
+    mean = mg.Mean()
+    mean.update(values, weights)
+    assert canonical_bytes((expected, n_nan)) == canonical_bytes((mean.result(), mean.n_nan))
+
+
+@pytest.mark.parametrize("weights", [[1.0], [1.0, -1.0], [1.0, math.nan], [1.0, math.inf], [[1.0, 2.0]], "ab"], ids=str)
+def test_mean_refuses_weights_and_takes_nothing(weights):
+    """Weights that do not fit, or are no weights, raise and leave every byte."""
+    mean = fed(mg.Mean(), [3.0])
+    before = canonical_bytes(mean)
+    with pytest.raises((ValueError, TypeError), match=r"^Mean\.update: got"):
+        mean.update([1.0, 2.0], weights)
+    assert before == canonical_bytes(mean)
+
+
+@pytest.mark.parametrize("values", [[1, 2**53 + 1], np.array([2**60 + 1])], ids=str)
+def test_mean_refuses_integers_that_a_float_cannot_hold(values):
+    """An integer that would be rounded raises ValueError."""
+    with pytest.raises(ValueError, match=r"^Mean\.update: got the integer"):
+        mg.Mean().update(values)
+
+
+def test_mean_weight_of_rows():
+    """One weight for each row weighs all values of the row."""
+    mean = mg.Mean()
+    mean.update([[1.0, 2.0], [3.0, 4.0]], [[3.0], [1.0]])
+    assert (2.0, 8.0) == (mean.result(), mean.weight)

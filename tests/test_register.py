@@ -1,0 +1,66 @@
+"""The law register: every public state x every law of ``mergeable.laws``."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import mergeable as mg
+from mergeable import laws
+from mergeable.states.held import Held
+from mergeable.wire import canonical_bytes
+from tests import register
+
+ROOT = Path(__file__).parent.parent
+DIGESTS = """
+import hashlib, json, sys
+sys.path.insert(0, sys.argv[1])
+from mergeable.wire import canonical_bytes
+from tests.register import ROWS
+print(json.dumps({name: hashlib.sha256(canonical_bytes(row.fed())).hexdigest() for name, row in ROWS.items()}))
+"""
+
+
+@pytest.mark.parametrize(("name", "law"), register.CASES, ids=[f"{name}-{law}" for name, law in register.CASES])
+def test_law(name, law):
+    """The state keeps the law on adversarial batches, empty ones among them."""
+    row = register.ROWS[name]
+    checked = laws.check_state(
+        row.state, row.batches, update=row.update, reference=row.reference, others=row.others, laws=[law], examples=25
+    )
+    assert checked == (law,)
+
+
+def test_every_public_state_has_a_row():
+    """Every State class that mergeable exports, and mergeable.state, is registered."""
+    exported = {getattr(mg, name) for name in mg.__all__ if name != "PyMetric"}
+    states = {thing for thing in exported if isinstance(thing, type) and issubclass(thing, mg.State)} - {mg.State}
+    assert states | {Held} <= {type(row.state) for row in register.ROWS.values()}
+
+
+@pytest.mark.parametrize("name", register.ROWS)
+def test_fixed_data_agrees_with_the_reference(name):
+    """The fixed data of the row fills the state, with the result of the exact reference."""
+    row = register.ROWS[name]
+    assert canonical_bytes(row.reference(list(row.fixed))) == canonical_bytes(row.fed().result())
+
+
+@pytest.fixture(scope="module")
+def digests_by_seed():
+    found = []
+    for seed in ("0", "4242"):
+        command = [sys.executable, "-c", DIGESTS, str(ROOT)]
+        done = subprocess.run(command, env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, text=True, check=True)
+        found.append(json.loads(done.stdout))
+    return found
+
+
+@pytest.mark.parametrize("name", register.ROWS)
+def test_bytes_do_not_depend_on_the_hash_seed(name, digests_by_seed):
+    """The canonical bytes of the row's state are the same in this process and in two with other hash seeds."""
+    here = hashlib.sha256(canonical_bytes(register.ROWS[name].fed())).hexdigest()
+    assert [here, here] == [digests[name] for digests in digests_by_seed]
