@@ -50,8 +50,8 @@ class Metric:
 
     A subclass names its states on the class, or calls ``add_state`` in ``__init__``, and writes ``update_state`` and
     ``result`` as for one process and one pass. ``reset_state``, ``merge_state``, pickling, copies and the fold over replicas
-    are derived. A ``reset_state`` or ``merge_state`` of your own runs with the derived one: override them for attributes
-    that are not declared.
+    are derived. A ``reset_state`` or ``merge_state`` of your own is for attributes that are not declared: it runs after the
+    derived one, which has reset or merged the declared states already.
 
     An attribute that ``update_state`` or ``reset_state`` sets and that is not declared makes a derived merge impossible:
     it raises ``UndeclaredState`` and names it. List names that no result depends on in ``scratch``.
@@ -103,8 +103,10 @@ class Metric:
             _slots={},
             _view=None,
             _thread=None,
+            _reading=False,
             _lock=threading.RLock(),
-            _undeclared=set(),
+            _undeclared=set(),  # set by updates and resets
+            _cached=set(),  # set by result alone
             _arguments=constructor_arguments(cls, args, kwargs),
         )
         return self
@@ -159,14 +161,6 @@ class Metric:
             DuplicateOrigin: the same updates would count twice.
             UndeclaredState: a metric holds values in attributes that are not declared.
         """
-        overridden = getattr(type(self), "merge_state", None) is not Metric.merge_state
-        for other in metrics:
-            self._check_mergeable(other)
-            if not overridden:
-                self._check_declared(other)
-        for other in metrics:
-            for name, state in other._fold().items():
-                self._view[name].merge(state)
 
     # What the verbs do when called from outside.
 
@@ -195,12 +189,20 @@ class Metric:
         with ExitStack() as locks:
             for metric in sorted([self, *metrics], key=id):  # one order for all threads
                 locks.enter_context(metric._lock)
-            coverage = self.coverage
+            coverage, overridden = self.coverage, type(self).merge_state is not Metric.merge_state
             for other in metrics:
+                self._check_mergeable(other)
+                if not overridden:
+                    self._check_declared(other)
                 coverage = coverage.joined(other.coverage)
             merged = Slot(self._fold(), coverage, self._slot(0).origin)
-            with self._named("merge_state"), self._inside(merged.states), self._keeping_undeclared():
-                self.merge_state(metrics)
+            with self._named("merge_state"):
+                for other in metrics:
+                    for name, state in other._fold().items():
+                        merged.states[name].merge(state)
+                if overridden:
+                    with self._inside(_frozen(copy.deepcopy(merged.states))), self._keeping_undeclared():
+                        self.merge_state(metrics)
             self._slots = {0: merged}
 
     @final
@@ -220,12 +222,8 @@ class Metric:
     @final
     def _folded_result(self) -> Any:
         """Run the user's ``result`` on the merged states."""
-        with self._lock:
-            merged = self._fold()
-            for state in merged.values():
-                state.freeze()
-            with self._inside(merged), self._named("result"):
-                return self.result()
+        with self._lock, self._inside(_frozen(self._fold()), reading=True), self._named("result"):
+            return self.result()
 
     @final
     def _fold(self, *names: str) -> States:
@@ -254,9 +252,7 @@ class Metric:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         if self._is_inside:
             return self._view[name].view()
-        state = self._fold(name)[name]
-        state.freeze()
-        return state.view()
+        return _frozen(self._fold(name))[name].view()
 
     def __setattr__(self, name: str, value: Any) -> None:
         inside = self._is_inside
@@ -275,7 +271,7 @@ class Metric:
             (self._view if inside else self._slot(0).states)[name].assign(value)
         else:
             if inside and name not in self.scratch:
-                self._undeclared.add(name)
+                (self._cached if self.__dict__["_reading"] else self._undeclared).add(name)
             self._set_plain(name, value)
 
     def _set_plain(self, name: str, value: Any) -> None:
@@ -293,14 +289,14 @@ class Metric:
         return bool(self.__dict__["_thread"] == threading.get_ident())
 
     @contextmanager
-    def _inside(self, view: States) -> Iterator[None]:
+    def _inside(self, view: States, *, reading: bool = False) -> Iterator[None]:
         with self._lock:
-            before = self.__dict__["_view"], self.__dict__["_thread"]
-            self.__dict__.update(_view=view, _thread=threading.get_ident())
+            before = {name: self.__dict__[name] for name in ("_view", "_thread", "_reading")}
+            self.__dict__.update(_view=view, _thread=threading.get_ident(), _reading=reading)
             try:
                 yield
             finally:
-                self.__dict__.update(_view=before[0], _thread=before[1])
+                self.__dict__.update(before)
 
     @contextmanager
     def _named(self, verb: str, replica: int | None = None) -> Iterator[None]:
@@ -351,7 +347,8 @@ class Metric:
 
     def _parameters(self) -> dict[str, Any]:
         """Constructor arguments and plain attributes, but for labels."""
-        plain = {k: v for k, v in self._plain_attributes().items() if k not in self._undeclared and k not in self.scratch}
+        varying = {*self._undeclared, *self._cached, *self.scratch}
+        plain = {k: v for k, v in self._plain_attributes().items() if k not in varying}
         return {k: v for k, v in {**self._arguments, **plain}.items() if k not in ("name", "dtype")}
 
     def _plain_attributes(self) -> dict[str, Any]:
@@ -387,7 +384,7 @@ class Metric:
 
     def __getstate__(self) -> dict[str, Any]:
         with self._lock:
-            kept = ("_states", "_slots", "_undeclared", "_arguments")
+            kept = ("_states", "_slots", "_undeclared", "_cached", "_arguments")
             return {"plain": self._plain_attributes(), **{name: self.__dict__[name] for name in kept}}
 
     def __setstate__(self, saved: Mapping[str, Any]) -> None:
@@ -405,7 +402,13 @@ class Metric:
         return repr(self)
 
 
-_INTERNAL = frozenset({"_states", "_slots", "_view", "_thread", "_lock", "_undeclared", "_arguments"})
+_INTERNAL = frozenset({"_states", "_slots", "_view", "_thread", "_reading", "_lock", "_undeclared", "_cached", "_arguments"})
+
+
+def _frozen(states: States) -> States:
+    for state in states.values():
+        state.freeze()
+    return states
 
 
 class _Absent:

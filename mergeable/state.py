@@ -219,7 +219,7 @@ class State(ABC):
         if self.__dict__.get("_frozen"):
             raise ReadOnlyState(
                 f"{type(self).__name__}: got a change to a merged state, which is a copy; the change would be lost. "
-                "Change states in update_state, or work on copy.deepcopy(state)."
+                "Change states in update_state, or work on copy.deepcopy(state). In merge_state, declared states are merged already."
             )
         saved: _Saved | None = self.__dict__.get("_saved")
         if saved is not None and saved.value is None:

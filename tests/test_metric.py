@@ -570,6 +570,71 @@ def test_own_merge_state_with_the_derived_one():
     refused(a, [Accuracy()], mg.IncompatibleStates, "got a Accuracy, expected another Both")
 
 
+def test_own_merge_state_finds_the_declared_states_merged():
+    """A merge_state of your own that says nothing of the declared states loses nothing, and counts nothing twice."""
+
+    class Mixed(mg.Metric):
+        rows = mg.Count()
+
+        def reset_state(self):
+            self.highest = 0.0
+
+        def update_state(self, x):
+            self.rows += len(x)
+            self.highest = max(self.highest, *x)
+
+        def merge_state(self, metrics):
+            for metric in metrics:
+                self.highest = max(self.highest, metric.highest)
+
+        def result(self):
+            return self.rows.result(), self.highest
+
+    a, b = Mixed(), Mixed()
+    a.update_state([1.0, 2.0])
+    b.update_state([5.0])
+    a.merge_state([b])
+
+    assert (3, 5.0) == a.result()
+    assert 3 == a.coverage.rows
+
+    class Twice(Mixed):
+        def merge_state(self, metrics):
+            for metric in metrics:
+                self.rows += metric.rows
+
+    a, b = Twice(), Twice()
+    a.update_state([1.0])
+    b.update_state([5.0])
+
+    with pytest.raises(mg.ReadOnlyState, match="In merge_state, declared states are merged already"):
+        a.merge_state([b])
+    assert (1, 1.0) == a.result()
+    assert 1 == a.coverage.rows
+
+
+def test_what_result_keeps_for_itself_is_no_state():
+    """An attribute that only ``result`` sets is a cache: it blocks no merge."""
+
+    class Caching(mg.Metric):
+        rows = mg.Count()
+
+        def update_state(self, x):
+            self.rows += len(x)
+
+        def result(self):
+            self.shown = self.rows.result()
+            return self.shown
+
+    a, b = Caching(), Caching()
+    a.update_state([1.0, 2.0])
+    b.update_state([5.0])
+    a.result()
+    a.merge_state([b])
+
+    assert 3 == a.result() == copy.deepcopy(a).shown
+
+
 def test_own_merge_state_that_fails_is_undone():
     """When a merge_state of your own raises, its attributes are as before."""
     a, b = fed(Legacy(), [60]), fed(Legacy(), [70])

@@ -33,7 +33,7 @@ class HostedMetric(PyMetric):
         self.metric.reset_state()
 
     def _result_when_empty(self) -> Any:
-        with self.metric._inside({name: state.empty() for name, state in self.metric._states.items()}):
+        with self.metric._inside({name: state.empty() for name, state in self.metric._states.items()}, reading=True):
             return self.metric.result()
 
     def _dispatch_merge_state(self, metrics: Iterable[Metric]) -> None:

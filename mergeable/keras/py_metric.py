@@ -191,7 +191,7 @@ class PyMetric(Metric, _KerasMetric):  # type: ignore[misc]  # the base class is
         Metric._dispatch_reset_state(self)
 
     def _result_when_empty(self) -> Any:
-        with self._inside({name: state.empty() for name, state in self._states.items()}):
+        with self._inside({name: state.empty() for name, state in self._states.items()}, reading=True):
             return self.result()
 
     def _structure(self) -> Structure:
