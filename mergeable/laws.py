@@ -3,8 +3,7 @@
     def test_longest():
         mergeable.laws.check_state(Longest(), batches=st.lists(st.text(min_size=1), min_size=1))
 
-Each law is a function of a ``Subject`` and some batches that raises ``LawBroken``. Hypothesis (the extra
-``mergeable[laws]``) searches for batches that break it and shrinks them.
+Hypothesis (the extra ``mergeable[laws]``) searches for batches that break a law and shrinks them.
 
 Not its job: to know any particular state.
 """
@@ -12,18 +11,14 @@ Not its job: to know any particular state.
 from __future__ import annotations
 
 import copy
-import dataclasses
-import itertools
 import math
-import pickle
 import random
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-import cloudpickle
 import numpy as np
 
-from mergeable.errors import IncompatibleStates, MergeableError
+from mergeable.law import LAWS, Batch, Law, LawBroken, Subject
 from mergeable.metric import Metric
 from mergeable.state import State
 from mergeable.states.held import state as declare
@@ -35,240 +30,13 @@ try:
 except ImportError as error:
     raise ImportError("mergeable.laws needs hypothesis: pip install 'mergeable[laws]'") from error
 
-Batch = Any
-"""What ``update`` takes: a tuple of arguments, or one argument."""
+__all__ = ["ADVERSARIAL", "LAWS", "LawBroken", "check_metric", "check_state", "floats"]
 
 ADVERSARIAL: tuple[float, ...] = (
     *(0.0, -0.0, 1.0, -1.0, 0.1, 0.5, 3.0, 1e16, -1e16, 2.0**53, 2.0**53 - 1, -(2.0**53)),
     *(float("nan"), float("inf"), float("-inf"), 5e-324, -5e-324, 2.2250738585072014e-308, 1.7e308, -1.7e308, 1e-170),
 )
 """Floats that break sums, orders and counts that plain random floats leave standing."""
-
-
-class LawBroken(MergeableError, AssertionError):
-    """A law does not hold; ``law`` is its name."""
-
-    def __init__(self, law: str, message: str) -> None:
-        super().__init__(law, message)
-        self.law = law
-
-    def __str__(self) -> str:
-        return f"{self.args[0]}: {self.args[1]}"
-
-
-@dataclasses.dataclass(frozen=True)
-class Subject:
-    """What is tested: how to make an empty one, feed it, merge it and read it. States and metrics both fit."""
-
-    name: str
-    empty: Callable[[], Any]
-    update: Callable[[Any, Batch], None]
-    merge: Callable[[Any, Any], None]
-    result: Callable[[Any], Any]
-    value: Callable[[Any], bytes]
-    commutative: bool = True
-    idempotent: bool = False
-    reference: Callable[[list[Batch]], Any] | None = None
-    others: Sequence[Any] = ()
-
-    def fed(self, batches: Iterable[Batch]) -> Any:
-        """Return one that took these batches."""
-        state = self.empty()
-        for batch in batches:
-            self.update(state, copy.deepcopy(batch))
-        return state
-
-    def merged(self, left: Any, right: Any) -> Any:
-        """Return left merged with right, both left as they are."""
-        joint = copy.deepcopy(left)
-        self.merge(joint, copy.deepcopy(right))
-        return joint
-
-    def expect(self, law: str, same: bool, left: Any, right: Any, what: str) -> None:
-        """Raise ``LawBroken`` with both sides unless they are the same."""
-        if not same:
-            raise LawBroken(law, f"{self.name}: {what}.\n  one side:   {left!r}\n  other side: {right!r}")
-
-    def expect_equal(self, law: str, left: Any, right: Any, what: str) -> None:
-        """Raise ``LawBroken`` unless both have the same bytes."""
-        self.expect(law, self.value(left) == self.value(right), left, right, what)
-
-
-# The laws. Batches come in a list; what a law needs more of, it draws from ``rng``.
-
-
-def associativity(subject: Subject, batches: list[Batch], rng: random.Random) -> None:
-    """(a + b) + c has the bytes of a + (b + c)."""
-    a, b, c = (subject.fed(part) for part in _cut(batches, 3, rng))
-    left = subject.merged(subject.merged(a, b), c)
-    right = subject.merged(a, subject.merged(b, c))
-    subject.expect_equal("associativity", left, right, "(a + b) + c differs from a + (b + c)")
-
-
-def commutativity(subject: Subject, batches: list[Batch], rng: random.Random) -> None:
-    """``a + b`` has the bytes of b + a, where the state says that it commutes."""
-    if subject.commutative:
-        a, b = (subject.fed(part) for part in _cut(batches, 2, rng))
-        subject.expect_equal(
-            "commutativity", subject.merged(a, b), subject.merged(b, a), "a + b differs from b + a; set commutative = False"
-        )
-
-
-def identity(subject: Subject, batches: list[Batch], rng: random.Random) -> None:
-    """``empty + a`` and ``a + empty`` have the bytes of a."""
-    a = subject.fed(batches)
-    subject.expect_equal("identity", subject.merged(subject.empty(), a), a, "empty + a differs from a")
-    subject.expect_equal("identity", subject.merged(a, subject.empty()), a, "a + empty differs from a")
-
-
-def homomorphism(subject: Subject, batches: list[Batch], rng: random.Random) -> None:
-    """One that took everything has the bytes of the merge of two that took the parts."""
-    parts = _cut(batches, 2, rng)
-    whole = subject.fed(parts[0] + parts[1])
-    merged = subject.merged(subject.fed(parts[0]), subject.fed(parts[1]))
-    subject.expect_equal("homomorphism", merged, whole, "merging the parts differs from updating with the whole")
-
-
-def any_tree(subject: Subject, batches: list[Batch], rng: random.Random) -> None:
-    """Any tree of merges, and any order where the state commutes, ends in the bytes of the stream."""
-    pieces = [subject.fed([batch]) for batch in batches] + [subject.empty()]
-    if subject.commutative:
-        rng.shuffle(pieces)
-    while len(pieces) > 1:
-        i = rng.randrange(len(pieces) - 1)
-        pieces[i : i + 2] = [subject.merged(pieces[i], pieces[i + 1])]
-    subject.expect_equal("any tree", pieces[0], subject.fed(batches), "a random tree of merges differs from the stream")
-
-
-def batch_split(subject: Subject, batches: list[Batch], rng: random.Random) -> None:
-    """Batches cut into single rows end in the bytes of the batches."""
-    rows = [row for batch in batches for row in _rows_of(batch)]
-    whole, single = subject.fed(batches), subject.fed(rows)
-    subject.expect_equal("batch split", single, whole, "the value depends on how the rows are batched")
-
-
-def purity(subject: Subject, batches: list[Batch], rng: random.Random) -> None:
-    """A merge leaves its argument as it was, and neither sees what the other takes later."""
-    a, b = (subject.fed(part) for part in _cut(batches, 2, rng))
-    before = subject.value(b)
-    subject.merge(a, b)
-    subject.expect("purity", subject.value(b) == before, b, "as before", "merge changed its argument")
-    joint = subject.value(a)
-    for batch in batches:
-        subject.update(b, copy.deepcopy(batch))
-    subject.expect("purity", subject.value(a) == joint, a, "as before", "an update of the argument shows in the merged one")
-    before = subject.value(b)
-    for batch in batches:
-        subject.update(a, copy.deepcopy(batch))
-    subject.expect("purity", subject.value(b) == before, b, "as before", "an update of the merged one shows in the argument")
-    batch = copy.deepcopy(batches[0]) if batches else ()
-    taken = subject.fed([])
-    subject.update(taken, batch) if batches else None
-    before = subject.value(taken)
-    _overwrite(batch)
-    subject.expect("purity", subject.value(taken) == before, taken, "as before", "a later write to the batch shows")
-
-
-def serialisation(subject: Subject, batches: list[Batch], rng: random.Random) -> None:
-    """Pickled and merged is merged: a round trip keeps every byte of the value and every merge."""
-    a, b = (subject.fed(part) for part in _cut(batches, 2, rng))
-    direct = subject.merged(a, b)
-    subject.expect_equal("serialisation", _round_trip(a), a, "a pickle does not come back as it was")
-    subject.expect_equal(
-        "serialisation", subject.merged(_round_trip(a), _round_trip(b)), direct, "pickled then merged differs from merged"
-    )
-    subject.expect_equal("serialisation", _round_trip(direct), direct, "merged then pickled differs from merged")
-
-
-def function_of_state(subject: Subject, batches: list[Batch], rng: random.Random) -> None:
-    """The result depends on the value alone, and reading it changes nothing."""
-    state = subject.fed(batches)
-    before = subject.value(state)
-    first = canonical_bytes(_result(subject, state))
-    law = "function of state"
-    subject.expect(law, subject.value(state) == before, state, "as before", "reading the result changed the state")
-    subject.expect(law, canonical_bytes(_result(subject, state)) == first, state, state, "the result differs when read twice")
-    again = canonical_bytes(_result(subject, _round_trip(state)))
-    subject.expect(law, again == first, state, _round_trip(state), "the result differs after a pickle round trip")
-
-
-def empty_is_fresh(subject: Subject, batches: list[Batch], rng: random.Random) -> None:
-    """``empty()`` gives the identity, whatever its maker holds, and shares nothing with it."""
-    state = subject.fed(batches)
-    if isinstance(state, State):
-        before, fresh = subject.value(state), state.empty()
-        subject.expect_equal("empty", fresh, subject.empty(), "empty() of a full state is not empty")
-        for batch in batches:
-            subject.update(fresh, copy.deepcopy(batch))
-        subject.expect("empty", subject.value(state) == before, state, "as before", "empty() shares its value with its maker")
-
-
-def refusal(subject: Subject, batches: list[Batch], rng: random.Random) -> None:
-    """Another class, or other parameters, raise ``IncompatibleStates`` and leave both as they were."""
-    for stranger in (_Stranger(), *subject.others):
-        state, other = subject.fed(batches), copy.deepcopy(stranger)
-        before = subject.value(state), canonical_bytes(other)
-        try:
-            subject.merge(state, other)
-        except IncompatibleStates:
-            pass
-        else:
-            raise LawBroken("refusal", f"{subject.name}: merging {other!r} was not refused")
-        after = subject.value(state), canonical_bytes(other)
-        subject.expect("refusal", after == before, state, other, "a refused merge changed something")
-
-
-def undo(subject: Subject, batches: list[Batch], rng: random.Random) -> None:
-    """A savepoint brings back every byte."""
-    first, second = _cut(batches, 2, rng)
-    state = subject.fed(first)
-    if isinstance(state, State):
-        before = subject.value(copy.deepcopy(state))
-        state.savepoint()
-        for batch in second:
-            subject.update(state, copy.deepcopy(batch))
-        if rng.random() < 0.5:
-            subject.merge(state, subject.fed(second))
-        state.rollback()
-        subject.expect("undo", subject.value(state) == before, state, "as before", "a rollback does not bring back the value")
-
-
-def idempotence(subject: Subject, batches: list[Batch], rng: random.Random) -> None:
-    """``a + a`` has the bytes of a, where the state says so."""
-    if subject.idempotent:
-        a = subject.fed(batches)
-        subject.expect_equal("idempotence", subject.merged(a, a), a, "a + a differs from a; set idempotent = False")
-
-
-def model(subject: Subject, batches: list[Batch], rng: random.Random) -> None:
-    """The result is that of an exact reference on all batches: the one law that finds an integer that wraps."""
-    if subject.reference is not None:
-        merged = subject.empty()
-        for batch in batches:
-            subject.merge(merged, subject.fed([batch]))
-        got, expected = subject.result(merged), subject.reference(copy.deepcopy(batches))
-        subject.expect("model", canonical_bytes(got) == canonical_bytes(expected), got, expected, "differs from the reference")
-
-
-Law = Callable[[Subject, list[Batch], random.Random], None]
-
-LAWS: dict[str, Law] = {
-    "associativity": associativity,
-    "commutativity": commutativity,
-    "identity": identity,
-    "homomorphism": homomorphism,
-    "any tree": any_tree,
-    "batch split": batch_split,
-    "purity": purity,
-    "serialisation": serialisation,
-    "function of state": function_of_state,
-    "empty": empty_is_fresh,
-    "refusal": refusal,
-    "undo": undo,
-    "idempotence": idempotence,
-    "model": model,
-}
-"""Every law by its name."""
 
 
 def floats() -> st.SearchStrategy[Any]:
@@ -436,53 +204,3 @@ def _test(subject: Subject, law: Law) -> Callable[[list[Batch], int], None]:
         law(subject, batches, random.Random(seed))
 
     return holds
-
-
-def _cut(batches: list[Batch], parts: int, rng: random.Random) -> list[list[Batch]]:
-    cuts = [0, *sorted(rng.randint(0, len(batches)) for _ in range(parts - 1)), len(batches)]
-    return [batches[a:b] for a, b in itertools.pairwise(cuts)]
-
-
-def _rows_of(batch: Batch) -> list[Batch]:
-    """Cut a batch into batches of one row; what has no rows stays whole."""
-    if not isinstance(batch, tuple):
-        return [row for (row,) in _rows_of((batch,))]
-    columns = [isinstance(part, list) or (isinstance(part, np.ndarray) and part.ndim > 0) for part in batch]
-    lengths = {len(part) for part, column in zip(batch, columns, strict=True) if column}
-    if len(lengths) != 1:
-        return [batch]
-    rows = range(lengths.pop())
-    return [tuple(p[i : i + 1] if column else p for p, column in zip(batch, columns, strict=True)) for i in rows]
-
-
-def _overwrite(batch: Batch) -> None:
-    for part in batch if isinstance(batch, tuple) else (batch,):
-        if isinstance(part, np.ndarray) and part.size and part.flags.writeable:
-            part[...] = part.flat[-1] if part.dtype == object else np.zeros((), part.dtype)
-        elif isinstance(part, list):
-            part.clear()
-
-
-def _round_trip(thing: Any) -> Any:
-    return pickle.loads(cloudpickle.dumps(thing))
-
-
-def _result(subject: Subject, thing: Any) -> Any:
-    """Return the result, or the exception's text where the result of this value is an error."""
-    try:
-        return subject.result(thing)
-    except Exception as error:
-        return f"{type(error).__name__}: {error}"
-
-
-class _Stranger(State):
-    """A state that nothing may merge with."""
-
-    def update(self) -> None:
-        """Take nothing."""
-
-    def merge(self, other: _Stranger) -> None:
-        """Take nothing."""
-
-    def result(self) -> None:
-        """Return nothing."""

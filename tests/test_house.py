@@ -27,6 +27,7 @@ FLOORS = {
     "metric": 3,
     "wire": 3,
     "strategy": 3,
+    "law": 4,
     "laws": 4,
     "strategies": 4,
     "keras": 5,
