@@ -1,4 +1,4 @@
-"""What the user's code was called with: constructor arguments, their equality, and the rows of a batch."""
+"""What the user's code was called with: constructor arguments, and the rows of a batch."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import copy
 import inspect
 from collections.abc import Mapping
 from typing import Any
-
-import numpy as np
 
 
 def constructor_arguments(cls: type, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
@@ -22,24 +20,6 @@ def constructor_arguments(cls: type, args: tuple[Any, ...], kwargs: Mapping[str,
         if parameter.kind is parameter.VAR_KEYWORD:
             named |= named.pop(parameter.name)
     return named
-
-
-def same(a: Any, b: Any) -> bool:
-    """Return whether two parameters are equal: arrays by their elements, plain objects by their attributes."""
-    if a is b:
-        return True
-    if type(a) is not type(b):
-        return False
-    if isinstance(a, np.ndarray):
-        return a.dtype == b.dtype and np.array_equal(a, b, equal_nan=a.dtype.kind == "f")
-    if isinstance(a, list | tuple):
-        return len(a) == len(b) and all(map(same, a, b))
-    if isinstance(a, dict):
-        return a.keys() == b.keys() and all(same(a[k], b[k]) for k in a)
-    defines_equality = any("__eq__" in vars(cls) for cls in type(a).__mro__[:-1])
-    if hasattr(a, "__dict__") and not defines_equality:
-        return same(vars(a), vars(b))
-    return bool(a == b)
 
 
 def row_count(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> int:

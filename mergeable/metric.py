@@ -18,9 +18,10 @@ from typing import Any, ClassVar, TypeVar, final
 
 import numpy as np
 
-from mergeable.arguments import constructor_arguments, row_count, same, shallow
+from mergeable.arguments import constructor_arguments, row_count, shallow
 from mergeable.coverage import Coverage
 from mergeable.errors import IncompatibleStates, UndeclaredState
+from mergeable.parameters import differences
 from mergeable.slot import Slot, States
 from mergeable.state import State
 
@@ -319,14 +320,11 @@ class Metric:
         who = f"{type(self).__name__}.merge_state"
         if type(other) is not type(self):
             raise IncompatibleStates(f"{who}: got a {type(other).__name__}, expected another {type(self).__name__}.")
-        mine, theirs = self._parameters(), other._parameters()
-        for name in sorted(mine.keys() | theirs.keys()):
-            here, there = mine.get(name, _ABSENT), theirs.get(name, _ABSENT)
-            if not same(here, there):
-                raise IncompatibleStates(
-                    f"{who}: {name} is {here!r} here and {there!r} there. Metrics merge only with equal parameters; if "
-                    f"{name} changes with the data, declare it: {name} = mergeable.state(...)."
-                )
+        for name, difference in sorted(differences(self._parameters(), other._parameters()).items()):
+            raise IncompatibleStates(
+                f"{who}: {difference}. Metrics merge only with equal parameters; if {name} changes with the data, declare it: "
+                f"{name} = mergeable.state(...)."
+            )
         if self._states.keys() != other._states.keys():
             raise IncompatibleStates(f"{who}: the states are {sorted(self._states)} here and {sorted(other._states)} there.")
         for name, state in self._states.items():
@@ -409,14 +407,6 @@ def _frozen(states: States) -> States:
     for state in states.values():
         state.freeze()
     return states
-
-
-class _Absent:
-    def __repr__(self) -> str:
-        return "absent"
-
-
-_ABSENT = _Absent()
 
 
 def _blank(cls: type[M]) -> M:

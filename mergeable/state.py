@@ -14,15 +14,11 @@ from typing import Any, ClassVar, TypeVar, final
 
 import numpy as np
 
+from mergeable.buffer import BUFFER_BYTES, Buffer, Savepoint
 from mergeable.errors import IncompatibleStates, ReadOnlyState
+from mergeable.parameters import differences
 
 Self = TypeVar("Self", bound="State")
-Arrays = tuple[np.ndarray, ...]
-Key = tuple[Any, ...]
-Mark = dict[Key, tuple[list[Arrays], int]]
-
-BUFFER_BYTES = 128 * 1024
-"""Small batches wait in a buffer until they hold this many bytes: 16,384 float64 values."""
 
 
 class State(ABC):
@@ -164,15 +160,10 @@ class State(ABC):
             raise IncompatibleStates(
                 f"{mine}.{verb}: got {type(other).__name__}, expected another {mine}. Merge states of one class only."
             )
-        here, there = self.parameters, other.parameters
-        differences = [
-            f"{name} is {here.get(name, _ABSENT)!r} here and {there.get(name, _ABSENT)!r} there"
-            for name in {**here, **there}
-            if not _equal(here.get(name, _ABSENT), there.get(name, _ABSENT))
-        ]
-        if differences:
+        different = differences(self.parameters, other.parameters)
+        if different:
             raise IncompatibleStates(
-                f"{mine}.{verb}: parameters differ: {'; '.join(differences)}. States merge only with equal parameters; "
+                f"{mine}.{verb}: parameters differ: {'; '.join(different.values())}. States merge only with equal parameters; "
                 "build both sides with the same ones."
             )
 
@@ -184,7 +175,7 @@ class State(ABC):
     def savepoint(self) -> None:
         """Remember the value; it is copied only when something is about to be written."""
         waiting: Buffer | None = self.__dict__.get("_waiting")
-        self._saved = _Saved({} if waiting is None else waiting.mark())
+        self._saved = Savepoint({} if waiting is None else waiting.mark())
 
     def commit(self) -> None:
         """Forget the savepoint."""
@@ -192,7 +183,7 @@ class State(ABC):
 
     def rollback(self) -> None:
         """Return to the savepoint."""
-        saved: _Saved | None = self.__dict__.pop("_saved", None)
+        saved: Savepoint | None = self.__dict__.pop("_saved", None)
         if saved is None:
             return
         if saved.value is not None:
@@ -221,13 +212,13 @@ class State(ABC):
                 f"{type(self).__name__}: got a change to a merged state, which is a copy; the change would be lost. "
                 "Change states in update_state, or work on copy.deepcopy(state). In merge_state, declared states are merged already."
             )
-        saved: _Saved | None = self.__dict__.get("_saved")
+        saved: Savepoint | None = self.__dict__.get("_saved")
         if saved is not None and saved.value is None:
             saved.value = self._undo_value()
 
     def _record(self, undo: Callable[[], Any]) -> None:
         """Say how to undo a write, so that a savepoint needs no copy of the whole value."""
-        saved: _Saved | None = self.__dict__.get("_saved")
+        saved: Savepoint | None = self.__dict__.get("_saved")
         if saved is not None and saved.value is None:
             saved.journal.append(undo)
 
@@ -267,69 +258,6 @@ class State(ABC):
     def __repr__(self) -> str:
         arguments = ", ".join(f"{k}={v!r}" for k, v in self.parameters.items())
         return f"<{type(self).__name__}({arguments}): {self.result()!r}>"
-
-
-class Buffer:
-    """Batches that wait, grouped by what can be joined: number of arrays, dtypes and trailing shapes."""
-
-    def __init__(self) -> None:
-        self.groups: dict[Key, list[Arrays]] = {}
-        self.nbytes = 0
-
-    def joins(self, arrays: Arrays) -> bool:
-        """Return whether a batch can be joined to all that waits."""
-        return set(self.groups) <= {_key(arrays)}
-
-    def add(self, arrays: Arrays) -> None:
-        """Keep copies of one batch."""
-        self.groups.setdefault(_key(arrays), []).append(tuple(a.copy() for a in arrays))
-        self.nbytes += sum(a.nbytes for a in arrays)
-
-    def joined(self, key: Key) -> Arrays:
-        """Return one group as one batch."""
-        batches = self.groups[key]
-        return batches[0] if len(batches) == 1 else tuple(map(np.concatenate, zip(*batches, strict=True)))
-
-    def drop(self, key: Key) -> None:
-        """Forget one group."""
-        self.nbytes -= sum(a.nbytes for batch in self.groups.pop(key) for a in batch)
-
-    def mark(self) -> Mark:
-        """Remember what waits now; batches are only ever appended to a group's list."""
-        return {key: (batches, len(batches)) for key, batches in self.groups.items()}
-
-    @classmethod
-    def at(cls, mark: Mark) -> Buffer:
-        """Return a buffer as it was at the mark."""
-        buffer = cls()
-        buffer.groups = {key: batches[:length] for key, (batches, length) in mark.items()}
-        buffer.nbytes = sum(a.nbytes for batches in buffer.groups.values() for batch in batches for a in batch)
-        return buffer
-
-
-def _key(arrays: Arrays) -> Key:
-    return tuple((a.dtype, a.shape[1:]) for a in arrays)
-
-
-class _Saved:
-    """An open savepoint: a mark in the buffer, the value once it was about to be written, and steps to undo before it."""
-
-    def __init__(self, mark: Mark) -> None:
-        self.mark = mark
-        self.value: dict[str, Any] | None = None
-        self.journal: list[Callable[[], Any]] = []
-
-
-class _Absent:
-    def __repr__(self) -> str:
-        return "absent"
-
-
-_ABSENT = _Absent()
-
-
-def _equal(a: Any, b: Any) -> bool:
-    return type(a) is type(b) and bool(np.array_equal(a, b) if isinstance(a, np.ndarray) else a == b)
 
 
 def _guard_merge(method: Callable[..., None]) -> Callable[..., None]:

@@ -19,6 +19,8 @@ PACKAGE = ROOT / "mergeable"
 # A room may import from rooms of lower floors, and from its own.
 FLOORS = {
     "errors": 0,
+    "parameters": 0,
+    "buffer": 0,
     "state": 1,
     "states": 2,
     "arguments": 2,

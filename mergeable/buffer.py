@@ -1,0 +1,66 @@
+"""Small batches that wait to be taken as one, and places in time to return to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+Arrays = tuple[np.ndarray, ...]
+Key = tuple[Any, ...]
+Mark = dict[Key, tuple[list[Arrays], int]]
+
+BUFFER_BYTES = 128 * 1024
+"""Small batches wait in a buffer until they hold this many bytes: 16,384 float64 values."""
+
+
+class Buffer:
+    """Batches that wait, grouped by what can be joined: number of arrays, dtypes and trailing shapes."""
+
+    def __init__(self) -> None:
+        self.groups: dict[Key, list[Arrays]] = {}
+        self.nbytes = 0
+
+    def joins(self, arrays: Arrays) -> bool:
+        """Return whether a batch can be joined to all that waits."""
+        return set(self.groups) <= {_key(arrays)}
+
+    def add(self, arrays: Arrays) -> None:
+        """Keep copies of one batch."""
+        self.groups.setdefault(_key(arrays), []).append(tuple(a.copy() for a in arrays))
+        self.nbytes += sum(a.nbytes for a in arrays)
+
+    def joined(self, key: Key) -> Arrays:
+        """Return one group as one batch."""
+        batches = self.groups[key]
+        return batches[0] if len(batches) == 1 else tuple(map(np.concatenate, zip(*batches, strict=True)))
+
+    def drop(self, key: Key) -> None:
+        """Forget one group."""
+        self.nbytes -= sum(a.nbytes for batch in self.groups.pop(key) for a in batch)
+
+    def mark(self) -> Mark:
+        """Remember what waits now; batches are only ever appended to a group's list."""
+        return {key: (batches, len(batches)) for key, batches in self.groups.items()}
+
+    @classmethod
+    def at(cls, mark: Mark) -> Buffer:
+        """Return a buffer as it was at the mark."""
+        buffer = cls()
+        buffer.groups = {key: batches[:length] for key, (batches, length) in mark.items()}
+        buffer.nbytes = sum(a.nbytes for batches in buffer.groups.values() for batch in batches for a in batch)
+        return buffer
+
+
+def _key(arrays: Arrays) -> Key:
+    return tuple((a.dtype, a.shape[1:]) for a in arrays)
+
+
+class Savepoint:
+    """An open savepoint: a mark in the buffer, the value once it was about to be written, and steps to undo before it."""
+
+    def __init__(self, mark: Mark) -> None:
+        self.mark = mark
+        self.value: dict[str, Any] | None = None
+        self.journal: list[Callable[[], Any]] = []

@@ -1,0 +1,43 @@
+"""Parameters: plain values that must be equal for two states, or two metrics, to merge."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+
+def differences(here: Mapping[str, Any], there: Mapping[str, Any]) -> dict[str, str]:
+    """Return, by name, how two sets of parameters differ; nothing where they are equal."""
+    return {
+        name: f"{name} is {here.get(name, _ABSENT)!r} here and {there.get(name, _ABSENT)!r} there"
+        for name in {**here, **there}
+        if not same(here.get(name, _ABSENT), there.get(name, _ABSENT))
+    }
+
+
+def same(a: Any, b: Any) -> bool:
+    """Return whether two parameters are equal: arrays by their elements, plain objects by their attributes."""
+    if a is b:
+        return True
+    if type(a) is not type(b):
+        return False
+    if isinstance(a, np.ndarray):
+        return a.dtype == b.dtype and np.array_equal(a, b, equal_nan=a.dtype.kind == "f")
+    if isinstance(a, list | tuple):
+        return len(a) == len(b) and all(map(same, a, b))
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(same(a[k], b[k]) for k in a)
+    defines_equality = any("__eq__" in vars(cls) for cls in type(a).__mro__[:-1])
+    if hasattr(a, "__dict__") and not defines_equality:
+        return same(vars(a), vars(b))
+    return bool(a == b)
+
+
+class _Absent:
+    def __repr__(self) -> str:
+        return "absent"
+
+
+_ABSENT = _Absent()
