@@ -109,7 +109,7 @@ def test_a_single_key_is_no_list(items):
         np.array(["a", 1, None, (1, 2)], object),
         np.array(3),
         (1, "a"),
-        iter(["a", "a"]),
+        pytest.param(iter(["a", "a"]), id="iterator"),
     ],
     ids=repr,
 )
