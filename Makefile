@@ -2,15 +2,23 @@
 PYTHON ?= python3
 BIN := .venv/bin
 WORKERS ?= auto
+FRAMEWORK_FREE := tests/states tests/test_coverage.py tests/test_errors.py tests/test_laws.py tests/test_metric.py \
+	tests/test_register.py tests/test_state.py tests/test_wire.py mergeable/states mergeable/state.py mergeable/metric.py
 export CUDA_VISIBLE_DEVICES ?= -1
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lowest lint bench clean
 
 .venv/.ready: pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --editable '.[test]'
+	touch $@
+
+.venv-lowest/.ready: pyproject.toml tests/lowest.txt
+	$(PYTHON) -m venv .venv-lowest
+	.venv-lowest/bin/python -m pip install --quiet --upgrade pip
+	.venv-lowest/bin/python -m pip install --quiet --constraint tests/lowest.txt --editable '.[laws]' ml_dtypes pytest pytest-xdist
 	touch $@
 
 demo: .venv/.ready
@@ -19,6 +27,10 @@ demo: .venv/.ready
 test: .venv/.ready
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 	TF_USE_LEGACY_KERAS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal tests/keras mergeable/keras
+
+# Without TensorFlow, on the lowest versions of everything else.
+lowest: .venv-lowest/.ready
+	.venv-lowest/bin/python -m pytest -n $(WORKERS) --dist worksteal $(FRAMEWORK_FREE)
 
 lint: .venv/.ready
 	$(BIN)/ruff format --check .
@@ -29,4 +41,4 @@ bench: .venv/.ready
 	$(BIN)/python benchmarks/updates.py
 
 clean:
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-lowest .pytest_cache .mypy_cache .ruff_cache .hypothesis

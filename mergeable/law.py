@@ -7,12 +7,13 @@ Not its job: to find batches that break a law, which is ``mergeable.laws``.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import dataclasses
 import itertools
 import pickle
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import cloudpickle
@@ -129,25 +130,23 @@ def batch_split(subject: Subject, batches: list[Batch], rng: random.Random) -> N
 
 
 def purity(subject: Subject, batches: list[Batch], rng: random.Random) -> None:
-    """A merge leaves its argument as it was, and neither sees what the other takes later."""
-    a, b = (subject.fed(part) for part in _cut(batches, 2, rng))
-    before = subject.value(b)
-    subject.merge(a, b)
-    subject.expect("purity", subject.value(b) == before, b, "as before", "merge changed its argument")
-    joint = subject.value(a)
-    for batch in batches:
-        subject.update(b, copy.deepcopy(batch))
-    subject.expect("purity", subject.value(a) == joint, a, "as before", "an update of the argument shows in the merged one")
-    before = subject.value(b)
-    for batch in batches:
-        subject.update(a, copy.deepcopy(batch))
-    subject.expect("purity", subject.value(b) == before, b, "as before", "an update of the merged one shows in the argument")
-    batch = copy.deepcopy(batches[0]) if batches else ()
-    taken = subject.fed([])
-    subject.update(taken, batch) if batches else None
-    before = subject.value(taken)
-    _overwrite(batch)
-    subject.expect("purity", subject.value(taken) == before, taken, "as before", "a later write to the batch shows")
+    """A merge leaves its argument as it was, and neither sees what the other takes later; nor does a batch's later change."""
+    first, second = _cut(batches, 2, rng)
+    for left in (first, []):  # sharing hides best where the left side was empty
+        a, b = subject.fed(left), subject.fed(second)
+        with _unchanged(subject, b, "merge changed its argument"):
+            subject.merge(a, b)
+        with _unchanged(subject, a, "an update of the argument shows in the merged one"):
+            for batch in batches:
+                subject.update(b, copy.deepcopy(batch))
+        with _unchanged(subject, b, "an update of the merged one shows in the argument"):
+            for batch in batches:
+                subject.update(a, copy.deepcopy(batch))
+    for batch in copy.deepcopy(batches[:1]):
+        taken = subject.empty()
+        subject.update(taken, batch)
+        with _unchanged(subject, taken, "a later write to the batch shows"):
+            _overwrite(batch)
 
 
 def serialisation(subject: Subject, batches: list[Batch], rng: random.Random) -> None:
@@ -253,8 +252,20 @@ LAWS: dict[str, Law] = {
 
 
 def _cut(batches: list[Batch], parts: int, rng: random.Random) -> list[list[Batch]]:
-    cuts = [0, *sorted(rng.randint(0, len(batches)) for _ in range(parts - 1)), len(batches)]
+    n = len(batches)
+    if n < parts or rng.random() < 0.25:  # empty parts too
+        inner = sorted(rng.randint(0, n) for _ in range(parts - 1))
+    else:
+        inner = sorted(rng.sample(range(1, n), parts - 1))
+    cuts = [0, *inner, n]
     return [batches[a:b] for a, b in itertools.pairwise(cuts)]
+
+
+@contextlib.contextmanager
+def _unchanged(subject: Subject, thing: Any, what: str) -> Iterator[None]:
+    before = subject.value(thing)
+    yield
+    subject.expect("purity", subject.value(thing) == before, thing, "as before", what)
 
 
 def _rows_of(batch: Batch) -> list[Batch]:

@@ -42,12 +42,15 @@ ADVERSARIAL: tuple[float, ...] = (
 def floats() -> st.SearchStrategy[Any]:
     """Return batches of adversarial floats, also empty ones: the default input of ``check_state``.
 
-    Most batches are finite, because one NaN hides what happens to every other number.
+    All batches of one input are of one kind: numbers that round when they meet, any finite ones, or NaN and infinities among
+    them, because one NaN hides what happens to every other number.
     """
     items = st.sampled_from(ADVERSARIAL) | st.floats()
-    special = st.sampled_from([math.nan, math.inf, -math.inf])
-    finite, odd = (st.lists(numbers, max_size=6) for numbers in (items.filter(math.isfinite), special | items))
-    return st.one_of(finite, finite, finite, odd).map(lambda xs: np.array(xs, np.float64))
+    rounding = st.sampled_from([2.0**53, 1.0, -(2.0**53), 0.1, 0.2, 0.3]).map(lambda x: [x])
+    finite = st.lists(items.filter(math.isfinite), max_size=6) | rounding
+    odd = st.lists(st.sampled_from([math.nan, math.inf, -math.inf]) | items, max_size=6)
+    kind = st.shared(st.sampled_from([rounding, rounding, finite, odd]), key="mergeable.laws.floats")
+    return kind.flatmap(lambda items: items).map(lambda xs: np.array(xs, np.float64))
 
 
 def check_state(
@@ -193,7 +196,8 @@ def _check(subject: Subject, batches: st.SearchStrategy[Batch], laws: Iterable[s
         report_multiple_bugs=False,  # the law that broke, and not a group of exceptions
         suppress_health_check=list(hypothesis.HealthCheck),
     )
-    inputs = hypothesis.given(st.lists(batches, max_size=6), st.integers(0, 2**16))
+    several = st.lists(batches, max_size=6) | st.lists(batches, min_size=3, max_size=6)
+    inputs = hypothesis.given(several, st.integers(0, 2**16))
     for name in names:
         settings(inputs(_test(subject, LAWS[name])))()
     return names

@@ -80,6 +80,7 @@ class Metric:
 
     _own_states: ClassVar[States] = {}
     _class_states: ClassVar[States] = {}
+    _slots: dict[int, Slot]
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -172,10 +173,14 @@ class Metric:
         return self._folded_result()
 
     def _dispatch_reset_state(self) -> None:
-        with self._lock:
-            self._slots: dict[int, Slot] = {}
-            with self._inside(self._slot(0).states), self._named("reset_state"):
-                self.reset_state()
+        with self._lock, self._named("reset_state"):
+            before, self.__dict__["_slots"] = self._slots, {}
+            try:
+                with self._inside(self._slot(0).states), self._keeping_undeclared():
+                    self.reset_state()
+            except BaseException:
+                self.__dict__["_slots"] = before
+                raise
 
     def _dispatch_merge_state(self, metrics: Iterable[Metric]) -> None:
         who = f"{type(self).__name__}.merge_state"
@@ -204,7 +209,7 @@ class Metric:
                 if overridden:
                     with self._inside(_frozen(copy.deepcopy(merged.states))), self._keeping_undeclared():
                         self.merge_state(metrics)
-            self._slots = {0: merged}
+            self.__dict__["_slots"] = {0: merged}
 
     @final
     def _update_slot(self, replica: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:

@@ -613,6 +613,36 @@ def test_own_merge_state_finds_the_declared_states_merged():
     assert 1 == a.coverage.rows
 
 
+def test_a_reset_that_fails_is_undone():
+    """When a reset_state of your own raises, nothing is lost."""
+
+    class Stubborn(mg.Metric):
+        rows = mg.Count()
+        ready = True
+        scratch = ("ready",)
+
+        def reset_state(self):
+            self.seen = []
+            if not self.ready:
+                raise RuntimeError("not now")
+
+        def update_state(self, x):
+            self.rows += len(x)
+            self.seen = [*self.seen, *x]
+
+        def result(self):
+            return self.rows.result(), self.seen
+
+    metric = Stubborn()
+    metric.update_state([1, 2])
+    metric.ready = False
+
+    with pytest.raises(RuntimeError, match="not now"):
+        metric.reset_state()
+    assert (2, [1, 2]) == metric.result()
+    assert 2 == metric.coverage.rows
+
+
 def test_what_result_keeps_for_itself_is_no_state():
     """An attribute that only ``result`` sets is a cache: it blocks no merge."""
 

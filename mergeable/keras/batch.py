@@ -13,23 +13,28 @@ class Batch:
     """The arguments of one ``update_state``: a structure of tensors, and of what is not a tensor.
 
     Dicts, tuples, ragged and sparse tensors are taken apart into dense tensors. Arrays and lists of numbers or strings
-    become tensors, lists of floats as float64. Python numbers, strings and None stay as they are. ``first`` is the first
-    argument as it came.
+    become tensors, lists of floats as float64. Python numbers, strings and None stay as they are. ``tensors`` are the dense
+    tensors, ``layout`` puts such tensors together again, ``first`` is the first argument as it came.
     """
 
     def __init__(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
         self.first = next(iter(tf.nest.flatten((args, dict(kwargs)))), None)
-        self._structure = _tensors((args, dict(kwargs)))
-        self._leaves = tf.nest.flatten(self._structure, expand_composites=True)
-        self._places = [i for i, leaf in enumerate(self._leaves) if tf.is_tensor(leaf)]
+        structure = _tensors((args, dict(kwargs)))
+        leaves = tf.nest.flatten(structure, expand_composites=True)
+        self.tensors: list[tf.Tensor] = [leaf for leaf in leaves if tf.is_tensor(leaf)]
+        self.layout = Layout(structure, leaves)
 
-    @property
-    def tensors(self) -> list[tf.Tensor]:
-        """The dense tensors."""
-        return [self._leaves[i] for i in self._places]
+
+class Layout:
+    """How the tensors of a batch are put together again. It holds none of them, so it keeps no graph alive."""
+
+    def __init__(self, structure: Any, leaves: Sequence[Any]) -> None:
+        self._structure = tf.nest.map_structure(_without_tensors, structure)
+        self._leaves = [None if tf.is_tensor(leaf) else leaf for leaf in leaves]
+        self._places = [i for i, leaf in enumerate(leaves) if tf.is_tensor(leaf)]
 
     def arguments(self, tensors: Sequence[tf.Tensor]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """Return the arguments with these tensors in place of the batch's own."""
+        """Return the arguments of the update with these tensors."""
         leaves = list(self._leaves)
         for i, tensor in zip(self._places, tensors, strict=True):
             leaves[i] = tensor
@@ -37,9 +42,15 @@ class Batch:
         return args, kwargs
 
 
+def _without_tensors(value: Any) -> Any:
+    if tf.is_tensor(value):
+        return None if isinstance(value, tf.Tensor) else tf.type_spec_from_value(value)
+    return value
+
+
 def is_empty(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
     """Return whether every array among the arguments has no rows: what a replica gets when the last batch is short."""
-    leaves = [leaf for leaf in tf.nest.flatten((args, dict(kwargs))) if getattr(leaf, "shape", None) is not None]
+    leaves = [leaf for leaf in tf.nest.flatten((args, dict(kwargs))) if tf.is_tensor(leaf)]
     rows = [int(leaf.shape[0]) for leaf in leaves if leaf.shape.rank]
     return bool(rows) and not any(rows)
 

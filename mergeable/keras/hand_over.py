@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -10,6 +11,7 @@ from tensorflow.python.ops import control_flow_util
 
 from mergeable.errors import UnsupportedStrategy
 from mergeable.keras.failures import passed_on
+from mergeable.keras.structure import Structure
 
 F = TypeVar("F", bound=Callable[..., Any])
 as_written: Callable[[F], F] = tf.autograph.experimental.do_not_convert  # AutoGraph need not read what runs on the host
@@ -44,21 +46,47 @@ def call_host(
 
 
 class Traced:
-    """The call that a graph makes for an update, whose result the same graph may read."""
+    """The call that a graph makes for an update, whose result the same graph may read.
 
-    def __init__(self, graph: tf.Graph) -> None:
+    It is kept in a collection of the graph, and holds its outputs by name: neither keeps the other alive.
+    """
+
+    def __init__(self, graph: tf.Graph, structure: Structure) -> None:
         self.wanted = False
-        self.outputs: Any = None
-        self._first_later_op = len(graph.get_operations())
+        self._graph: Callable[[], Any] = weakref.ref(graph)
+        self._structure = structure
+        self._names: list[str] = []
+        self._first_later_op = 0
 
-    def finish(self, graph: tf.Graph, outputs: Any) -> None:
-        """Remember the outputs, and which operations of the graph come later."""
-        self.outputs = outputs
-        self._first_later_op = len(graph.get_operations())
+    @classmethod
+    def latest(cls, owner: object, graph: tf.Graph) -> Traced | None:
+        """Return the owner's last call in the graph, unless a later operation can hide another: a call, a branch, a loop."""
+        for traced in graph.get_collection(_collection(owner)):
+            if traced._graph() is graph:  # inner graphs start with what is in the outer one's collections
+                later = graph.get_operations()[traced._first_later_op :]
+                return None if any(op.type in _HIDING for op in later) else traced
+        return None
 
-    def is_latest(self, graph: tf.Graph) -> bool:
-        """Return whether no later operation of the graph can hide another update: a call, a branch or a loop."""
-        return not any(op.type in _HIDING for op in graph.get_operations()[self._first_later_op :])
+    def keep(self, owner: object, outputs: Sequence[tf.Tensor]) -> None:
+        """Make this the owner's last call in its graph."""
+        graph = self._graph()
+        self._names = [tensor.name for tensor in outputs]
+        self._first_later_op = len(graph.get_operations())
+        graph.get_collection_ref(_collection(owner))[:] = [self]
+
+    @staticmethod
+    def forget(owner: object, graph: tf.Graph) -> None:
+        """Forget the owner's calls in the graph: what they gave is no longer the last word."""
+        graph.get_collection_ref(_collection(owner)).clear()
+
+    def outputs(self) -> Any:
+        """Return the result that the call gives; its computation is wanted from now on."""
+        self.wanted = True
+        return self._structure.pack([self._graph().get_tensor_by_name(name) for name in self._names])
+
+
+def _collection(owner: object) -> str:
+    return f"mergeable/{id(owner)}"
 
 
 _HIDING = frozenset(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import warnings
-import weakref
 from collections.abc import Sequence
 from typing import Any
 
@@ -70,9 +69,8 @@ class PyMetric(Metric, _KerasMetric):  # type: ignore[misc]  # the base class is
                 "steps can call Python on the host. Set KERAS_BACKEND=tensorflow, or use mergeable.Metric in a loop of your own."
             )
         _KerasMetric.__init__(self, **kwargs)
-        self.__dict__["_keras_names"] = frozenset(self.__dict__) | {"_keras_names", "_traced", "_shown"}
+        self.__dict__["_keras_names"] = frozenset(self.__dict__) | {"_keras_names", "_shown"}
         self.__dict__["_shown"] = None  # the last eager result under several replicas, and its coverage
-        self.__dict__["_traced"] = weakref.WeakKeyDictionary()  # graph -> the call that updates in it
 
     @staticmethod
     def of(metric: Metric, name: str | None = None) -> PyMetric:
@@ -120,10 +118,9 @@ class PyMetric(Metric, _KerasMetric):  # type: ignore[misc]  # the base class is
         if tf.executing_eagerly():
             return self._eager_result()
         graph = tf.compat.v1.get_default_graph()
-        traced: Traced | None = self._traced.get(graph)
-        if traced is not None and traced.is_latest(graph):
-            traced.wanted = True
-            return traced.outputs
+        traced = Traced.latest(self, graph)
+        if traced is not None:
+            return traced.outputs()
         structure = self._structure()
         return structure.pack(call_host(self._who, lambda: structure.flatten(self._host_result()), [], structure.dtypes))
 
@@ -141,7 +138,7 @@ class PyMetric(Metric, _KerasMetric):  # type: ignore[misc]  # the base class is
         if tf.executing_eagerly():
             self._host_reset()
         else:
-            self._traced.pop(tf.compat.v1.get_default_graph(), None)
+            Traced.forget(self, tf.compat.v1.get_default_graph())
             current().meet(None, self._reset_in_graph)
 
     def _reset_in_graph(self, _: list[None]) -> None:
@@ -158,22 +155,22 @@ class PyMetric(Metric, _KerasMetric):  # type: ignore[misc]  # the base class is
         if tf.executing_eagerly():
             with tf.device("/cpu:0"):
                 for replica, batch in enumerate(batches):
-                    self._take_one(replica, *batch.arguments([tf.identity(t) for t in batch.tensors]))
+                    self._take_one(replica, *batch.layout.arguments([tf.identity(t) for t in batch.tensors]))
             return
         graph = tf.compat.v1.get_default_graph()
-        structure, traced = self._structure(), Traced(graph)
-        sizes = [len(batch.tensors) for batch in batches]
+        structure = self._structure()
+        traced = Traced(graph, structure)
+        parts = [(batch.layout, len(batch.tensors)) for batch in batches]
 
         def act(*arrived: tf.Tensor) -> Sequence[Any]:
             start = 0
-            for replica, (batch, size) in enumerate(zip(batches, sizes, strict=True)):
-                self._take_one(replica, *batch.arguments(arrived[start : start + size]))
+            for replica, (layout, size) in enumerate(parts):
+                self._take_one(replica, *layout.arguments(arrived[start : start + size]))
                 start += size
             return structure.flatten(self._host_result()) if traced.wanted else structure.placeholder()
 
         outputs = call_host(self._who, act, [t for batch in batches for t in batch.tensors], structure.dtypes)
-        traced.finish(graph, structure.pack(outputs))
-        self._traced[graph] = traced
+        traced.keep(self, outputs)
 
     def _take_one(self, replica: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         if not is_empty(args, kwargs):

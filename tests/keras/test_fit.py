@@ -1,5 +1,8 @@
 """compile, fit and evaluate in all their forms."""
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -165,6 +168,22 @@ def test_a_function_calls_the_host_once():
     graph = step.get_concrete_function(tf.TensorSpec([None], tf.float32)).graph
 
     assert 1 == sum(op.type == "EagerPyFunc" for op in graph.get_operations())
+
+
+def test_a_traced_function_can_go():
+    """A metric keeps no graph alive: a function that was traced with it is collected when its user lets go."""
+    metric = RowCount()
+
+    def trace():
+        step = tf.function(lambda y: (metric.update_state(y, y), metric.result())[1])
+        step(tf.ones([2]))
+        return weakref.ref(step.get_concrete_function(tf.TensorSpec([2], tf.float32)).graph)
+
+    graph = trace()
+    gc.collect()
+
+    assert graph() is None
+    assert 2 == int(metric.result())
 
 
 def test_a_result_that_nobody_reads_is_not_computed():
