@@ -17,6 +17,7 @@ import pytest
 
 import mergeable as mg
 from mergeable.wire import canonical_bytes
+from tests.notes import notes, own_args
 
 ROOT = Path(__file__).parent.parent
 
@@ -816,8 +817,8 @@ def test_a_failing_update_leaves_every_state_as_before(xs, replica):
     before, coverage = value(metric), dict(metric.coverage)
     with pytest.raises(ArithmeticError) as caught:
         fed(metric, xs, replica=replica)
-    notes = [f"in Everything.update_state (metric 'all', replica {replica}); the state is as before this update"]
-    assert (("negative",), notes) == (caught.value.args, caught.value.__notes__)
+    expected_notes = [f"in Everything.update_state (metric 'all', replica {replica}); the state is as before this update"]
+    assert (("negative",), expected_notes) == (own_args(caught.value), notes(caught.value))
     assert (before, coverage) == (value(metric), dict(metric.coverage))
     expected = fed(fed(Everything(), [1.0, 2.0]), [3.0, 4.0], [7.0], replica=replica)
     assert value(expected) == value(fed(metric, [7.0], replica=replica))
@@ -936,7 +937,7 @@ def test_errors_of_other_verbs_are_named(verb):
     metric.fails = True
     with pytest.raises(ArithmeticError) as caught:
         getattr(metric, verb)(*([[]] if verb == "merge_state" else []))
-    assert (("own",), [f"in Failing.{verb} (metric 'odd')"]) == (caught.value.args, caught.value.__notes__)
+    assert (("own",), [f"in Failing.{verb} (metric 'odd')"]) == (own_args(caught.value), notes(caught.value))
 
 
 WRITES = {

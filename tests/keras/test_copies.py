@@ -92,7 +92,6 @@ def test_other_parameters_do_not_merge():
     assert 1 == int(a.result())
 
 
-@pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5")  # tf_keras says so of its own format
 def test_save_and_load(tmp_path, trained, rng):
     """A saved model keeps its compiled metric's configuration."""
     model = trained(tf.distribute.get_strategy(), [Above(threshold=0.125, name="high")])

@@ -11,6 +11,7 @@ import mergeable as mg
 from mergeable.keras import failures
 from mergeable.wire import canonical_bytes
 from tests.keras.zoo import Everything, RowCount
+from tests.notes import notes
 
 
 class Unlucky(mg.PyMetric):
@@ -43,9 +44,7 @@ def test_in_eager_code():
 
     with pytest.raises(LookupError, match="no row 13") as caught:
         metric.update_state([0.0, 0.0], [2.0, 13.0])
-    assert [
-        "in Unlucky.update_state (metric 'unlucky', replica 0); the state is as before this update"
-    ] == caught.value.__notes__
+    assert ["in Unlucky.update_state (metric 'unlucky', replica 0); the state is as before this update"] == notes(caught.value)
     assert before == contents(metric)
     assert 1 == metric.coverage.updates
 
@@ -59,7 +58,7 @@ def test_in_a_function():
 
     with pytest.raises(LookupError, match="no row 13") as caught:
         step(tf.constant([2.0, 13.0]))
-    assert "Unlucky.update_state (metric 'unlucky', replica 0)" in caught.value.__notes__[0]
+    assert "Unlucky.update_state (metric 'unlucky', replica 0)" in notes(caught.value)[0]
     assert any(entry.name == "update_state" and "test_failures" in str(entry.path) for entry in caught.traceback)
     assert before == contents(metric)
     step(tf.constant([2.0]))
@@ -83,7 +82,7 @@ def test_in_fit(replicated, trained, rng):
 
     with pytest.raises(ZeroDivisionError, match="seven") as caught:
         model.fit(x, y, batch_size=8 if replica else 2, shuffle=False, verbose=0)
-    assert f"(metric 'fails', replica {replica})" in caught.value.__notes__[0]
+    assert f"(metric 'fails', replica {replica})" in notes(caught.value)[0]
     assert replica not in {c.replica for c in metric.coverage.values()} or replica == 0
 
 
@@ -101,7 +100,7 @@ def test_in_result():
 
     with pytest.raises(KeyError, match="label") as caught:
         step(tf.ones([2]))
-    assert "in Fails.result (metric 'fails')" in caught.value.__notes__[0]
+    assert "in Fails.result (metric 'fails')" in notes(caught.value)[0]
     assert 2 == metric.rows.result()  # the update itself succeeded
 
 
@@ -190,7 +189,7 @@ def test_a_state_that_does_not_pickle():
 
     with pytest.raises(mg.MergeableError, match=r"mergeable.state\(.*[lL]ock.*\): got a lock that does not pickle") as caught:
         metric.update_state([1.0], [1.0])
-    assert "Locked.update_state (metric" in caught.value.__notes__[0]
+    assert "Locked.update_state (metric" in notes(caught.value)[0]
 
 
 @pytest.mark.parametrize(

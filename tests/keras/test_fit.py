@@ -9,6 +9,7 @@ import tensorflow as tf
 
 import mergeable as mg
 from tests.keras.zoo import RowCount, Total, flat
+from tests.notes import notes
 
 
 class WeightedMean(mg.PyMetric):
@@ -80,7 +81,7 @@ def test_weights_that_do_not_fit_are_refused():
 
     with pytest.raises(ValueError, match=r"weights of shape \(2,\) for values of shape \(3,\)") as caught:
         metric.update_state([0.0, 0.0, 0.0], [1.0, 2.0, 3.0], [1.0, 1.0])
-    assert "WeightedMean.update_state (metric 'weighted', replica 0)" in caught.value.__notes__[0]
+    assert "WeightedMean.update_state (metric 'weighted', replica 0)" in notes(caught.value)[0]
     assert not metric.coverage
 
 
