@@ -26,13 +26,19 @@ def same(a: Any, b: Any) -> bool:
     if isinstance(a, np.ndarray):
         return a.dtype == b.dtype and np.array_equal(a, b, equal_nan=a.dtype.kind == "f")
     if isinstance(a, list | tuple):
-        return len(a) == len(b) and all(map(same, a, b))
+        kinds = [*map(type, a)]
+        if kinds != [*map(type, b)]:
+            return False
+        return a == b if _PLAIN.issuperset(kinds) else all(map(same, a, b))
     if isinstance(a, dict):
         return a.keys() == b.keys() and all(same(a[k], b[k]) for k in a)
     defines_equality = any("__eq__" in vars(cls) for cls in type(a).__mro__[:-1])
     if hasattr(a, "__dict__") and not defines_equality:
         return same(vars(a), vars(b))
     return bool(a == b)
+
+
+_PLAIN = frozenset({bool, int, float, str, bytes, type(None)})
 
 
 class _Absent:
