@@ -7,9 +7,19 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 T = TypeVar("T")
+
+
+class Brought(Protocol):
+    """A batch that a replica brings: its first argument as it came, and all its tensors."""
+
+    first: Any
+    tensors: list[Any]
+
+
+B = TypeVar("B", bound=Brought)
 
 
 class Strategy(ABC):
@@ -22,6 +32,10 @@ class Strategy(ABC):
         Returns when ``act`` has returned, so what a replica does next comes after what all have brought. Where there is one
         replica, or none is running, the list has one item.
         """
+
+    @abstractmethod
+    def distinct(self, batches: list[B]) -> list[B]:
+        """Return the batches of the replicas without those that repeat another's rows."""
 
     @abstractmethod
     def gather(self, payload: bytes) -> list[bytes]:

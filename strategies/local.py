@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import tensorflow as tf
 
-from mergeable.strategy import Strategy
+from mergeable.strategy import B, Strategy
 
 T = TypeVar("T")
 
@@ -36,6 +36,21 @@ class Local(Strategy):
 
         context.merge_call(tf.autograph.experimental.do_not_convert(together), args=(_Parcel(item),))
 
+    def distinct(self, batches: list[B]) -> list[B]:
+        """Return one batch where all come from the very same data, else all.
+
+        Keras 3's ``train_on_batch`` and ``test_on_batch`` give every replica the whole batch, where ``fit`` gives each a part.
+        The replicas' first arguments are then one object. In a graph, what their tensors are computed from, variables and
+        constants aside, is the same too; random numbers drawn in a replica are a source of their own. In eager code, where
+        nothing tells what a tensor was computed from, the batches must be equal in every byte.
+        """
+        first, *others = batches
+        if not all(other.first is first.first for other in others):
+            return batches
+        origin = _contents if tf.executing_eagerly() else _sources
+        expected = origin(first.tensors) if others else None
+        return batches[:1] if all(origin(other.tensors) == expected for other in others) else batches
+
     def gather(self, payload: bytes) -> list[bytes]:
         """Return the payload: this process is the whole job."""
         return [payload]
@@ -48,21 +63,8 @@ class _Parcel:
         self.item = item
 
 
-def same_source(firsts: Sequence[Any], batches: Sequence[Sequence[tf.Tensor]]) -> bool:
-    """Return whether the replicas' batches come from the very same data, so that all but one repeat it.
-
-    Keras 3's ``train_on_batch`` and ``test_on_batch`` give every replica the whole batch, where ``fit`` gives each a part.
-    The replicas' first arguments are then one object. In a graph, what their tensors are computed from, variables and
-    constants aside, is the same too; random numbers drawn in a replica are a source of their own. In eager code, where
-    nothing tells what a tensor was computed from, the batches must be equal in every byte.
-    """
-    if len(firsts) == 1 or any(first is not firsts[0] for first in firsts):
-        return False
-    if tf.executing_eagerly():
-        contents = [[t.numpy().tobytes() for t in batch] for batch in batches]
-        return all(content == contents[0] for content in contents)
-    sources = [_sources(batch) for batch in batches]
-    return all(source == sources[0] for source in sources)
+def _contents(tensors: Sequence[tf.Tensor]) -> list[bytes]:
+    return [tensor.numpy().tobytes() for tensor in tensors]
 
 
 def _sources(tensors: Sequence[tf.Tensor]) -> set[int]:

@@ -128,6 +128,12 @@ def test_frameworks_have_their_rooms(path):
     assert not heavy or room(path) in ("keras", "strategies")
 
 
+def test_keras_knows_no_strategy_by_name():
+    """The rooms with Keras ask the shelf for the strategy in force, and import none of its files."""
+    for path in (PACKAGE / "keras").glob("*.py"):
+        assert "mergeable.strategies." not in path.read_text(), path
+
+
 def loaded_by(code):
     """Return the names of the modules that a fresh process has loaded after the code."""
     code += "\nimport sys; print(*sorted(sys.modules))"

@@ -15,7 +15,6 @@ from mergeable.keras.hand_over import Traced, as_written, call_host
 from mergeable.keras.structure import Structure, as_tensors
 from mergeable.metric import Metric
 from mergeable.strategies import current
-from mergeable.strategies.local import same_source
 
 _KerasMetric: Any = tf.keras.metrics.Metric  # Keras 3, or tf_keras where TF_USE_LEGACY_KERAS is set
 
@@ -111,7 +110,8 @@ class PyMetric(Metric, _KerasMetric):  # type: ignore[misc]  # the base class is
 
     @as_written
     def _dispatch_update_state(self, *args: Any, **kwargs: Any) -> None:
-        current().meet(Batch(args, kwargs), self._take)
+        strategy = current()
+        strategy.meet(Batch(args, kwargs), lambda batches: self._take(strategy.distinct(batches)))
 
     @as_written
     def _dispatch_result(self) -> Any:
@@ -150,8 +150,6 @@ class PyMetric(Metric, _KerasMetric):  # type: ignore[misc]  # the base class is
 
     def _take(self, batches: list[Batch]) -> None:
         """Take the batches of all replicas, in one call of the host."""
-        if same_source([batch.first for batch in batches], [batch.tensors for batch in batches]):
-            batches = batches[:1]
         if tf.executing_eagerly():
             with tf.device("/cpu:0"):
                 for replica, batch in enumerate(batches):

@@ -57,6 +57,7 @@ class ConfusionMatrix(State):
         self._classes = None if labels is None else tuple(_label(label) for label in labels)
         if self._classes is not None and len(set(self._classes)) != len(self._classes):
             raise ValueError(f"ConfusionMatrix: got the classes {classes!r}, expected labels that differ.")
+        self._counted = self._classes == tuple(("int", i) for i in range(len(self._classes or ())))
         self._cells: dict[Any, Any] | Count | Sum = {}
         if self._classes is not None:
             shape = (len(self._classes),) * 2
@@ -72,6 +73,13 @@ class ConfusionMatrix(State):
     def labels(self) -> tuple[Any, ...]:
         """The labels of the rows and columns of ``result()``."""
         return tuple(map(keys.plain, self._labels()))
+
+    def empty(self) -> ConfusionMatrix:
+        """Return a fresh identity with the same classes, which need no second check."""
+        fresh = ConfusionMatrix(weighted=self.weighted)
+        fresh.bounded, fresh._classes, fresh._counted = self.bounded, self._classes, self._counted
+        fresh._cells = {} if isinstance(self._cells, dict) else self._cells.empty()
+        return fresh
 
     def update(self, y_true: Any, y_pred: Any, weights: Any = None) -> None:
         """Take pairs of labels, each with a weight (default 1)."""
@@ -129,7 +137,7 @@ class ConfusionMatrix(State):
     def _indices(self, labels: np.ndarray, name: str) -> Any:
         """Return the places of the labels among the classes, or, where none are declared, the canonical labels."""
         flat = labels.ravel()
-        if flat.dtype.kind in "iub" and self._classes is not None and self._plain_range():
+        if flat.dtype.kind in "iub" and self._classes is not None and self._counted:
             good = (flat >= 0) & (flat < len(self._classes))
             if good.all():
                 return flat.astype(np.int64)
@@ -147,9 +155,6 @@ class ConfusionMatrix(State):
             places = np.array([place[label] for label in found], np.int64)
             return places if inverse is None else places[inverse.ravel()]
         return found if inverse is None else [found[i] for i in inverse.ravel().tolist()]
-
-    def _plain_range(self) -> bool:
-        return self._classes == tuple(("int", i) for i in range(len(self._classes or ())))
 
     def _pair_amounts(self, rows: Any, columns: Any, weight: np.ndarray | None) -> dict[Any, int]:
         one = 1 << exact.UNIT_BITS if self.weighted else 1

@@ -1,12 +1,19 @@
 """Replicas of one process meet once, in order."""
 
+from typing import NamedTuple
+
 import pytest
 import tensorflow as tf
 
 import mergeable as mg
 from mergeable.strategies import current
-from mergeable.strategies.local import Local, same_source
+from mergeable.strategies.local import Local
 from tests.keras.conftest import mirrored
+
+
+class Brought(NamedTuple):
+    first: object
+    tensors: list
 
 
 def test_alone():
@@ -78,11 +85,14 @@ def test_strategies_of_several_processes_are_refused():
         current()
 
 
-def test_same_source_by_content_in_eager_code():
+def test_distinct_by_content_in_eager_code():
     """In eager code one object and equal bytes are one batch; equal bytes of two objects are two."""
     y, p, q = tf.ones([2]), tf.zeros([2]), tf.zeros([2])
 
-    assert same_source([y, y], [[y, p], [y, q]])
-    assert not same_source([y, y], [[y, p], [y, tf.ones([2])]])
-    assert not same_source([y, tf.ones([2])], [[y, p], [y, q]])
-    assert not same_source([y], [[y, p]])
+    def distinct(*batches):
+        return len(Local().distinct([Brought(first, tensors) for first, tensors in batches]))
+
+    assert 1 == distinct((y, [y, p]), (y, [y, q]))
+    assert 2 == distinct((y, [y, p]), (y, [y, tf.ones([2])]))
+    assert 2 == distinct((y, [y, p]), (tf.ones([2]), [y, q]))
+    assert 1 == distinct((y, [y, p]))
