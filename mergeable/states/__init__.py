@@ -6,9 +6,9 @@ from mergeable.states.confusion import ConfusionMatrix
 from mergeable.states.extremes import ArgMax, ArgMin, Max, Min
 from mergeable.states.held import state
 from mergeable.states.histogram import Histogram
-from mergeable.states.moments import Moments
+from mergeable.states.moments import Mean, Moments
 from mergeable.states.rows import Rows
-from mergeable.states.sums import Count, Mean, Sum
+from mergeable.states.sums import Count, Sum
 
 __all__ = [
     "ArgMax",

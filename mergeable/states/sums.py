@@ -8,7 +8,7 @@ from typing import Any, final
 import numpy as np
 
 from mergeable.states import exact
-from mergeable.states.arrays import as_array, as_float64, as_weights, flat
+from mergeable.states.arrays import as_array, as_float64, flat
 from mergeable.states.number import Number
 
 _INT64_MAX = 2**63 - 1
@@ -212,94 +212,6 @@ class Sum(Number):
             return (int((values >> np.array(32, values.dtype)).sum()) << 32) + low << exact.UNIT_BITS, [0, 0, 0]
         values, special = split_special(values)
         return exact.total(values), special
-
-
-@final
-class Mean(Number):
-    """The weighted mean: the exact sum of weight * value over the exact sum of the weights, rounded once.
-
-    Empty: NaN, and NaN where all weights are 0. Exact, commutative: no product, sum or quotient is rounded before the
-    last step, so the error is at most 2^-53 of the result. Memory: up to 1 KB, plus a buffer of at most 128 KiB.
-
-    ``update(values, weights=None)``: values of any shape; weights of the same shape, one for each row, or one number;
-    finite and not below 0. A NaN or infinite value counts as IEEE 754 says, also where its weight is 0.
-
-    Raises:
-        ValueError: weights do not fit the values, or are negative or not finite; nothing is taken.
-
-    Example:
-        >>> loss = Mean()
-        >>> loss.update([0.1, 0.2, 0.3], weights=[1, 1, 2])
-        >>> loss.result()
-        0.225
-        >>> loss.update(float("nan"))
-        >>> loss.result(), loss.n_nan
-        (nan, 1)
-    """
-
-    _undoes_updates = True
-
-    def __init__(self) -> None:
-        self._total = 0  # sum of weight * value, in units of 2^-2148
-        self._weight = 0  # sum of weights, in units of 2^-1074
-        self._special = [0, 0, 0]
-
-    @property
-    def n_nan(self) -> int:
-        """How many values were NaN (or an infinity of weight 0)."""
-        self.flush()
-        return self._special[0]
-
-    @property
-    def weight(self) -> float:
-        """The sum of the weights; without weights, the number of values."""
-        self.flush()
-        return exact.to_float(self._weight, 1 << exact.UNIT_BITS)
-
-    def update(self, values: Any, weights: Any = None) -> None:
-        """Take values, each with a weight (default 1)."""
-        array = as_float64(values, "Mean.update")
-        if weights is None:
-            self.buffer(flat(array))
-        else:
-            self.buffer(flat(array), as_weights(weights, array.shape, "Mean.update"))
-
-    def absorb(self, values: np.ndarray, weights: np.ndarray | None = None) -> None:
-        """Take buffered values (n,) and weights (n,)."""
-        if weights is None:
-            total, special = split_special(values)
-            self._total += exact.total(total) << exact.UNIT_BITS
-            self._weight += values.size << exact.UNIT_BITS
-        else:
-            finite, special = split_special(values, weights)
-            self._total += exact.product_total(finite, weights[np.isfinite(values)])
-            self._weight += exact.total(weights)
-        self._special = [a + b for a, b in zip(self._special, special, strict=True)]
-
-    def merge(self, other: Mean) -> None:
-        """Add the other mean's sums."""
-        self._total += other._total
-        self._weight += other._weight
-        self._special = [a + b for a, b in zip(self._special, other._special, strict=True)]
-
-    def result(self) -> float:
-        """Return the mean, rounded once; NaN when the weights add up to 0."""
-        nan, plus, minus = self._special
-        if nan or (plus and minus) or not self._weight:
-            return math.nan
-        if plus or minus:
-            return math.inf if plus else -math.inf
-        return exact.to_float(self._total, self._weight << exact.UNIT_BITS)
-
-    def assign_number(self, value: Any) -> None:
-        """Replace the value by one observation of weight 1; 0 and 0.0 empty the state."""
-        array = as_float64(value, "Mean.assign")
-        if array.shape:
-            raise ValueError(f"Mean.assign: got a value of shape {array.shape}, expected one number.")
-        fresh = Mean()
-        if array != 0:
-            fresh.absorb(array.reshape(1))
-        self.become(fresh)
 
 
 def split_special(values: np.ndarray, weights: np.ndarray | None = None) -> tuple[np.ndarray, list[int]]:
