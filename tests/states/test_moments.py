@@ -1,7 +1,8 @@
-"""Mean, variance and standard deviation from exact sums."""
+"""Means, variances and standard deviations from exact sums."""
 
 import math
 import statistics
+import struct
 
 import numpy as np
 import pytest
@@ -9,6 +10,10 @@ import pytest
 import mergeable as mg
 from mergeable.wire import canonical_bytes
 from tests import register
+
+
+def bits(value):
+    return struct.pack("<d", value)
 
 
 def fed(state, *batch):
@@ -103,3 +108,85 @@ def test_bad_weights_are_refused_and_nothing_is_taken(weights):
     with pytest.raises(ValueError, match=r"^Moments\.update: got"):
         moments.update([1.0, 2.0], weights)
     assert before == canonical_bytes(moments)
+
+
+# Mean.
+
+
+def test_mean_of_random_weights_is_rounded_once():
+    """The weighted mean is the exact ratio rounded once, batched or not."""
+    rng = np.random.default_rng(0)
+    values = rng.standard_normal(9000) * 10.0 ** rng.integers(-200, 200, 9000)
+    weights = rng.random(9000) * 10.0 ** rng.integers(-200, 100, 9000)
+    expected = bits(register.ratio(zip(values.tolist(), weights.tolist(), strict=True)))
+    whole, parts = mg.Mean(), mg.Mean()
+    whole.update(values, weights)
+    for v, w in zip(np.array_split(values, 7), np.array_split(weights, 7), strict=True):
+        parts.update(v, weights=w)
+    assert [expected] * 2 == [bits(whole.result()), bits(parts.result())]
+
+
+def test_mean_of_nothing_is_nan():
+    """An empty mean, and one whose weights are all 0, is NaN."""
+    mean = mg.Mean()
+    assert math.isnan(mean.result())
+    mean.update([1.0, 2.0], [0.0, 0])
+    assert (True, 0.0) == (math.isnan(mean.result()), mean.weight)
+
+
+def test_mean_does_not_overflow():
+    """Sums beyond the range do not matter where the mean is in range."""
+    assert bits(1.7e308) == bits(fed(mg.Mean(), [1.7e308] * 5).result())
+    mean = mg.Mean()
+    mean.update([1.7e308, 1.7e308], [1.7e308, 1.7e308])
+    assert bits(1.7e308) == bits(mean.result())
+
+
+def test_mean_of_subnormal_numbers():
+    """Means and weights of subnormal numbers are exact."""
+    mean = mg.Mean()
+    mean.update([1e-323, 5e-324, 5e-324], [5e-324, 5e-324, 1e-323])
+    assert (bits(5e-324), bits(2e-323)) == (bits(mean.result()), bits(mean.weight))
+
+
+@pytest.mark.parametrize(
+    ("values", "weights", "expected", "n_nan"),
+    [
+        ([math.inf, 1.0], [1.0, 1.0], math.inf, 0),
+        ([-math.inf, 1.0], [5e-324, 1.0], -math.inf, 0),
+        ([math.inf, -math.inf], [1.0, 1.0], math.nan, 0),
+        ([math.inf, 1.0], [0.0, 1.0], math.nan, 1),
+        ([-math.inf, 1.0], [-0.0, 1.0], math.nan, 1),
+        ([math.nan, 1.0], [0.0, 1.0], math.nan, 1),
+        ([math.nan, math.inf], [1.0, 1.0], math.nan, 1),
+    ],
+)
+def test_mean_of_values_that_are_not_finite(values, weights, expected, n_nan):
+    """Infinities and NaN count as IEEE 754 says, an infinity of weight 0 or -0 as NaN."""
+    mean = mg.Mean()
+    mean.update(values, weights)
+    assert canonical_bytes((expected, n_nan)) == canonical_bytes((mean.result(), mean.n_nan))
+
+
+@pytest.mark.parametrize("weights", [[1.0], [1.0, -1.0], [1.0, math.nan], [1.0, math.inf], [[1.0, 2.0]], "ab"], ids=str)
+def test_mean_refuses_weights_and_takes_nothing(weights):
+    """Weights that do not fit, or are no weights, raise and leave every byte."""
+    mean = fed(mg.Mean(), [3.0])
+    before = canonical_bytes(mean)
+    with pytest.raises((ValueError, TypeError), match=r"^Mean\.update: got"):
+        mean.update([1.0, 2.0], weights)
+    assert before == canonical_bytes(mean)
+
+
+@pytest.mark.parametrize("values", [[1, 2**53 + 1], np.array([2**60 + 1])], ids=str)
+def test_mean_refuses_integers_that_a_float_cannot_hold(values):
+    """An integer that would be rounded raises ValueError."""
+    with pytest.raises(ValueError, match=r"^Mean\.update: got the integer"):
+        mg.Mean().update(values)
+
+
+def test_mean_weight_of_rows():
+    """One weight for each row weighs all values of the row."""
+    mean = mg.Mean()
+    mean.update([[1.0, 2.0], [3.0, 4.0]], [[3.0], [1.0]])
+    assert (2.0, 8.0) == (mean.result(), mean.weight)
