@@ -88,7 +88,7 @@ def test_in_step_value_covers_all_replicas(replicated, through, rng, run_eagerly
         total = Total()
         total.update_state(y[:end], p[:end])
         expected.append(float(total.result()))
-    narrowed = [float(np.float32(value)) for value in expected]  # by Keras before 3.13, in eager steps only
+    narrowed = [float(np.float32(value)) for value in expected]  # by Keras before 3.14, in eager steps only
 
     assert shown in ([expected, narrowed] if run_eagerly else [expected])
 
