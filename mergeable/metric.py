@@ -232,6 +232,12 @@ class Metric:
             return self.result()
 
     @final
+    def _result_when_empty(self) -> Any:
+        """Run the user's ``result`` on empty states, to learn its structure."""
+        with self._inside({name: state.empty() for name, state in self._states.items()}, reading=True):
+            return self.result()
+
+    @final
     def _fold(self, *names: str) -> States:
         """Merge the slots, in replica order, into fresh states: all of them, or those named."""
         with self._lock:

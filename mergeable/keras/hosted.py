@@ -32,9 +32,8 @@ class HostedMetric(PyMetric):
     def _host_reset(self) -> None:
         self.metric.reset_state()
 
-    def _result_when_empty(self) -> Any:
-        with self.metric._inside({name: state.empty() for name, state in self.metric._states.items()}, reading=True):
-            return self.metric.result()
+    def _host_result_when_empty(self) -> Any:
+        return self.metric._result_when_empty()
 
     def _dispatch_merge_state(self, metrics: Iterable[Metric]) -> None:
         self.metric.merge_state(metrics if isinstance(metrics, Metric) else [getattr(m, "metric", m) for m in metrics])

@@ -185,9 +185,8 @@ class PyMetric(Metric, _KerasMetric):  # type: ignore[misc]  # the base class is
     def _host_reset(self) -> None:
         Metric._dispatch_reset_state(self)
 
-    def _result_when_empty(self) -> Any:
-        with self._inside({name: state.empty() for name, state in self._states.items()}, reading=True):
-            return self.result()
+    def _host_result_when_empty(self) -> Any:
+        return self._result_when_empty()
 
     def _structure(self) -> Structure:
         example = self.empty_result
@@ -195,7 +194,7 @@ class PyMetric(Metric, _KerasMetric):  # type: ignore[misc]  # the base class is
             try:
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore")
-                    example = self._result_when_empty()
+                    example = self._host_result_when_empty()
             except Exception:  # scikit-learn's functions and divisions by plain zeros fail on nothing; a number is usual
                 example = 0.0
         return Structure(self._who, example)

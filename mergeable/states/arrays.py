@@ -71,6 +71,20 @@ def as_weights(weights: Any, shape: tuple[int, ...], who: str) -> np.ndarray:
     return np.ascontiguousarray(array).reshape(-1)
 
 
+def as_weighted(values: Any, weights: Any, who: str) -> tuple[np.ndarray, ...]:
+    """Return values as a flat float64 array, and, where weights came, their weights beside it."""
+    array = as_float64(values, who)
+    return (flat(array),) if weights is None else (flat(array), as_weights(weights, array.shape, who))
+
+
+def as_number(value: Any, who: str) -> np.ndarray:
+    """Return one number as a float64 array of shape (); arrays are refused."""
+    array = as_float64(value, who)
+    if array.shape:
+        raise ValueError(f"{who}: got a value of shape {array.shape}, expected one number.")
+    return array
+
+
 def as_items(values: Any) -> np.ndarray:
     """Return values of any kind as an array; listed strings and bytes as objects.
 

@@ -15,7 +15,7 @@ class Counter(State):
 
     Keys are None, bools, numbers, strings, bytes and tuples of them, told apart by type (1, 1.0 and "1" are three
     keys) and never by Python's ``hash()``. Counts are Python ints, without a limit. Empty: no keys. Exact, commutative.
-    Memory: about 100 bytes a key. The bounded alternative for numbers is ``Histogram``.
+    Memory: about 150 bytes a key. The bounded alternative for numbers is ``Histogram``.
 
     ``update(keys)``: a list or an array of keys, or a mapping of keys to whole numbers not below 0.
 
@@ -94,7 +94,7 @@ class Counter(State):
 class Set(State):
     """The set of keys that came. Memory grows with the distinct keys; ``bounded`` is False.
 
-    Keys as in ``Counter``. Empty: no keys. Exact, commutative, idempotent. Memory: about 100 bytes a key.
+    Keys as in ``Counter``. Empty: no keys. Exact, commutative, idempotent. Memory: about 150 bytes a key.
 
     Raises:
         TypeError: a key is not plain, or a single string came where a list was expected.

@@ -50,6 +50,9 @@ class _Product(State, Generic[K]):
     def __getitem__(self, name: K) -> State:
         return self._parts[name]
 
+    def __setitem__(self, name: K, value: Any) -> None:
+        _assign(self._parts, name, value)
+
     def __len__(self) -> int:
         return len(self._parts)
 
@@ -119,9 +122,6 @@ class Tuple(_Product[int]):
         """Return the results of the parts."""
         return tuple(part.result() for part in self._parts.values())
 
-    def __setitem__(self, name: int, value: Any) -> None:
-        _assign(self._parts, name, value)
-
 
 @final
 class Dict(_Product[str]):
@@ -150,9 +150,6 @@ class Dict(_Product[str]):
     def result(self) -> dict[str, Any]:
         """Return the results of the parts by name."""
         return {name: part.result() for name, part in self._parts.items()}
-
-    def __setitem__(self, name: str, value: Any) -> None:
-        _assign(self._parts, name, value)
 
 
 @final

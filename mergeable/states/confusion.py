@@ -165,7 +165,7 @@ class ConfusionMatrix(State):
         return {pair: amount for pair, amount in pairs.items() if amount}
 
     def _copy_value(self) -> dict[str, Any]:
-        value = {k: v for k, v in self.__dict__.items() if k not in self._own}
+        value = self._attributes()
         value["_cells"] = dict(self._cells) if isinstance(self._cells, dict) else copy.deepcopy(self._cells)
         return value
 

@@ -19,7 +19,6 @@ UNIT_BITS = 1074
 
 _BLOCK = 8192  # items: 64 KiB, so that the passes over a block stay in the cache
 _MAGNITUDE = np.uint64(0x7FFF_FFFF_FFFF_FFFF)
-_INFINITY = 0x7FF0_0000_0000_0000
 _PASSES = 8
 
 
@@ -34,12 +33,6 @@ _PRODUCT_LOW, _PRODUCT_HIGH = _bits_of(-250), _bits_of(250)  # so does every err
 def total(values: np.ndarray) -> int:
     """Return the exact sum of finite float64 values (n,) in units of 2^-1074."""
     return sum(_block_total(values[i : i + _BLOCK]) for i in range(0, values.size, _BLOCK))
-
-
-def column_totals(values: np.ndarray) -> list[int]:
-    """Return the exact sums of the columns of finite float64 values (n, k) in units of 2^-1074."""
-    columns = np.ascontiguousarray(values.T)
-    return [total(column) for column in columns]
 
 
 def product_total(*factors: np.ndarray) -> int:

@@ -9,7 +9,7 @@ import numpy as np
 
 from mergeable.state import State
 from mergeable.states import exact, keys
-from mergeable.states.arrays import as_float64, flat
+from mergeable.states.arrays import as_float64, as_number, flat
 from mergeable.states.number import Number
 
 
@@ -55,9 +55,7 @@ class _Extreme(Number):
 
     def assign_number(self, value: Any) -> None:
         """Replace the value by one number; NaN and the infinity that loses to every number empty the state."""
-        array = as_float64(value, f"{type(self).__name__}.assign")
-        if array.shape:
-            raise ValueError(f"{type(self).__name__}.assign: got a value of shape {array.shape}, expected one number.")
+        array = as_number(value, f"{type(self).__name__}.assign")
         fresh = self.empty()
         if not (math.isnan(array) or float(array) == -self._sign * math.inf):
             fresh.absorb(array.reshape(1))

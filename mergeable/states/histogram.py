@@ -9,7 +9,7 @@ import numpy as np
 
 from mergeable.state import State
 from mergeable.states import exact
-from mergeable.states.arrays import as_float64, as_weights, flat
+from mergeable.states.arrays import as_float64, as_weighted, flat
 from mergeable.states.sums import Count, Sum
 
 _BELOW, _ABOVE, _NAN, _MINUS, _PLUS = range(-5, 0)
@@ -66,16 +66,12 @@ class Histogram(State):
 
     def update(self, values: Any, weights: Any = None) -> None:
         """Take values, each with a weight (default 1)."""
-        array = as_float64(values, "Histogram.update")
-        if weights is None:
-            self.buffer(flat(array))
-        elif self.weighted:
-            self.buffer(flat(array), as_weights(weights, array.shape, "Histogram.update"))
-        else:
+        if weights is not None and not self.weighted:
             raise ValueError(
                 "Histogram.update: got weights, expected none, because this histogram counts. "
                 "Declare Histogram(edges, weighted=True)."
             )
+        self.buffer(*as_weighted(values, weights, "Histogram.update"))
 
     def absorb(self, values: np.ndarray, weights: np.ndarray | None = None) -> None:
         """Take buffered values (n,) and weights (n,)."""

@@ -9,9 +9,9 @@ import numpy as np
 
 from mergeable.state import State
 from mergeable.states import exact
-from mergeable.states.arrays import as_float64, as_weights, flat
+from mergeable.states.arrays import as_number, as_weighted
 from mergeable.states.number import Number
-from mergeable.states.sums import split_special
+from mergeable.states.special import NONE_SPECIAL, added, special_value, split_special
 
 _UNIT = exact.UNIT_BITS
 
@@ -44,7 +44,7 @@ class Mean(Number):
     def __init__(self) -> None:
         self._total = 0  # sum of weight * value, in units of 2^-2148
         self._weight = 0  # sum of weights, in units of 2^-1074
-        self._special = [0, 0, 0]
+        self._special = NONE_SPECIAL
 
     @property
     def n_nan(self) -> int:
@@ -56,48 +56,37 @@ class Mean(Number):
     def weight(self) -> float:
         """The sum of the weights; without weights, the number of values."""
         self.flush()
-        return exact.to_float(self._weight, 1 << exact.UNIT_BITS)
+        return exact.to_float(self._weight, 1 << _UNIT)
 
     def update(self, values: Any, weights: Any = None) -> None:
         """Take values, each with a weight (default 1)."""
-        array = as_float64(values, "Mean.update")
-        if weights is None:
-            self.buffer(flat(array))
-        else:
-            self.buffer(flat(array), as_weights(weights, array.shape, "Mean.update"))
+        self.buffer(*as_weighted(values, weights, "Mean.update"))
 
     def absorb(self, values: np.ndarray, weights: np.ndarray | None = None) -> None:
         """Take buffered values (n,) and weights (n,)."""
         if weights is None:
             total, special = split_special(values)
-            self._total += exact.total(total) << exact.UNIT_BITS
-            self._weight += values.size << exact.UNIT_BITS
+            self._total += exact.total(total) << _UNIT
+            self._weight += values.size << _UNIT
         else:
             finite, special = split_special(values, weights)
             self._total += exact.product_total(finite, weights[np.isfinite(values)])
             self._weight += exact.total(weights)
-        self._special = [a + b for a, b in zip(self._special, special, strict=True)]
+        self._special = added(self._special, special)
 
     def merge(self, other: Mean) -> None:
         """Add the other mean's sums."""
         self._total += other._total
         self._weight += other._weight
-        self._special = [a + b for a, b in zip(self._special, other._special, strict=True)]
+        self._special = added(self._special, other._special)
 
     def result(self) -> float:
         """Return the mean, rounded once; NaN when the weights add up to 0."""
-        nan, plus, minus = self._special
-        if nan or (plus and minus) or not self._weight:
-            return math.nan
-        if plus or minus:
-            return math.inf if plus else -math.inf
-        return exact.to_float(self._total, self._weight << exact.UNIT_BITS)
+        return _ratio(self._total, self._weight, self._special)
 
     def assign_number(self, value: Any) -> None:
         """Replace the value by one observation of weight 1; 0 and 0.0 empty the state."""
-        array = as_float64(value, "Mean.assign")
-        if array.shape:
-            raise ValueError(f"Mean.assign: got a value of shape {array.shape}, expected one number.")
+        array = as_number(value, "Mean.assign")
         fresh = Mean()
         if array != 0:
             fresh.absorb(array.reshape(1))
@@ -134,7 +123,7 @@ class Moments(State):
     def __init__(self, ddof: int = 0) -> None:
         self.ddof = int(ddof)
         self._powers = [0, 0, 0]  # sums of w, w*x, w*x*x, in units of 2^-1074, 2^-2148, 2^-3222
-        self._special = [0, 0, 0]
+        self._special = NONE_SPECIAL
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -149,35 +138,31 @@ class Moments(State):
 
     def update(self, values: Any, weights: Any = None) -> None:
         """Take values, each with a weight (default 1)."""
-        array = as_float64(values, "Moments.update")
-        if weights is None:
-            self.buffer(flat(array))
-        else:
-            self.buffer(flat(array), as_weights(weights, array.shape, "Moments.update"))
+        self.buffer(*as_weighted(values, weights, "Moments.update"))
 
     def absorb(self, values: np.ndarray, weights: np.ndarray | None = None) -> None:
         """Take buffered values (n,) and weights (n,)."""
         finite, special = split_special(values, weights)
         if weights is None:
-            added = [
+            powers = [
                 values.size << _UNIT,
                 exact.total(finite) << _UNIT,
                 exact.product_total(finite, finite) << _UNIT,
             ]
         else:
             w = weights[np.isfinite(values)]
-            added = [
+            powers = [
                 exact.total(weights),
                 exact.product_total(w, finite),
                 exact.product_total(w, finite, finite),
             ]
-        self._powers = [a + b for a, b in zip(self._powers, added, strict=True)]
-        self._special = [a + b for a, b in zip(self._special, special, strict=True)]
+        self._powers = added(self._powers, powers)
+        self._special = added(self._special, special)
 
     def merge(self, other: Moments) -> None:
         """Add the other's sums."""
-        self._powers = [a + b for a, b in zip(self._powers, other._powers, strict=True)]
-        self._special = [a + b for a, b in zip(self._special, other._special, strict=True)]
+        self._powers = added(self._powers, other._powers)
+        self._special = added(self._special, other._special)
 
     @property
     def weight(self) -> float:
@@ -189,12 +174,7 @@ class Moments(State):
     def mean(self) -> float:
         """The weighted mean; NaN when the weights add up to 0."""
         self.flush()
-        nan, plus, minus = self._special
-        if nan or (plus and minus) or not self._powers[0]:
-            return math.nan
-        if plus or minus:
-            return math.inf if plus else -math.inf
-        return exact.to_float(self._powers[1], self._powers[0] << _UNIT)
+        return _ratio(self._powers[1], self._powers[0], self._special)
 
     @property
     def variance(self) -> float:
@@ -220,3 +200,11 @@ class Moments(State):
             return None
         # (s2 - s1*s1/w) / freedom; w in units of 2^-1074, s1 of 2^-2148, s2 of 2^-3222
         return s2 * w - s1 * s1, (w * freedom) << 2 * _UNIT
+
+
+def _ratio(total: int, weight: int, special: list[int]) -> float:
+    """Return a mean from its exact total (units of 2^-2148) and weight (units of 2^-1074), rounded once."""
+    if not weight:
+        return math.nan
+    value = special_value(special)
+    return exact.to_float(total, weight << _UNIT) if value is None else value

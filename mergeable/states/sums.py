@@ -10,6 +10,7 @@ import numpy as np
 from mergeable.states import exact
 from mergeable.states.arrays import as_array, as_float64, flat
 from mergeable.states.number import Number
+from mergeable.states.special import NONE_SPECIAL, added, special_value, split_special
 
 _INT64_MAX = 2**63 - 1
 
@@ -166,14 +167,14 @@ class Sum(Number):
     def absorb(self, values: np.ndarray) -> None:
         """Add buffered values (n,) or (n, cells)."""
         columns = [values] if values.ndim == 1 else list(values.T)
-        added = [self._column(np.ascontiguousarray(column)) for column in columns]
-        for cell, (units, special) in enumerate(added):
+        totals = [self._column(np.ascontiguousarray(column)) for column in columns]
+        for cell, (units, special) in enumerate(totals):
             self._units[cell] += units
             self._add_special(cell, special)
 
     def merge(self, other: Sum) -> None:
         """Add the other sum, exactly."""
-        self._units = [a + b for a, b in zip(self._units, other._units, strict=True)]
+        self._units = added(self._units, other._units)
         for cell, special in other._special.items():
             self._add_special(cell, special)
 
@@ -192,39 +193,21 @@ class Sum(Number):
         self.become(fresh)
 
     def _cell(self, cell: int) -> float:
-        nan, plus, minus = self._special.get(cell, (0, 0, 0))
-        if nan or (plus and minus):
-            return math.nan
-        if plus or minus:
-            return math.inf if plus else -math.inf
-        return exact.to_float(self._units[cell], 1 << exact.UNIT_BITS)
+        special = special_value(self._special.get(cell, NONE_SPECIAL))
+        return exact.to_float(self._units[cell], 1 << exact.UNIT_BITS) if special is None else special
 
     def _add_special(self, cell: int, special: list[int]) -> None:
         if any(special):
-            mine = self._special.get(cell, [0, 0, 0])
-            self._special[cell] = [a + b for a, b in zip(mine, special, strict=True)]
+            self._special[cell] = added(self._special.get(cell, NONE_SPECIAL), special)
             self._special = dict(sorted(self._special.items()))
 
     @staticmethod
     def _column(values: np.ndarray) -> tuple[int, list[int]]:
         if values.dtype != np.float64:
             low = int((values & np.array(0xFFFF_FFFF, values.dtype)).sum())
-            return (int((values >> np.array(32, values.dtype)).sum()) << 32) + low << exact.UNIT_BITS, [0, 0, 0]
+            return (int((values >> np.array(32, values.dtype)).sum()) << 32) + low << exact.UNIT_BITS, NONE_SPECIAL
         values, special = split_special(values)
         return exact.total(values), special
-
-
-def split_special(values: np.ndarray, weights: np.ndarray | None = None) -> tuple[np.ndarray, list[int]]:
-    """Return the finite values, and how many NaN, +inf and -inf there were (an infinity of weight 0 is NaN)."""
-    finite = np.isfinite(values)
-    if finite.all():
-        return values, [0, 0, 0]
-    special = values[~finite]
-    nan = np.isnan(special)
-    if weights is not None:
-        nan |= exact.order_keys(weights[~finite]) == 0  # not == 0.0: this thread may read a subnormal number as zero
-    plus = int((~nan & (special > 0)).sum())
-    return values[finite], [int(nan.sum()), plus, int(special.size - nan.sum()) - plus]
 
 
 def _shape(shape: Any, who: str) -> tuple[int, ...]:

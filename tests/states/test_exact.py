@@ -79,11 +79,6 @@ def test_product_total_of_adversarial_values(rows):
     assert expected == exact.product_total(*arrays)
 
 
-def test_column_totals():
-    """Each column has its own total."""
-    assert [units([1.0, 3.0]), units([0.1, 1e300])] == exact.column_totals(np.array([[1.0, 0.1], [3.0, 1e300]]))
-
-
 @pytest.mark.parametrize("value", FINITE, ids=repr)
 def test_units_of_one_value(value):
     """A float is its fraction in units of 2^-1074."""

@@ -232,6 +232,13 @@ def test_sum_of_an_array_refuses_other_shapes(values):
         mg.Sum(shape=2).update(values)
 
 
+def test_sum_of_columns():
+    """Each column has its own total, exact to the last unit."""
+    total = fed(mg.Sum(shape=2), np.array([[1.0, 0.1], [3.0, 1e300]]))
+    total.flush()
+    assert [Fraction(4), Fraction(0.1) + Fraction(1e300)] == [Fraction(units, 1 << 1074) for units in total._units]
+
+
 def test_sum_add_at():
     """Values are added at their places, and repeated places add up exactly."""
     total = mg.Sum(shape=3)

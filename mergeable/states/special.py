@@ -1,0 +1,40 @@
+"""NaN and infinities among sums: counted apart, and read as IEEE 754 says."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from mergeable.states import exact
+
+NONE_SPECIAL = [0, 0, 0]
+"""No NaN, no +inf and no -inf. Counts of them are never changed in place."""
+
+
+def split_special(values: np.ndarray, weights: np.ndarray | None = None) -> tuple[np.ndarray, list[int]]:
+    """Return the finite values, and how many NaN, +inf and -inf there were (an infinity of weight 0 is NaN)."""
+    finite = np.isfinite(values)
+    if finite.all():
+        return values, NONE_SPECIAL
+    special = values[~finite]
+    nan = np.isnan(special)
+    if weights is not None:
+        nan |= exact.order_keys(weights[~finite]) == 0  # not == 0.0: this thread may read a subnormal number as zero
+    plus = int((~nan & (special > 0)).sum())
+    return values[finite], [int(nan.sum()), plus, int(special.size - nan.sum()) - plus]
+
+
+def special_value(special: list[int]) -> float | None:
+    """Return the sum that holds so many NaN, +inf and -inf, or None where there are none of them."""
+    nan, plus, minus = special
+    if nan or (plus and minus):
+        return math.nan
+    if plus or minus:
+        return math.inf if plus else -math.inf
+    return None
+
+
+def added(a: list[int], b: list[int]) -> list[int]:
+    """Return the sums of two lists of whole numbers, place by place."""
+    return [x + y for x, y in zip(a, b, strict=True)]
