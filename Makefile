@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 WORKERS ?= auto
 FRAMEWORK_FREE := tests/states tests/test_coverage.py tests/test_errors.py tests/test_laws.py tests/test_metric.py \
-	tests/test_register.py tests/test_state.py tests/test_wire.py mergeable/states mergeable/state.py mergeable/metric.py
+	tests/test_register.py tests/test_state.py tests/test_canonical.py tests/test_wire.py tests/test_exchange.py tests/test_doubling.py mergeable/states mergeable/state.py mergeable/metric.py
 export CUDA_VISIBLE_DEVICES ?= -1
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 

@@ -10,11 +10,17 @@ from mergeable.errors import DuplicateOrigin
 
 @dataclasses.dataclass(frozen=True)
 class Contribution:
-    """What one origin gave: the replica it ran on, and how many updates and rows."""
+    """What one origin gave: how many updates and rows, on which replica of which worker (a process of a job)."""
 
     replica: int
     updates: int
     rows: int
+    worker: int = 0
+
+    @property
+    def where(self) -> str:
+        """The replica, and the worker where that is not the first."""
+        return f"replica {self.replica}" + (f" of worker {self.worker}" if self.worker else "")
 
 
 class Coverage(Mapping[str, Contribution]):
@@ -47,15 +53,20 @@ twice. Merge each metric once, and reset the merged one before it counts on.
 
     @property
     def replicas(self) -> tuple[int, ...]:
-        """The replicas that took part."""
+        """The replicas that took part, counted in their workers."""
         return tuple(sorted({c.replica for c in self.values()}))
+
+    @property
+    def workers(self) -> tuple[int, ...]:
+        """The workers that took part."""
+        return tuple(sorted({c.worker for c in self.values()}))
 
     def joined(self, other: Coverage) -> Coverage:
         """Return the coverage of both; raise ``DuplicateOrigin`` where they share an origin."""
         for origin in self.keys() & other.keys():
             c = other[origin]
             raise DuplicateOrigin(
-                f"merge: the origin {origin} (replica {c.replica}, {c.updates} updates) came twice; its updates would count "
+                f"merge: the origin {origin} ({c.where}, {c.updates} updates) came twice; its updates would count "
                 "twice. Merge each metric once, and reset the merged one before it counts on."
             )
         return Coverage({**self._contributions, **other._contributions})
@@ -75,12 +86,18 @@ twice. Merge each metric once, and reset the merged one before it counts on.
         parts = [_plural(self.updates, "update"), _plural(self.rows, "row")]
         if len(self) > 1:
             parts.append(_plural(len(self), "origin"))
-        *others, last = map(str, self.replicas)
-        parts.append(f"replicas {', '.join(others)} and {last}" if others else f"replica {last}")
+        parts.append(_listed("replica", self.replicas))
+        if any(self.workers):
+            parts[-1] += f" of {_listed('worker', self.workers)}"
         return ", ".join(parts)
 
     def __repr__(self) -> str:
         return f"Coverage({self})"
+
+
+def _listed(noun: str, numbers: tuple[int, ...]) -> str:
+    *others, last = map(str, numbers)
+    return f"{noun}s {', '.join(others)} and {last}" if others else f"{noun} {last}"
 
 
 def _plural(n: int, noun: str) -> str:

@@ -19,9 +19,9 @@ from typing import Any
 import cloudpickle
 import numpy as np
 
+from mergeable.canonical import canonical_bytes
 from mergeable.errors import IncompatibleStates, MergeableError
 from mergeable.state import State
-from mergeable.wire import canonical_bytes
 
 Batch = Any
 """What ``update`` takes: a tuple of arguments, or one argument."""

@@ -18,11 +18,11 @@ from typing import Any
 
 import numpy as np
 
+from mergeable.canonical import canonical_bytes
 from mergeable.law import LAWS, Batch, Law, LawBroken, Subject
 from mergeable.metric import Metric
 from mergeable.state import State
 from mergeable.states.held import state as declare
-from mergeable.wire import canonical_bytes
 
 try:
     import hypothesis

@@ -20,12 +20,16 @@ import numpy as np
 
 from mergeable.arguments import constructor_arguments, row_count, shallow
 from mergeable.coverage import Coverage
-from mergeable.errors import IncompatibleStates, UndeclaredState
+from mergeable.errors import IncompatibleStates, UndeclaredState, UnsupportedStrategy
+from mergeable.membership import Membership
 from mergeable.parameters import differences
 from mergeable.slot import Slot, States
 from mergeable.state import State
 
 M = TypeVar("M", bound="Metric")
+
+RESTORED = -1
+"""The slot of what was restored: before those of all replicas. Every process of a job has it, and the first one brings it."""
 
 
 def hosted(method: Callable[..., Any]) -> Callable[..., Any]:
@@ -81,6 +85,7 @@ class Metric:
     _own_states: ClassVar[States] = {}
     _class_states: ClassVar[States] = {}
     _slots: dict[int, Slot]
+    _membership: Membership
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -110,6 +115,7 @@ class Metric:
             _undeclared=set(),  # set by updates and resets
             _cached=set(),  # set by result alone
             _arguments=constructor_arguments(cls, args, kwargs),
+            _membership=Membership(),
         )
         return self
 
@@ -137,6 +143,7 @@ class Metric:
             slot.states[name] = state.empty()
         if self._view is not None and name not in self._view:
             self._view[name] = state.empty()
+        self._membership.updated()
 
     # The verbs. A subclass writes the first two.
 
@@ -170,7 +177,7 @@ class Metric:
         self._update_slot(0, args, kwargs)
 
     def _dispatch_result(self) -> Any:
-        return self._folded_result()
+        return self._job_result()
 
     def _dispatch_reset_state(self) -> None:
         with self._lock, self._named("reset_state"):
@@ -181,6 +188,7 @@ class Metric:
             except BaseException:
                 self.__dict__["_slots"] = before
                 raise
+            self._membership.reset()
 
     def _dispatch_merge_state(self, metrics: Iterable[Metric]) -> None:
         who = f"{type(self).__name__}.merge_state"
@@ -195,26 +203,26 @@ class Metric:
         with ExitStack() as locks:
             for metric in sorted([self, *metrics], key=id):  # one order for all threads
                 locks.enter_context(metric._lock)
-            coverage, overridden = self.coverage, type(self).merge_state is not Metric.merge_state
+            overridden = type(self).merge_state is not Metric.merge_state
             for other in metrics:
                 self._check_mergeable(other)
                 if not overridden:
                     self._check_declared(other)
-                coverage = coverage.joined(other.coverage)
-            merged = Slot(self._fold(), coverage, self._slot(0).origin)
             with self._named("merge_state"):
+                merged = self._folded_slot()
                 for other in metrics:
-                    for name, state in other._fold().items():
-                        merged.states[name].merge(state)
+                    merged.merge(other._folded_slot())
                 if overridden:
                     with self._inside(_frozen(copy.deepcopy(merged.states))), self._keeping_undeclared():
                         self.merge_state(metrics)
             self.__dict__["_slots"] = {0: merged}
+            self._membership.updated()
 
     @final
     def _update_slot(self, replica: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Run the user's ``update_state`` on one replica's states; what a failure has written is undone."""
         with self._lock:
+            self._membership.updated()
             slot = self._slot(replica)
             with (
                 self._named("update_state", replica),
@@ -223,13 +231,32 @@ class Metric:
                 slot.undone_on_failure(),
             ):
                 self.update_state(*args, **kwargs)
-            slot.count(replica, row_count(args, kwargs))
+            slot.count(replica, row_count(args, kwargs), self._membership.worker)
+
+    @final
+    def _skip_slot(self) -> None:
+        """Take note of an update with an empty batch, which no user's code sees."""
+        self._membership.updated()
 
     @final
     def _folded_result(self) -> Any:
         """Run the user's ``result`` on the merged states."""
         with self._lock, self._inside(_frozen(self._fold()), reading=True), self._named("result"):
             return self.result()
+
+    @final
+    def _job_result(self, *, alone: bool = False) -> Any:
+        """Run the user's ``result`` on the merged states of all processes of the job; ``alone`` exchanges no other metric."""
+        membership = self._membership
+        if membership.job is None:
+            return self._folded_result()
+        merged = membership.job.merged(self, alone=alone)
+        value = merged._folded_result()
+        for name in merged._cached:
+            self._set_plain(name, merged.__dict__[name])
+        self._cached.update(merged._cached)
+        membership.told = merged.coverage, value
+        return value
 
     @final
     def _result_when_empty(self) -> Any:
@@ -247,9 +274,59 @@ class Metric:
                     state.merge(slot.states[name])
             return merged
 
+    @final
+    def _folded_slot(self) -> Slot:
+        """Merge the slots into a fresh one, with what they cover."""
+        with self._lock:
+            return Slot(self._fold(), self._own_coverage(), self._slot(0).origin)
+
+    @final
+    def _whole(self) -> Metric:
+        """Return a metric that holds what this one holds in all processes of its job.
+
+        Raises:
+            UndeclaredState: there are several, and no declaration says how attributes merge.
+        """
+        if self._membership.job is None:
+            return self._detached()
+        self._check_declared(self)
+        return self._membership.job.merged(self, alone=False)
+
+    @final
+    def _detached(self) -> Metric:
+        """Return a metric that holds, in one slot, what this process brings to its job."""
+        with self._lock:
+            brings = {
+                replica: slot for replica, slot in self._slots.items() if replica != RESTORED or not self._membership.worker
+            }
+            twin: Metric = self._twin(brings, copy.deepcopy(self._undeclared_values()))
+            twin.__dict__["_slots"] = {0: twin._folded_slot()}
+            return twin
+
+    @final
+    def _twin(self, slots: dict[int, Slot], undeclared: Mapping[str, Any]) -> Metric:
+        """Return a metric like this one that has other slots, and other values of undeclared attributes."""
+        twin = object.__new__(type(self))
+        twin.__dict__.update(
+            {
+                **self.__dict__,
+                **_blank(type(self)).__dict__,
+                "_states": self._states,
+                "_slots": slots,
+                "_undeclared": set(undeclared),
+                "_arguments": self._arguments,
+                **undeclared,
+            }
+        )
+        return twin
+
     @property
     def coverage(self) -> Coverage:
-        """Which updates the result holds: origins, replicas, updates and rows."""
+        """Which updates the last result over all processes holds; after a change, and in one process, what this one holds."""
+        told = self._membership.told
+        return self._own_coverage() if told is None else told[0]
+
+    def _own_coverage(self) -> Coverage:
         with self._lock:
             coverage = Coverage()
             for _, slot in sorted(self._slots.items()):
@@ -278,6 +355,7 @@ class Metric:
                     for slot in self._slots.values():
                         slot.states[name] = fresh.empty()
                     self._slot(0).states[name] = fresh
+                    self._membership.updated()
         elif isinstance(value, State):
             self.add_state(name, value)
             (self._view if inside else self._slot(0).states)[name].assign(value)
@@ -354,6 +432,15 @@ class Metric:
                 "merge_state, or list in scratch those that no result depends on."
             )
 
+    def _check_commutative(self, where: str) -> None:
+        ordered = sorted(name for name, state in self._states.items() if not state.commutative)
+        if ordered:
+            raise UnsupportedStrategy(
+                f"{type(self).__name__}: got states that are not commutative ({', '.join(ordered)}) under {where}, where updates come "
+                "in any order, expected commutative ones. Use states such as Counter, Set or Keyed, or train under a strategy that "
+                "keeps the order."
+            )
+
     def _parameters(self) -> dict[str, Any]:
         """Constructor arguments and plain attributes, but for labels."""
         varying = {*self._undeclared, *self._cached, *self.scratch}
@@ -401,7 +488,8 @@ class Metric:
 
     def __repr__(self) -> str:
         try:
-            value = self._folded_result()
+            told = self._membership.told  # a repr asks no other process
+            value = self._folded_result() if told is None else told[1]
             value = repr(value.item() if isinstance(value, np.generic) else value)
         except Exception as error:  # a repr must not fail, and a result on empty states may
             value = f"{type(error).__name__}: {error}"
@@ -411,7 +499,9 @@ class Metric:
         return repr(self)
 
 
-_INTERNAL = frozenset({"_states", "_slots", "_view", "_thread", "_reading", "_lock", "_undeclared", "_cached", "_arguments"})
+_INTERNAL = frozenset(
+    {"_states", "_slots", "_view", "_thread", "_reading", "_lock", "_undeclared", "_cached", "_arguments", "_membership"}
+)
 
 
 def _frozen(states: States) -> States:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -52,9 +53,20 @@ class Slot:
         for state in opened:
             state.commit()
 
-    def count(self, replica: int, rows: int) -> None:
+    def merge(self, other: Slot) -> None:
+        """Take all that another slot has taken.
+
+        Raises:
+            DuplicateOrigin: the same updates would count twice; nothing was merged.
+        """
+        contributions = self.coverage.joined(other.coverage)
+        for name, state in self.states.items():
+            state.merge(other.states[name])
+        self.contributions = dict(contributions)
+
+    def count(self, replica: int, rows: int, worker: int = 0) -> None:
         """Count one update of so many rows."""
         if self.origin is None:
             self.origin = secrets.token_hex(8)
-        before = self.contributions.get(self.origin, Contribution(replica, 0, 0))
-        self.contributions[self.origin] = Contribution(before.replica, before.updates + 1, before.rows + rows)
+        before = self.contributions.get(self.origin, Contribution(replica, 0, 0, worker))
+        self.contributions[self.origin] = dataclasses.replace(before, updates=before.updates + 1, rows=before.rows + rows)

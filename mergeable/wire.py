@@ -1,73 +1,88 @@
-"""States to bytes and back: the one place that knows how what travels is encoded."""
+"""Values to bytes and back: the one place that knows how what travels is encoded."""
 
 from __future__ import annotations
 
-import math
-import struct
-from collections.abc import Mapping
-from collections.abc import Set as AbstractSet
+import io
+import pickle
+import sys
+from types import FunctionType
 from typing import Any
 
 import cloudpickle
-import numpy as np
 
-from mergeable.state import State
+Classes = dict[tuple[str, str], type]
 
 
-def canonical_bytes(value: Any) -> bytes:
-    """Return bytes that are equal exactly for equal values, on every machine and in every process.
+def to_bytes(value: Any) -> bytes:
+    """Return a value for another process that runs the same program; ``from_bytes`` is its inverse there.
 
-    Dicts and sets have no order here, floats are their bits, arrays their dtype, shape and bytes. What is none of numbers,
-    strings, bytes, arrays, collections and states is taken by its pickle.
+    Classes and functions travel by name, those of the main program too. Only what no name finds, because it was made inside
+    of a function, travels by its code, and a class of that kind gives way to the receiver's own of that name.
+
+    Raises:
+        Whatever a part that does not pickle raises.
+    """
+    file = io.BytesIO()
+    _Writer(file, {}).dump(value)
+    return file.getvalue()
+
+
+def from_bytes(data: bytes, classes: Classes | None = None) -> Any:
+    """Return the value that ``to_bytes`` took; a class that no name finds is the one among ``classes``, where it is there.
 
     Example:
-        >>> canonical_bytes({"a": 1, "b": {2, 3}}) == canonical_bytes({"b": {3, 2}, "a": 1})
-        True
-        >>> canonical_bytes(0.0) == canonical_bytes(-0.0)
-        False
+        >>> import mergeable as mg
+        >>> total = mg.Sum()
+        >>> total += 0.1
+        >>> from_bytes(to_bytes({"total": total}))
+        {'total': <Sum(shape=()): 0.1>}
     """
-    if isinstance(value, State):
-        return _record("state", type(value).__qualname__.encode(), canonical_bytes(_content(value)))
-    if isinstance(value, np.generic):
-        value = value.item()
-    if value is None or isinstance(value, bool):
-        return _record(repr(value))
-    if isinstance(value, int):
-        return _record("int", str(int(value)).encode() if value.bit_length() < 10_000 else hex(value).encode())
-    if isinstance(value, float):
-        return _record("float", b"nan" if math.isnan(value) else struct.pack("<d", value))
-    if isinstance(value, str):
-        return _record("str", value.encode("utf-8", "surrogatepass"))
-    if isinstance(value, bytes):
-        return _record("bytes", value)
-    if isinstance(value, np.ndarray):
-        return _array_bytes(value)
-    if isinstance(value, Mapping):
-        items = sorted((canonical_bytes(k), canonical_bytes(v)) for k, v in value.items())
-        return _record("dict", *(part for item in items for part in item))
-    if isinstance(value, AbstractSet):
-        return _record("set", *sorted(map(canonical_bytes, value)))
-    if isinstance(value, list | tuple):
-        return _record("list" if isinstance(value, list) else "tuple", *map(canonical_bytes, value))
-    if hasattr(value, "__dict__") and not callable(value):
-        return _record("object", type(value).__qualname__.encode(), canonical_bytes(vars(value)))
-    return _record("pickle", cloudpickle.dumps(value))
+    return _Reader(io.BytesIO(data), classes or {}).load()
 
 
-def _content(state: State) -> Any:
-    content = state.__getstate__()
-    content.pop("_code", None)  # how a function pickles differs between processes; its name is a parameter
-    return content, state.parameters
+def local_classes(value: Any) -> Classes:
+    """Return the classes in a value that no name finds, because they were made inside of a function."""
+    classes: Classes = {}
+    _Writer(io.BytesIO(), classes).dump(value)
+    return classes
 
 
-def _array_bytes(array: np.ndarray) -> bytes:
-    head = (array.dtype.str.encode(), repr(array.shape).encode())
-    if array.dtype == object:
-        return _record("array", *head, *map(canonical_bytes, array.ravel().tolist()))
-    if array.dtype.kind == "f":
-        array = np.where(np.isnan(array), np.array(np.nan, array.dtype), array)
-    return _record("array", *head, np.ascontiguousarray(array).tobytes())
+class _Writer(cloudpickle.Pickler):  # type: ignore[misc]  # it has no types
+    def __init__(self, file: io.BytesIO, classes: Classes) -> None:
+        super().__init__(file)
+        self._classes = classes
+
+    def reducer_override(self, obj: Any) -> Any:
+        if isinstance(obj, type | FunctionType) and _found_by_name(obj):
+            return NotImplemented  # pickle writes the name
+        if isinstance(obj, type) and obj.__module__ != "builtins":
+            name = obj.__module__, obj.__qualname__
+            self._classes[name] = obj
+            return _local_class, (*name, cloudpickle.dumps(obj))
+        return super().reducer_override(obj)
 
 
-def _record(tag: str, *parts: bytes) -> bytes:
-    return b"".join([tag.encode(), b"(", *(struct.pack("<Q", len(p)) + p for p in parts), b")"])
+class _Reader(pickle.Unpickler):
+    def __init__(self, file: io.BytesIO, classes: Classes) -> None:
+        super().__init__(file)
+        self._classes = classes
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) == (_local_class.__module__, _local_class.__qualname__):
+            return self._own_class
+        return super().find_class(module, name)
+
+    def _own_class(self, module: str, name: str, code: bytes) -> type:
+        return self._classes.get((module, name)) or _local_class(module, name, code)
+
+
+def _local_class(module: str, name: str, code: bytes) -> type:  # noqa: ARG001 - the name is for a receiver with a class of its own
+    found: type = pickle.loads(code)
+    return found
+
+
+def _found_by_name(obj: type | FunctionType) -> bool:
+    found: Any = sys.modules.get(obj.__module__)
+    for name in obj.__qualname__.split("."):
+        found = getattr(found, name, None)
+    return found is obj

@@ -19,14 +19,17 @@ def current() -> "Strategy":
     """
     import tensorflow as tf  # this shelf is also for engines without TensorFlow
 
-    from mergeable.strategies.local import Local  # it needs TensorFlow
+    from mergeable.strategies.local import Local  # they need TensorFlow
+    from mergeable.strategies.multi_worker import MultiWorker
+    from mergeable.strategies.parameter_server import ParameterServer
 
     in_force = tf.distribute.get_strategy() if tf.distribute.has_strategy() else None
-    for strategy in (Local(),):
-        if strategy.serves(in_force):
+    for shelf in (Local, MultiWorker, ParameterServer):
+        strategy = shelf.serving(in_force)
+        if strategy is not None:
             return strategy
     raise UnsupportedStrategy(
-        f"mergeable: got {type(in_force).__name__}, expected no strategy, OneDeviceStrategy, MirroredStrategy or "
-        "CentralStorageStrategy. A TPU cannot call Python on the host; states of several processes do not meet yet. "
+        f"mergeable: got {type(in_force).__name__}, expected no strategy, OneDeviceStrategy, MirroredStrategy, "
+        "CentralStorageStrategy, MultiWorkerMirroredStrategy or ParameterServerStrategy. A TPU cannot call Python on the host. "
         "Evaluate in one process, or merge the metrics of several with merge_state."
     )

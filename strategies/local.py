@@ -15,14 +15,13 @@ T = TypeVar("T")
 class Local(Strategy):
     """All replicas run in this process, so they meet in a ``merge_call`` and nothing has to travel."""
 
-    def serves(self, strategy: Any) -> bool:
-        """Return whether all replicas of the strategy run in this process."""
-        return strategy is None or isinstance(
-            strategy,
-            tf.distribute.OneDeviceStrategy
-            | tf.distribute.MirroredStrategy
-            | tf.distribute.experimental.CentralStorageStrategy,
+    @classmethod
+    def serving(cls, strategy: Any) -> Local | None:
+        """Return the way for no strategy, OneDevice, Mirrored and CentralStorage."""
+        in_this_process = (
+            tf.distribute.OneDeviceStrategy | tf.distribute.MirroredStrategy | tf.distribute.experimental.CentralStorageStrategy
         )
+        return cls() if strategy is None or isinstance(strategy, in_this_process) else None
 
     def meet(self, item: T, act: Callable[[list[T]], None]) -> None:
         """Call ``act`` once with the items of all replicas, while these wait in a ``merge_call``."""

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 import mergeable as mg
-from mergeable.wire import canonical_bytes
+from mergeable.canonical import canonical_bytes
 from tests.notes import notes, own_args
 
 ROOT = Path(__file__).parent.parent

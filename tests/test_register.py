@@ -11,15 +11,15 @@ import pytest
 
 import mergeable as mg
 from mergeable import laws
+from mergeable.canonical import canonical_bytes
 from mergeable.states.held import Held
-from mergeable.wire import canonical_bytes
 from tests import register
 
 ROOT = Path(__file__).parent.parent
 DIGESTS = """
 import hashlib, json, sys
 sys.path.insert(0, sys.argv[1])
-from mergeable.wire import canonical_bytes
+from mergeable.canonical import canonical_bytes
 from tests.register import ROWS
 print(json.dumps({name: hashlib.sha256(canonical_bytes(row.fed())).hexdigest() for name, row in ROWS.items()}))
 """

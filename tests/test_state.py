@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import mergeable as mg
+from mergeable.canonical import canonical_bytes
 from mergeable.state import BUFFER_BYTES
-from mergeable.wire import canonical_bytes
 
 
 class Plain(mg.State):

@@ -32,7 +32,7 @@ def passed_on(error: Exception) -> HostFailure:
     while len(_waiting) > _KEPT:
         _waiting.popitem(last=False)
     notes = " ".join(getattr(error, "__notes__", ()))
-    return HostFailure(f"{type(error).__name__}: {error} {notes} [mergeable-{token}]")
+    return HostFailure(f"[mergeable-{token}] {type(error).__name__}: {error} {notes}")  # a remote worker cuts long texts
 
 
 def _install() -> None:

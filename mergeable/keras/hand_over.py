@@ -41,8 +41,10 @@ def call_host(
             raise passed_on(error) from error
 
     with tf.device("/cpu:0"):
-        given = tf.py_function(on_host, list(tensors), list(dtypes))
-    return list(given) if isinstance(given, list | tuple) else []
+        given = tf.py_function(
+            on_host, list(tensors), list(dtypes)
+        )  # TensorFlow places it in this process, wherever the step runs
+        return [tf.identity(t) for t in given] if isinstance(given, list | tuple) else []  # back to where the step runs
 
 
 class Traced:

@@ -15,25 +15,22 @@ from mergeable.metric import Metric
 class HostedMetric(PyMetric):
     """What ``PyMetric.of`` returns: it hands batches over to ``metric``, as NumPy arrays, and shows its result."""
 
-    def __init__(self, metric: Metric, name: str | None = None, dtype: Any = None) -> None:
+    def __init__(self, metric: Metric, name: str | None = None, dtype: Any = None, sync: str = "epoch") -> None:
         if not isinstance(metric, Metric) or isinstance(metric, PyMetric):
             raise TypeError(
                 f"PyMetric.of: got {type(metric).__name__}, expected a mergeable.Metric. A PyMetric is a Keras metric already."
             )
         self._join_keras(name=name or metric.name, dtype=dtype)
         self.metric = metric
+        self.sync = sync
+        self._join_job()
 
     def _host_update(self, replica: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         self.metric._update_slot(replica, to_numpy(args), to_numpy(kwargs))
 
-    def _host_result(self) -> Any:
-        return self.metric._folded_result()
-
-    def _host_reset(self) -> None:
-        self.metric.reset_state()
-
-    def _host_result_when_empty(self) -> Any:
-        return self.metric._result_when_empty()
+    def _on_host(self) -> Metric:
+        """Return the metric that is hosted."""
+        return self.metric
 
     def _dispatch_merge_state(self, metrics: Iterable[Metric]) -> None:
         self.metric.merge_state(metrics if isinstance(metrics, Metric) else [getattr(m, "metric", m) for m in metrics])
@@ -57,6 +54,7 @@ class HostedMetric(PyMetric):
             "arguments": dict(self.metric._arguments),
             "name": self.name,
             "dtype": self.dtype,
+            "sync": self.sync,
         }
 
     @classmethod
@@ -68,7 +66,7 @@ class HostedMetric(PyMetric):
                 f"PyMetric.of: got a configuration of {config['metric']}, expected a metric class that is defined here. Import "
                 "the module that defines it first; a configuration does not decide what is imported."
             )
-        return cls(known[config["metric"]](**config["arguments"]), name=config["name"], dtype=config["dtype"])
+        return cls(known[config["metric"]](**config["arguments"]), **{k: config[k] for k in ("name", "dtype", "sync")})
 
 
 def _full_name(cls: type) -> str:

@@ -10,17 +10,20 @@ from typing import Any
 import tensorflow as tf
 
 from mergeable.errors import UnsupportedStrategy
+from mergeable.exchange import Exchange
 from mergeable.keras.batch import Batch, is_empty
+from mergeable.keras.checkpoint import Checkpointed
 from mergeable.keras.hand_over import Traced, as_written, call_host
 from mergeable.keras.structure import Structure, as_tensors
 from mergeable.metric import Metric
 from mergeable.strategies import current
+from mergeable.strategy import Strategy
 
 _KerasMetric: Any = tf.keras.metrics.Metric  # Keras 3, or tf_keras where TF_USE_LEGACY_KERAS is set
 
 
-class PyMetric(Metric, _KerasMetric):  # type: ignore[misc]  # the base class is chosen when TensorFlow loads
-    """A Keras metric whose ``update_state`` and ``result`` run in Python on the host, under any strategy of one process.
+class PyMetric(Metric, Checkpointed, _KerasMetric):  # type: ignore[misc]  # the base class is chosen when TensorFlow loads
+    """A Keras metric whose ``update_state`` and ``result`` run in Python on the host, under any strategy but a TPU's.
 
     A drop-in for ``tf.keras.metrics.experimental.PyMetric``, which Keras 3 dropped, that also merges. Declare states on the
     class (or with ``add_state``), and ``reset_state``, ``merge_state``, pickling, copies and distribution are derived.
@@ -30,11 +33,15 @@ class PyMetric(Metric, _KerasMetric):  # type: ignore[misc]  # the base class is
     array, or a dict (also nested) of them. In a graph, one callback takes the batches of all replicas and gives the result
     after all of them. Results are float64.
 
+    Where several processes work, ``result`` outside of a step is that of all of them, on each: every process must call it.
+    One exchange brings all metrics that were updated, so those read next cost none.
+
     The structure of a result must be known when a step is traced. It is learnt from ``result()`` on empty states; where that
     raises, it is one number, unless the class declares ``empty_result``, an example.
 
     Raises:
-        UnsupportedStrategy: when a step is traced for XLA, a TPU or several processes; when Keras has another backend.
+        UnsupportedStrategy: when a step is traced for XLA or a TPU; when Keras has another backend.
+        ExchangeTimeout: a process did not come to the exchange. IncompatibleStates: processes run different programs.
         Whatever ``update_state`` and ``result`` raise, as itself, with a note that names the metric, the method and the
             replica. A failed update leaves the states as they were.
 
@@ -57,9 +64,14 @@ class PyMetric(Metric, _KerasMetric):  # type: ignore[misc]  # the base class is
     empty_result: Any = None
     """An example of the result, for its structure, where ``result()`` fails on empty states."""
 
+    sync: str = "epoch"
+    """What ``result`` covers in a step, or another graph, where several processes work: ``"epoch"``, the rows of this process,
+    or ``"step"``, all rows, at the price of an exchange in every step. An eager result covers all rows in either case."""
+
     def __init__(self, name: str | None = None, dtype: Any = None, **kwargs: Any) -> None:
         self._join_keras(name=name, dtype=dtype, **kwargs)
         self.reset_state()
+        self._join_job()
 
     def _join_keras(self, **kwargs: Any) -> None:
         if tf.keras.backend.backend() != "tensorflow":
@@ -67,15 +79,20 @@ class PyMetric(Metric, _KerasMetric):  # type: ignore[misc]  # the base class is
                 f"{type(self).__name__}: got Keras with the backend {tf.keras.backend.backend()!r}, expected 'tensorflow', whose "
                 "steps can call Python on the host. Set KERAS_BACKEND=tensorflow, or use mergeable.Metric in a loop of your own."
             )
+        if not tf.executing_eagerly():
+            raise UnsupportedStrategy(
+                f"{type(self).__name__}: got a metric that is made while a step is traced, expected one made before, because what "
+                "this one takes would be lost. tf_keras does it for pss_evaluation_shards; leave that 0."
+            )
         _KerasMetric.__init__(self, **kwargs)
         self.__dict__["_keras_names"] = frozenset(self.__dict__) | {"_keras_names", "_shown"}
         self.__dict__["_shown"] = None  # the last eager result under several replicas, and its coverage
 
     @staticmethod
-    def of(metric: Metric, name: str | None = None) -> PyMetric:
+    def of(metric: Metric, name: str | None = None, sync: str = "epoch") -> PyMetric:
         """Return a metric without a framework as a Keras metric; it is shared, not copied.
 
-        Its ``update_state`` gets NumPy arrays.
+        Its ``update_state`` gets NumPy arrays. ``sync`` is what ``PyMetric.sync`` is.
 
         Raises:
             TypeError: ``metric`` is not a ``mergeable.Metric``.
@@ -95,7 +112,7 @@ class PyMetric(Metric, _KerasMetric):  # type: ignore[misc]  # the base class is
         """
         from mergeable.keras.hosted import HostedMetric  # it is a PyMetric
 
-        return HostedMetric(metric, name=name)
+        return HostedMetric(metric, name=name, sync=sync)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Take one batch and return the result."""
@@ -106,49 +123,71 @@ class PyMetric(Metric, _KerasMetric):  # type: ignore[misc]  # the base class is
         """Return the constructor's arguments."""
         return {**self._arguments, "name": self.name, "dtype": self.dtype}
 
+    # Where there are several processes: the scope where the metric is built says so, or the step where it is traced.
+
+    def _on_host(self) -> Metric:
+        """Return the metric that runs on the host. Not a property: Keras walks along those, and this leads to itself."""
+        return self
+
+    def _join_job(self) -> None:
+        try:
+            self._strategy()
+        except UnsupportedStrategy:  # said when a step is traced; a metric may be built anywhere
+            return
+
+    def _strategy(self) -> Strategy:
+        strategy = current()
+        exchange = Exchange.among(strategy)
+        if exchange is not None:
+            exchange.join(self._on_host())
+        if not strategy.ordered:
+            self._on_host()._check_commutative(type(strategy).__name__)
+        return strategy
+
     # What the verbs do when called from outside: here, and in a graph.
 
     @as_written
     def _dispatch_update_state(self, *args: Any, **kwargs: Any) -> None:
-        strategy = current()
-        strategy.meet(Batch(args, kwargs), lambda batches: self._take(strategy.distinct(batches)))
+        strategy = self._strategy()
+        strategy.meet(Batch(args, kwargs), lambda batches: self._take(strategy, strategy.distinct(batches)))
 
     @as_written
     def _dispatch_result(self) -> Any:
         if tf.executing_eagerly():
             return self._eager_result()
-        graph = tf.compat.v1.get_default_graph()
-        traced = Traced.latest(self, graph)
+        traced = Traced.latest(self, tf.compat.v1.get_default_graph())
         if traced is not None:
             return traced.outputs()
         structure = self._structure()
-        return structure.pack(call_host(self._who, lambda: structure.flatten(self._host_result()), [], structure.dtypes))
+        return structure.pack(call_host(self._who, lambda: structure.flatten(self._step_result()), [], structure.dtypes))
 
     def _eager_result(self) -> Any:
-        context = tf.distribute.get_replica_context()
-        if context is None or context.num_replicas_in_sync == 1:
-            return as_tensors(self._host_result())
-        coverage = self.coverage  # all replicas get one object; Keras would add up several
+        if not _in_replica():
+            return as_tensors(self._on_host()._job_result())
+        coverage = self._on_host()._own_coverage()  # all replicas get one object; Keras would add up several
         if self._shown is None or dict(self._shown[0]) != dict(coverage):
-            self.__dict__["_shown"] = coverage, as_tensors(self._host_result())
+            self.__dict__["_shown"] = coverage, as_tensors(self._step_result())
         return self._shown[1]
+
+    def _step_result(self) -> Any:
+        return self._on_host()._job_result(alone=True) if self.sync == "step" else self._on_host()._folded_result()
 
     @as_written
     def _dispatch_reset_state(self) -> None:
         if tf.executing_eagerly():
-            self._host_reset()
+            Metric._dispatch_reset_state(self._on_host())
         else:
             Traced.forget(self, tf.compat.v1.get_default_graph())
-            current().meet(None, self._reset_in_graph)
+            self._strategy().meet(None, self._reset_in_graph)
 
     def _reset_in_graph(self, _: list[None]) -> None:
         def act() -> list[Any]:
-            self._host_reset()
+            Metric._dispatch_reset_state(self._on_host())
             return []
 
         call_host(self._who, act, [], [])
 
-    def _take(self, batches: list[Batch]) -> None:
+    def _take(self, strategy: Strategy, batches: list[Batch]) -> None:
         """Take the batches of all replicas, in one call of the host."""
         if tf.executing_eagerly():
             with tf.device("/cpu:0"):
@@ -159,34 +198,27 @@ class PyMetric(Metric, _KerasMetric):  # type: ignore[misc]  # the base class is
         structure = self._structure()
         traced = Traced(graph, structure)
         parts = [(batch.layout, len(batch.tensors)) for batch in batches]
+        ticket = strategy.ticket()
 
         def act(*arrived: tf.Tensor) -> Sequence[Any]:
-            start = 0
-            for replica, (layout, size) in enumerate(parts):
-                self._take_one(replica, *layout.arguments(arrived[start : start + size]))
-                start += size
-            return structure.flatten(self._host_result()) if traced.wanted else structure.placeholder()
+            start = len(ticket)
+            with strategy.admit(act, arrived[:start]) as first_slot:
+                for replica, (layout, size) in enumerate(parts if first_slot is not None else (), first_slot or 0):
+                    self._take_one(replica, *layout.arguments(arrived[start : start + size]))
+                    start += size
+            return structure.flatten(self._step_result()) if traced.wanted else structure.placeholder()
 
-        outputs = call_host(self._who, act, [t for batch in batches for t in batch.tensors], structure.dtypes)
+        outputs = call_host(self._who, act, [*ticket, *(t for batch in batches for t in batch.tensors)], structure.dtypes)
         traced.keep(self, outputs)
 
     def _take_one(self, replica: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        if not is_empty(args, kwargs):
+        if is_empty(args, kwargs):
+            self._on_host()._skip_slot()
+        else:
             self._host_update(replica, args, kwargs)
-
-    # On the host.
 
     def _host_update(self, replica: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         self._update_slot(replica, args, kwargs)
-
-    def _host_result(self) -> Any:
-        return self._folded_result()
-
-    def _host_reset(self) -> None:
-        Metric._dispatch_reset_state(self)
-
-    def _host_result_when_empty(self) -> Any:
-        return self._result_when_empty()
 
     def _structure(self) -> Structure:
         example = self.empty_result
@@ -194,7 +226,7 @@ class PyMetric(Metric, _KerasMetric):  # type: ignore[misc]  # the base class is
             try:
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore")
-                    example = self._host_result_when_empty()
+                    example = self._on_host()._result_when_empty()
             except Exception:  # scikit-learn's functions and divisions by plain zeros fail on nothing; a number is usual
                 example = 0.0
         return Structure(self._who, example)
@@ -213,7 +245,8 @@ class PyMetric(Metric, _KerasMetric):  # type: ignore[misc]  # the base class is
 
     def _plain_attributes(self) -> dict[str, Any]:
         keras = self.__dict__.get("_keras_names", frozenset())
-        return {k: v for k, v in super()._plain_attributes().items() if k not in keras}
+        plain = super()._plain_attributes()
+        return {k: v for k, v in plain.items() if k not in keras and not k.startswith("_self_")}  # these are TensorFlow's
 
     def __getstate__(self) -> dict[str, Any]:
         return {**super().__getstate__(), "keras": {"name": self.name, "dtype": self.dtype}}
@@ -227,3 +260,9 @@ class PyMetric(Metric, _KerasMetric):  # type: ignore[misc]  # the base class is
         memo[id(self)] = twin
         twin.__setstate__(copy.deepcopy(self.__getstate__(), memo))
         return twin
+
+
+def _in_replica() -> bool:
+    """Return whether this is part of a step that a strategy runs on several replicas."""
+    context = tf.distribute.get_replica_context()
+    return context is not None and context.num_replicas_in_sync > 1

@@ -5,10 +5,11 @@ from typing import NamedTuple
 import pytest
 import tensorflow as tf
 
-import mergeable as mg
 from mergeable.strategies import current
 from mergeable.strategies.local import Local
 from tests.keras.conftest import mirrored
+from tests.strategies import conformance
+from tests.strategies.programs import KerasJob
 
 
 class Brought(NamedTuple):
@@ -74,15 +75,10 @@ def test_current_serves_what_runs_in_one_process():
         assert isinstance(current(), Local)
 
 
-def test_strategies_of_several_processes_are_refused():
-    """A strategy of several processes is refused, and the error says what to do."""
-    with (
-        tf.distribute.MultiWorkerMirroredStrategy().scope(),
-        pytest.raises(
-            mg.UnsupportedStrategy, match=r"got CollectiveAllReduceStrategy.*merge the metrics of several with merge_state"
-        ),
-    ):
-        current()
+def test_conformance_of_replicas():
+    """Every scenario shows under replicas of one process what it shows alone."""
+    for replicas in (1, 2, 4):
+        conformance.check([conformance.shown(KerasJob(mirrored(replicas)))])
 
 
 def test_distinct_by_content_in_eager_code():

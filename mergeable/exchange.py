@@ -1,0 +1,155 @@
+"""The exchange: the one round in which the processes of a job give each other what their metrics hold.
+
+It is symmetric by construction. A metric's result is exchanged whenever it is asked for, except when the exchange for another
+metric has brought it along and it was not read or changed since; and a metric is brought along when an update of it was
+called, in every process, since it was last exchanged or reset. Both depend on the calls alone, not on what is in the states.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import pickle
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import mergeable
+from mergeable.errors import ExchangeTimeout, IncompatibleStates
+from mergeable.metric import RESTORED, Metric
+from mergeable.parcel import Opener, Parcel
+from mergeable.program import difference, digest, facts
+from mergeable.strategy import Strategy
+
+_exchanges: weakref.WeakKeyDictionary[Strategy, Exchange] = weakref.WeakKeyDictionary()
+_watchers: list[Callable[[Report], None]] = []
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """What one exchange was: its number, the metrics that it merged, the bytes of this process, and the seconds it took."""
+
+    number: int
+    metrics: tuple[str, ...]
+    sent: int
+    received: int
+    seconds: float
+
+
+@contextmanager
+def watch(callback: Callable[[Report], None]) -> Iterator[None]:
+    """Call ``callback`` with a ``Report`` of every exchange that this process takes part in while the block runs."""
+    _watchers.append(callback)
+    try:
+        yield
+    finally:
+        _watchers.remove(callback)
+
+
+class Exchange:
+    """The metrics of this process that belong to a job, numbered in the order in which they joined: the same everywhere."""
+
+    def __init__(self, strategy: Strategy) -> None:
+        self._strategy = strategy
+        self._metrics: list[weakref.ref[Metric]] = []  # collected at another time in each process, but numbered for ever
+        self._classes: list[str] = []
+        self._lock = threading.Lock()
+        self._count = itertools.count(1)
+
+    @classmethod
+    def among(cls, strategy: Strategy) -> Exchange | None:
+        """Return the exchange of the strategy's job, the same one at every call; None where this process is the whole job."""
+        if strategy.size == 1:
+            return None
+        if strategy not in _exchanges:
+            _exchanges[strategy] = cls(strategy)
+        return _exchanges[strategy]
+
+    @property
+    def rank(self) -> int:
+        """This process's place in the job."""
+        return self._strategy.rank
+
+    def join(self, metric: Metric) -> None:
+        """Make the metric's result that of all processes. Every process joins its metrics in the same order."""
+        with self._lock:
+            if metric._membership.job is not self:
+                metric._membership.job = self
+                self._metrics.append(weakref.ref(metric))
+                self._classes.append(type(metric).__qualname__)
+
+    def merged(self, metric: Metric, *, alone: bool = False) -> Metric:
+        """Return a metric that holds what this one holds in all processes; ``alone`` brings no others along.
+
+        Raises:
+            ExchangeTimeout: a process did not come, or was lost. IncompatibleStates: processes differ in their program.
+            DuplicateOrigin: two processes hold the same updates. UndeclaredState: a metric has values that nothing merges.
+            Whatever packing and merging the states raises, in every process.
+        """
+        with self._lock:
+            brought, metric._membership.brought = metric._membership.brought, None
+            return brought or self._exchanged(metric, alone=alone)
+
+    def _exchanged(self, metric: Metric, *, alone: bool) -> Metric:
+        began, sent, received = time.perf_counter(), self._strategy.sent, self._strategy.received
+        members = {number: member for number, ref in enumerate(self._metrics) if (member := ref()) is not None}
+        wanted = next(number for number, member in members.items() if member is metric)
+        carried = {n: m for n, m in members.items() if n == wanted or (m._membership.news and not alone)}
+        merged = self._meet(wanted, carried)
+        for number, twin in merged.items():
+            carried[number]._membership.news = False
+            carried[number]._membership.brought = None if number == wanted else twin
+        report = Report(
+            number=next(self._count),
+            metrics=tuple(str(carried[number].name) for number in merged),
+            sent=self._strategy.sent - sent,
+            received=self._strategy.received - received,
+            seconds=time.perf_counter() - began,
+        )
+        for callback in _watchers:
+            callback(report)
+        return merged[wanted]
+
+    def _meet(self, wanted: int, carried: dict[int, Metric]) -> dict[int, Metric]:
+        metric = carried[wanted]
+        program = facts(
+            {
+                "version of mergeable": mergeable.__version__,
+                "number of metrics": len(self._metrics),
+                **{f"class of metric {n}": name for n, name in enumerate(self._classes)},
+                "metric whose result is asked for": wanted,
+                f"number of resets of metric {wanted}": metric._membership.resets,
+            }
+        )
+        parameters = {number: facts(_parameters(number, member)) for number, member in carried.items()}
+        parcel = Parcel.of(digest(program), {number: digest(known) for number, known in parameters.items()}, carried)
+        who = f"{type(metric).__name__}.result (metric {metric.name!r})"
+        try:
+            merged = self._strategy.combine(parcel, merge=Parcel.merged, pack=Parcel.pack, unpack=Opener(carried).unpack)
+            if merged.differs:
+                known = {label: fact for part in (program, *parameters.values()) for label, fact in part.items()}
+                programs = [pickle.loads(told) for told in self._strategy.gather(pickle.dumps(known))]
+                raise IncompatibleStates(
+                    f"{who}: got workers whose programs differ: {difference(programs)}. Expected the same metrics, built in the same "
+                    "order with the same parameters, and the same calls of result() and reset_state() on every worker. Nothing "
+                    "was merged; list attributes that may differ in scratch."
+                )
+        except ExchangeTimeout as error:
+            raise ExchangeTimeout(f"{who}: {error}") from error
+        if merged.failure is not None:
+            raise merged.failure
+        return merged.metrics
+
+
+def _parameters(number: int, metric: Metric) -> dict[str, Any]:
+    """Return what must agree between the metrics of that number."""
+    known = {f"parameter {name} of metric {number}": value for name, value in metric._parameters().items()}
+    restored = metric._slots.get(RESTORED)
+    known[f"restored part of metric {number}"] = sorted(restored.contributions) if restored else None
+    for name, state in metric._states.items():
+        known[f"state {name} of metric {number}"] = type(state).__qualname__
+        known |= {f"parameter {key} of state {name} of metric {number}": v for key, v in state.parameters.items()}
+    return known

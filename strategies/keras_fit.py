@@ -1,0 +1,116 @@
+"""Keras's ``fit`` in several worker processes: on one model, what Keras 3 does wrong there is put right (keras issue 20585)."""
+
+import inspect
+import sys
+from collections.abc import Callable
+from contextlib import nullcontext
+from types import SimpleNamespace
+from typing import Any
+
+import tensorflow as tf
+
+from mergeable.errors import UnsupportedStrategy
+
+_ARGUMENTS = {"_make_function": ["step_function"], "_maybe_symbolic_build": ["iterator", "data_batch"]}  # what is replaced
+
+
+def enable_fit(model: Any) -> None:
+    """Let ``fit``, ``evaluate``, ``train_on_batch`` and ``test_on_batch`` of a Keras 3 model run in several workers.
+
+    Under ``tf.distribute.MultiWorkerMirroredStrategy`` they fail in two places before the first step ends. Keras averages the
+    first batch over the workers with one call for the whole batch, and needs only its shapes: here it gets this worker's own
+    first batch. And it averages a step's logs, which are scalars, along their axis 0: here each gets an axis 0 of length one.
+    Nothing else of Keras and no other model changes. Call it in every worker, before or after ``compile``; once is enough.
+
+    Nothing happens to a model with another strategy or one worker, a model of tf_keras, or where Keras has mended the faults.
+    ``disable_fit`` takes the replacements away, and a copy of the model does not have them.
+
+    Raises:
+        UnsupportedStrategy: Keras has changed so that the replacements do not fit.
+    """
+    strategy = getattr(model, "distribute_strategy", None)
+    if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy) or not strategy.extended._in_multi_worker_mode():
+        return
+    if any(kind.__module__.startswith("tf_keras.") for kind in type(model).__mro__):
+        return
+    disable_fit(model)
+    trainer = next((kind for kind in type(model).__mro__ if kind.__name__ == "TensorFlowTrainer"), None)
+    faulty = {"_make_function": _fails(_average, trainer), "_maybe_symbolic_build": _fails(_build, trainer)}
+    for name in (name for name, fails in faulty.items() if fails):
+        function = getattr(model, name, None)
+        if (got := function and list(inspect.signature(function).parameters)) != _ARGUMENTS[name]:
+            raise UnsupportedStrategy(_changed(f"a Keras whose {name} takes {got}, expected {_ARGUMENTS[name]}"))
+    make, build = model._make_function, model._maybe_symbolic_build
+
+    def make_function(step_function: Callable[[Any], Any]) -> Any:
+        return make(lambda data: tf.nest.map_structure(lambda log: tf.expand_dims(log, 0), step_function(data)))
+
+    def build_from_own(iterator: Any = None, data_batch: Any = None) -> None:
+        if iterator is not None:
+            batch = next(next(iter(iterator))[-1])  # a step is two or three things, and the last of them gives the batches
+            data_batch = tf.nest.map_structure(lambda part: strategy.experimental_local_results(part)[0], batch)
+        build(data_batch=data_batch)
+
+    new = {"_make_function": make_function, "_maybe_symbolic_build": build_from_own}
+    vars(model).update({name: new[name] for name, fails in faulty.items() if fails})
+
+
+def disable_fit(model: Any) -> None:
+    """Make the model as it was before ``enable_fit``; its next step is traced anew."""
+    for name in _ARGUMENTS:
+        if getattr(vars(model).get(name), "__module__", "") == __name__:  # not what somebody else has put there
+            del vars(model)[name]
+    model.train_function = model.test_function = None
+
+
+class _Fault(Exception):
+    """Keras asked the stand-in for what the strategy itself cannot do."""
+
+
+class _StandIn(tf.distribute.MultiWorkerMirroredStrategy):  # type: ignore[misc]  # TensorFlow has no types
+    """As much of a strategy with two workers as Keras touches in the two places; it speaks to nobody."""
+
+    extended = SimpleNamespace(_in_multi_worker_mode=lambda: True)
+    scope = nullcontext
+
+    def __init__(self) -> None:
+        """Leave out the meeting with the other workers."""
+
+    def experimental_distribute_dataset(self, dataset: Any, options: Any = None) -> Any:  # noqa: ARG002 - TensorFlow's names
+        return [(tf.distribute.DistributedValues(), tf.distribute.DistributedValues())]
+
+    def experimental_local_results(self, value: Any) -> Any:
+        return (value,)
+
+    def reduce(self, reduce_op: Any, value: Any, axis: Any = None) -> Any:  # noqa: ARG002 - TensorFlow's names
+        if isinstance(value, tuple) or (axis is not None and value.shape.rank == 0):
+            raise _Fault
+        return value
+
+
+def _average(trainer: Any) -> None:
+    sys.modules[trainer.__module__].reduce_per_replica({"loss": tf.constant(0.0)}, _StandIn(), "auto")
+
+
+def _build(trainer: Any) -> None:
+    strategy, data = _StandIn(), tf.data.Dataset.from_tensors((0.0, 0.0))
+    model = SimpleNamespace(_distribute_strategy=strategy, distribute_strategy=strategy, _symbolic_build=lambda **_: None)
+    batches = sys.modules[trainer.__module__].TFEpochIterator(x=data, distribute_strategy=strategy)
+    trainer._maybe_symbolic_build(model, iterator=batches)
+
+
+def _fails(part_of_keras: Callable[[Any], None], trainer: Any) -> bool:
+    try:
+        part_of_keras(trainer)
+    except _Fault:
+        return True
+    except Exception as error:  # whatever it is, this is not a Keras that the replacements were written for
+        raise UnsupportedStrategy(_changed(f"{error!r} from a trial of Keras, expected a known fault or none")) from error
+    return False
+
+
+def _changed(what: str) -> str:
+    return (
+        f"enable_fit: got {what}, as in Keras 3.8 to 3.15. Call fit without enable_fit, because this Keras may not need it; else "
+        "install one of those, use tf_keras (TF_USE_LEGACY_KERAS=1), or write the training loop yourself."
+    )

@@ -1,0 +1,137 @@
+"""Workers that a coordinator hands steps to: ParameterServer."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import threading
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import tensorflow as tf
+from tensorflow.python.distribute.coordinator import cluster_coordinator
+from tensorflow.python.ops.control_flow_v2_func_graphs import ControlFlowFuncGraph
+
+from mergeable.strategies.local import Local
+from mergeable.strategy import B, Strategy
+
+T = TypeVar("T")
+
+
+class ParameterServer(Strategy):
+    """The states are in the coordinator's process, where TensorFlow runs every call of Python, whichever worker took the step.
+
+    The replicas of one worker meet as those of one process do; workers never meet, and each has slots of its own.
+
+    When a worker is lost, the coordinator runs its step again elsewhere, though the lost run may have updated metrics already.
+    The two are one step: an update of an earlier run is dropped once a later run has begun, and a later run drops, at each
+    place of the program, as many updates as have been taken there. So what ``join`` leaves is as if every step had run once.
+    Where TensorFlow does not let the runs be told apart, a step that is run again counts again.
+    """
+
+    ordered = False
+
+    @classmethod
+    def serving(cls, strategy: Any) -> ParameterServer | None:
+        """Return the way for a ParameterServerStrategy."""
+        return cls() if isinstance(strategy, tf.distribute.ParameterServerStrategy) else None
+
+    def meet(self, item: T, act: Callable[[list[T]], None]) -> None:
+        """Call ``act`` once with the items of one worker's replicas."""
+        Local().meet(item, act)
+
+    def distinct(self, batches: list[B]) -> list[B]:
+        """Return the batches of one worker without those that repeat another's rows."""
+        return Local().distinct(batches)
+
+    def gather(self, payload: bytes) -> list[bytes]:
+        """Return the payload: what a job's workers do is in this process."""
+        return [payload]
+
+    def ticket(self) -> list[Any]:
+        """Return a tensor that, in each call of the step, holds its number, its run, and the first slot of its worker."""
+        replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        graph = tf.compat.v1.get_default_graph()
+        while isinstance(graph, ControlFlowFuncGraph):  # the function around branches and loops is what is called
+            graph = graph.outer_graph
+        with graph.as_default(), tf.control_dependencies(None):
+            at_call = functools.partial(_ticket_here, replicas)
+            ticket = graph.capture_call_time_value(at_call, tf.TensorSpec([3], tf.int64), key=_KEY, default_value=_no_ticket())
+        return [ticket]
+
+    @contextmanager
+    def admit(self, place: object, ticket: Sequence[Any]) -> Iterator[int | None]:
+        """Give the first slot of the worker, or None for an update that has been taken or that another run will bring."""
+        number, run, slot = map(int, ticket[0].numpy())
+        if number == _UNSCHEDULED:
+            yield 0
+            return
+        step = _steps.get(number)
+        if step is None:  # it is over: this is what a lost worker had still asked for
+            yield None
+            return
+        with step.lock:
+            before = step.taken.get(place, 0)
+            nth = step.arrived.get((place, run), 0)
+            step.arrived[place, run] = nth + 1
+            if run < step.run or nth < before:
+                yield None
+                return
+            yield slot
+            step.taken[place] = before + 1  # not where the update has failed
+
+
+class _Step:
+    """One scheduled step: the number of its latest run, and the updates by the place in the program where they were called."""
+
+    def __init__(self) -> None:
+        self.number = next(_numbers)
+        self.run = 0
+        self.lock = threading.Lock()
+        self.arrived: dict[tuple[object, int], int] = {}
+        self.taken: dict[object, int] = {}
+        _steps[self.number] = self
+
+
+_KEY = "mergeable/ticket"
+_UNSCHEDULED = -1
+_numbers = itertools.count()
+_steps: weakref.WeakValueDictionary[int, _Step] = weakref.WeakValueDictionary()  # each as long as TensorFlow may run it
+_here = threading.local()  # the coordinator has one thread for each worker, which runs one step at a time
+
+
+def _no_ticket() -> list[int]:
+    return [_UNSCHEDULED, 0, 0]
+
+
+def _ticket_here(replicas: int) -> tf.Tensor:
+    number, run, worker = getattr(_here, "ticket", None) or _no_ticket()
+    with tf.device("/job:chief/task:0/device:CPU:0"):
+        return tf.constant([number, run, worker * replicas], tf.int64)
+
+
+def _install() -> None:
+    """Have the coordinator say which step it is about to run, at the one place where it runs any; the place is not public."""
+    closure = getattr(cluster_coordinator, "Closure", None)
+    original: Callable[..., Any] | None = getattr(closure, "execute_on", None)
+    if original is None or hasattr(original, "__mergeable__"):
+        return
+
+    @functools.wraps(original)
+    def execute_on(self: Any, worker: Any) -> Any:
+        step: _Step = self.__dict__.get("_mergeable") or self.__dict__.setdefault("_mergeable", _Step())
+        with step.lock:
+            step.run += 1
+        _here.ticket = step.number, step.run, worker.worker_index
+        try:
+            return original(self, worker)
+        finally:
+            _here.ticket = None
+
+    execute_on.__mergeable__ = True  # type: ignore[attr-defined]  # so that a reload does not wrap it twice
+    closure.execute_on = execute_on  # type: ignore[union-attr]
+
+
+_install()

@@ -1,0 +1,49 @@
+"""The exchange between processes that are threads: every scenario, with many processes, and what may go wrong."""
+
+import pytest
+
+from mergeable.exchange import Exchange
+from tests.strategies import conformance
+from tests.strategies.simulated import run
+
+
+class Job:
+    """A process of a simulated job with metrics that need no framework."""
+
+    ordered = True
+
+    def __init__(self, strategy, replicas):
+        self.exchange, self.rank, self.size, self.replicas = Exchange.among(strategy), strategy.rank, strategy.size, replicas
+
+    def build(self, cls):
+        metric = cls()
+        self.exchange.join(metric)
+        return metric
+
+    def update(self, metric, batches):
+        mine = list(batches)[self.rank * self.replicas : (self.rank + 1) * self.replicas]
+        for replica, batch in enumerate(mine):
+            if len(batch[0]):
+                metric._update_slot(replica, tuple(batch), {})
+            else:
+                metric._skip_slot()
+
+    def update_here(self, metric, batch):
+        metric._update_slot(0, tuple(batch), {})
+
+    def result(self, metric):
+        return metric.result()
+
+    def reset(self, metric):
+        metric.reset_state()
+
+
+@pytest.mark.parametrize("by_doubling", [True, False], ids=["doubling", "gather"])
+@pytest.mark.parametrize("replicas", [1, 2])
+@pytest.mark.parametrize("size", [2, 3, 4, 5, 8])
+def test_conformance(size, replicas, by_doubling):
+    """Every scenario shows in every process what it shows alone, whichever way bytes travel."""
+    shown = run(size, lambda strategy: conformance.shown(Job(strategy, replicas)), by_doubling=by_doubling)
+
+    assert size == len(shown)
+    conformance.check(shown)
