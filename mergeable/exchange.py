@@ -127,11 +127,14 @@ class Exchange:
         parameters = {number: facts(_parameters(number, member)) for number, member in carried.items()}
         parcel = Parcel.of(digest(program), {number: digest(known) for number, known in parameters.items()}, carried)
         who = f"{type(metric).__name__}.result (metric {metric.name!r})"
+        about = f"the result of metric {wanted} after {metric._membership.resets} resets"
         try:
-            merged = self._strategy.combine(parcel, merge=Parcel.merged, pack=Parcel.pack, unpack=Opener(carried).unpack)
+            merged = self._strategy.combine(parcel, about, merge=Parcel.merged, pack=Parcel.pack, unpack=Opener(carried).unpack)
             if merged.differs:
                 known = {label: fact for part in (program, *parameters.values()) for label, fact in part.items()}
-                programs = [pickle.loads(told) for told in self._strategy.gather(pickle.dumps(known))]
+                programs = [
+                    pickle.loads(told) for told in self._strategy.gather(pickle.dumps(known), f"{about}, which differs")
+                ]
                 raise IncompatibleStates(
                     f"{who}: got workers whose programs differ: {difference(programs)}. Expected the same metrics, built in the same "
                     "order with the same parameters, and the same calls of result() and reset_state() on every worker. Nothing "

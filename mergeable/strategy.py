@@ -72,14 +72,16 @@ class Strategy(ABC):
         return nullcontext(0)
 
     @abstractmethod
-    def gather(self, payload: bytes) -> list[bytes]:
-        """Return the bytes of every process of the job, in one order everywhere.
+    def gather(self, payload: bytes, about: str) -> list[bytes]:
+        """Return the bytes of every process of the job, in one order everywhere; ``about`` says what for, the same everywhere.
 
         Raises:
             ExchangeTimeout: a process did not come in time.
         """
 
-    def combine(self, item: T, *, merge: Callable[[T, T], T], pack: Callable[[T], bytes], unpack: Callable[[bytes], T]) -> T:
+    def combine(
+        self, item: T, about: str, *, merge: Callable[[T, T], T], pack: Callable[[T], bytes], unpack: Callable[[bytes], T]
+    ) -> T:
         """Return the items of all processes merged in their order, the same everywhere. ``merge`` may change its operands.
 
         Here every process receives all items; where processes can talk in pairs, ``mergeable.doubling`` receives fewer bytes.
@@ -87,5 +89,5 @@ class Strategy(ABC):
         Raises:
             ExchangeTimeout: a process did not come in time.
         """
-        payloads = self.gather(pack(item))
+        payloads = self.gather(pack(item), about)
         return functools.reduce(merge, [item if i == self.rank else unpack(p) for i, p in enumerate(payloads)])

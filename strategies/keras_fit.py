@@ -35,31 +35,38 @@ def enable_fit(model: Any) -> None:
         return
     disable_fit(model)
     trainer = next((kind for kind in type(model).__mro__ if kind.__name__ == "TensorFlowTrainer"), None)
-    faulty = {"_make_function": _fails(_average, trainer), "_maybe_symbolic_build": _fails(_build, trainer)}
-    for name in (name for name, fails in faulty.items() if fails):
-        function = getattr(model, name, None)
+    trials = {"_make_function": _average, "_maybe_symbolic_build": _build}
+    old: dict[str, Any] = {name: getattr(model, name, None) for name, trial in trials.items() if _fails(trial, trainer)}
+    for name, function in old.items():
         if (got := function and list(inspect.signature(function).parameters)) != _ARGUMENTS[name]:
             raise UnsupportedStrategy(_changed(f"a Keras whose {name} takes {got}, expected {_ARGUMENTS[name]}"))
-    make, build = model._make_function, model._maybe_symbolic_build
 
     def make_function(step_function: Callable[[Any], Any]) -> Any:
-        return make(lambda data: tf.nest.map_structure(lambda log: tf.expand_dims(log, 0), step_function(data)))
+        def with_axis(data: Any) -> Any:
+            return tf.nest.map_structure(lambda log: tf.expand_dims(log, 0), step_function(data))
+
+        return old["_make_function"](with_axis)
 
     def build_from_own(iterator: Any = None, data_batch: Any = None) -> None:
         if iterator is not None:
             batch = next(next(iter(iterator))[-1])  # a step is two or three things, and the last of them gives the batches
             data_batch = tf.nest.map_structure(lambda part: strategy.experimental_local_results(part)[0], batch)
-        build(data_batch=data_batch)
+        old["_maybe_symbolic_build"](data_batch=data_batch)
 
-    new = {"_make_function": make_function, "_maybe_symbolic_build": build_from_own}
-    vars(model).update({name: new[name] for name, fails in faulty.items() if fails})
+    new: dict[str, Any] = {"_make_function": make_function, "_maybe_symbolic_build": build_from_own}
+    for name in old:
+        new[name].before = vars(model).get(name)  # what somebody else has put there
+        vars(model)[name] = new[name]
 
 
 def disable_fit(model: Any) -> None:
     """Make the model as it was before ``enable_fit``; its next step is traced anew."""
     for name in _ARGUMENTS:
-        if getattr(vars(model).get(name), "__module__", "") == __name__:  # not what somebody else has put there
+        found = vars(model).get(name)
+        if getattr(found, "__module__", "") == __name__:  # not what somebody else has put over it
             del vars(model)[name]
+            if found.before is not None:
+                vars(model)[name] = found.before
     model.train_function = model.test_function = None
 
 

@@ -50,7 +50,7 @@ class Local(Strategy):
         expected = origin(first.tensors) if others else None
         return batches[:1] if all(origin(other.tensors) == expected for other in others) else batches
 
-    def gather(self, payload: bytes) -> list[bytes]:
+    def gather(self, payload: bytes, about: str) -> list[bytes]:  # noqa: ARG002 - nothing travels
         """Return the payload: this process is the whole job."""
         return [payload]
 

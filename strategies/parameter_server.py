@@ -26,9 +26,20 @@ class ParameterServer(Strategy):
     The replicas of one worker meet as those of one process do; workers never meet, and each has slots of its own.
 
     When a worker is lost, the coordinator runs its step again elsewhere, though the lost run may have updated metrics already.
-    The two are one step: an update of an earlier run is dropped once a later run has begun, and a later run drops, at each
-    place of the program, as many updates as have been taken there. So what ``join`` leaves is as if every step had run once.
-    Where TensorFlow does not let the runs be told apart, a step that is run again counts again.
+    The two are one step: an update of an earlier run is left out once a later run has begun, and a later run leaves out, at
+    each place of the program, as many updates as have been taken there. So once ``join`` has returned, every update in the
+    graph of a scheduled step counts exactly once. Where ``join`` raises, some steps have not run: reset the metric.
+
+    What this does not cover:
+
+    - The place where the coordinator runs a step, ``Closure.execute_on``, is not public. In a TensorFlow without it, runs cannot
+      be told apart, and an update counts at least once. So does one that a scheduled Python function calls outside of a graph.
+    - What else a step does happens again when it runs again: it adds to variables on the parameter servers twice, resets a
+      metric twice, and draws other rows where it draws them itself. Each metric then has the rows of the run that it counts.
+
+    While ``update_state`` runs, it holds one of the coordinator's inter-op threads, and the updates of other workers that wait
+    hold one each. A ``tf.function`` that it calls needs one more, or all wait for ever: before TensorFlow starts, give
+    ``tf.config.threading.set_inter_op_parallelism_threads`` a number above that of the workers.
     """
 
     ordered = False
@@ -46,7 +57,7 @@ class ParameterServer(Strategy):
         """Return the batches of one worker without those that repeat another's rows."""
         return Local().distinct(batches)
 
-    def gather(self, payload: bytes) -> list[bytes]:
+    def gather(self, payload: bytes, about: str) -> list[bytes]:  # noqa: ARG002 - nothing travels
         """Return the payload: what a job's workers do is in this process."""
         return [payload]
 
@@ -63,7 +74,7 @@ class ParameterServer(Strategy):
 
     @contextmanager
     def admit(self, place: object, ticket: Sequence[Any]) -> Iterator[int | None]:
-        """Give the first slot of the worker, or None for an update that has been taken or that another run will bring."""
+        """Give the first slot of the worker, or None for an update that was taken already or that a later run brings."""
         number, run, slot = map(int, ticket[0].numpy())
         if number == _UNSCHEDULED:
             yield 0
@@ -76,7 +87,7 @@ class ParameterServer(Strategy):
             before = step.taken.get(place, 0)
             nth = step.arrived.get((place, run), 0)
             step.arrived[place, run] = nth + 1
-            if run < step.run or nth < before:
+            if run < step.run:
                 yield None
                 return
             yield slot

@@ -11,7 +11,7 @@ SIZES = [*range(2, 18), 31, 64]
 
 
 def joined(strategy):
-    return strategy.combine([strategy.rank], merge=lambda a, b: a + b, pack=pickle.dumps, unpack=pickle.loads)
+    return strategy.combine([strategy.rank], "a test", merge=lambda a, b: a + b, pack=pickle.dumps, unpack=pickle.loads)
 
 
 @pytest.mark.parametrize("by_doubling", [True, False], ids=["doubling", "gather"])
@@ -26,7 +26,7 @@ def test_all_merge_in_one_tree(size):
     """Where the tree would show, it is the same everywhere."""
 
     def tree(strategy):
-        return strategy.combine((strategy.rank,), merge=lambda a, b: (a, b), pack=pickle.dumps, unpack=pickle.loads)
+        return strategy.combine((strategy.rank,), "a test", merge=lambda a, b: (a, b), pack=pickle.dumps, unpack=pickle.loads)
 
     assert 1 == len(set(run(size, tree)))
 
@@ -37,7 +37,7 @@ def test_bytes_grow_with_the_logarithm(size):
     state = bytes(1000)
 
     def received(strategy):
-        strategy.combine(state, merge=lambda a, _: a, pack=bytes, unpack=bytes)
+        strategy.combine(state, "a test", merge=lambda a, _: a, pack=bytes, unpack=bytes)
         return strategy.received
 
     rounds = math.floor(math.log2(size)) + (size & (size - 1) != 0)

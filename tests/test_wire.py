@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-import mergeable as mg
 from mergeable.canonical import canonical_bytes
 from mergeable.wire import from_bytes, local_classes, to_bytes
 from tests import register

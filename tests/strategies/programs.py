@@ -1,5 +1,10 @@
 """What the workers of the tests run: each function is a program for one process of a job."""
 
+import json
+import os
+import signal
+import time
+
 import numpy as np
 import tensorflow as tf
 
@@ -78,3 +83,111 @@ def conform(replicas):
     job = KerasJob(workers(replicas))
     assert job.replicas == replicas
     return conformance.shown(job)
+
+
+class Total(mg.PyMetric):
+    """An exact sum, and who has given to it."""
+
+    total = mg.Sum()
+    givers = mg.Set()
+
+    def update_state(self, x, giver=0):
+        self.total += np.asarray(x)
+        self.givers.update([int(giver)])
+
+    def result(self):
+        return {"total": self.total.result(), "givers": len(self.givers)}
+
+
+def attempt(metric):
+    """Return the result, or the error's class and text, and the seconds that it took."""
+    began = time.monotonic()
+    try:
+        shown = {name: float(value) for name, value in metric.result().items()}
+    except mg.MergeableError as error:
+        shown = type(error).__name__, str(error)
+    return shown, time.monotonic() - began
+
+
+def absences():
+    """Go through exchanges to which a worker does not come, each followed by one to which all come."""
+    strategy = workers(timeout=3)
+    rank = strategy.cluster_resolver.task_id
+    with strategy.scope():
+        metric = Total(name="total")
+    metric.update_state([1.0], rank)
+    seen = {"all": attempt(metric)}
+    if rank == 0:
+        seen["one only"] = attempt(metric)  # the others do not ask
+    else:
+        time.sleep(4)
+    metric.reset_state()
+    metric.update_state([2.0], rank)
+    seen["after one only"] = attempt(metric)
+    if rank == 2:
+        time.sleep(6)
+    seen["one late"] = attempt(metric)
+    if rank != 2:
+        time.sleep(3)
+    seen["after one late"] = attempt(metric)
+    if rank == 0:
+        time.sleep(9)  # the first worker, which keeps the keys
+    seen["the first late"] = attempt(metric)
+    if rank != 0:
+        time.sleep(3)
+    seen["after the first late"] = attempt(metric)
+    return seen
+
+
+def deaths(victim, how):
+    """Lose a worker, and return what the others hear, twice."""
+    strategy = workers(timeout=8)
+    rank = strategy.cluster_resolver.task_id
+    with strategy.scope():
+        metric = Total(name="total")
+    metric.update_state([1.0], rank)
+    seen = [attempt(metric)]
+    if rank == victim:
+        if how == "raise":
+            raise RuntimeError("the user's own")
+        if how == "kill in a swap":
+            multi_worker.MultiWorker._swap = lambda self, partner, payload: os.kill(os.getpid(), signal.SIGKILL)
+            metric.result()
+        os.kill(os.getpid(), signal.SIGKILL if how == "kill" else signal.SIGSTOP)
+    metric.update_state([1.0], rank)
+    before = metric.total.result(), dict(metric._own_coverage())
+    seen += [attempt(metric), attempt(metric)]
+    assert before == (metric.total.result(), dict(metric._own_coverage()))
+    return seen
+
+
+def connected():
+    """Connect, the second worker later than the first, and exchange."""
+    rank = json.loads(os.environ["TF_CONFIG"])["task"]["index"]
+    time.sleep(rank)
+    strategy = multi_worker.connect(timeout_seconds=30)
+    with strategy.scope():
+        metric = Total()
+    metric.update_state([1.0 + rank], rank)
+    return attempt(metric)[0]
+
+
+def resumed(folder, kill_at=None, replicas=1):
+    """Go through the steps of an epoch from where the checkpoint is, save every third step, and be killed in the middle."""
+    job = KerasJob(workers(replicas))
+    metric = job.build(conformance.Everything)
+    step = tf.Variable(0, dtype=tf.int64)
+    checkpoint = tf.train.Checkpoint(metric=metric, step=step)
+    checkpoint.restore(tf.train.latest_checkpoint(f"{folder}/0"))
+    manager = tf.train.CheckpointManager(checkpoint, f"{folder}/{job.rank}", max_to_keep=1)
+    resumed_at = int(step.numpy())
+    while int(step.numpy()) < 10:
+        x, labels = conformance.rows(24, seed=int(step.numpy()))
+        job.update(metric, zip(conformance.parts(job, x), conformance.parts(job, labels), strict=True))
+        step.assign_add(1)
+        if int(step.numpy()) % 3 == 0:
+            manager.save()
+        if kill_at is not None and int(step.numpy()) == kill_at + job.rank % 2:
+            os.kill(os.getpid(), signal.SIGKILL)
+    value = job.result(metric)
+    return value, metric.coverage.rows, sorted(metric.coverage.workers), resumed_at

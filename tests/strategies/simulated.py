@@ -40,14 +40,14 @@ class Simulated(Strategy):
     def distinct(self, batches):
         return batches
 
-    def gather(self, payload):
+    def gather(self, payload, about):
         for partner in range(self.size):
             self.send(partner, payload)
         return [self.receive(partner) for partner in range(self.size)]
 
-    def combine(self, item, *, merge, pack, unpack):
+    def combine(self, item, about, *, merge, pack, unpack):
         if not self.by_doubling:
-            return super().combine(item, merge=merge, pack=pack, unpack=unpack)
+            return super().combine(item, about, merge=merge, pack=pack, unpack=unpack)
         return doubling.combine(self.rank, self.size, item, swap=self.swap, merge=merge, pack=pack, unpack=unpack)
 
     def swap(self, partner, payload):

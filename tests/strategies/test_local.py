@@ -63,7 +63,7 @@ def test_what_follows_a_meeting_comes_after_it():
 
 def test_gather_is_this_process():
     """The whole job is one process."""
-    assert [b"state"] == Local().gather(b"state")
+    assert [b"state"] == Local().gather(b"state", "a test")
 
 
 def test_current_serves_what_runs_in_one_process():
