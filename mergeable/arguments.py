@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 
@@ -20,6 +20,12 @@ def constructor_arguments(cls: type, args: tuple[Any, ...], kwargs: Mapping[str,
         if parameter.kind is parameter.VAR_KEYWORD:
             named |= named.pop(parameter.name)
     return named
+
+
+def accepts(method: Callable[..., Any], name: str) -> bool:
+    """Return whether a method takes an argument of that name."""
+    parameters = inspect.signature(method).parameters
+    return name in parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values())
 
 
 def row_count(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> int:

@@ -24,12 +24,14 @@ class Membership:
     """Whether a metric belongs to a job, and what an exchange has brought it that is still true.
 
     ``news`` tells whether an update has been called since the last reset or exchange, ``brought`` is the merged metric that an
-    exchange for another one has brought along and that was not read yet, ``told`` is the coverage and the value of the
-    last result over all processes. What changes the metric ends both.
+    exchange for another one has brought along and that was not read yet, and ``told`` is the coverage and the value of the
+    last result over all processes; what changes the metric ends both. Updates and resets count as ``changes``, whether they
+    brought rows or not, because all processes call them alike.
     """
 
     def __init__(self) -> None:
         self.job: Job | None = None
+        self.changes = 0
         self.resets = 0
         self.news = False
         self.brought: Metric | None = None
@@ -43,8 +45,10 @@ class Membership:
     def updated(self) -> None:
         """An update was called, even if with an empty batch, or the states were changed in another way."""
         self.news, self.brought, self.told = True, None, None
+        self.changes += 1
 
     def reset(self) -> None:
         """The states were emptied."""
         self.news, self.brought, self.told = False, None, None
+        self.changes += 1
         self.resets += 1

@@ -18,11 +18,11 @@ from typing import Any, ClassVar, TypeVar, final
 
 import numpy as np
 
+from mergeable.agreement import check_declared, check_mergeable
 from mergeable.arguments import constructor_arguments, row_count, shallow
 from mergeable.coverage import Coverage
-from mergeable.errors import IncompatibleStates, UndeclaredState, UnsupportedStrategy
+from mergeable.errors import IncompatibleStates
 from mergeable.membership import Membership
-from mergeable.parameters import differences
 from mergeable.slot import Slot, States
 from mergeable.state import State
 
@@ -205,9 +205,9 @@ class Metric:
                 locks.enter_context(metric._lock)
             overridden = type(self).merge_state is not Metric.merge_state
             for other in metrics:
-                self._check_mergeable(other)
+                check_mergeable(self, other)
                 if not overridden:
-                    self._check_declared(other)
+                    check_declared(self, other)
             with self._named("merge_state"):
                 merged = self._folded_slot()
                 for other in metrics:
@@ -289,7 +289,7 @@ class Metric:
         """
         if self._membership.job is None:
             return self._detached()
-        self._check_declared(self)
+        check_declared(self)
         return self._membership.job.merged(self, alone=False)
 
     @final
@@ -403,43 +403,7 @@ class Metric:
             self._slots[replica] = Slot.empty(self._states)
         return self._slots[replica]
 
-    # What must agree to merge.
-
-    def _check_mergeable(self, other: Metric) -> None:
-        who = f"{type(self).__name__}.merge_state"
-        if type(other) is not type(self):
-            raise IncompatibleStates(f"{who}: got a {type(other).__name__}, expected another {type(self).__name__}.")
-        for name, difference in sorted(differences(self._parameters(), other._parameters()).items()):
-            raise IncompatibleStates(
-                f"{who}: {difference}. Metrics merge only with equal parameters; if {name} changes with the data, declare it: "
-                f"{name} = mergeable.state(...)."
-            )
-        if self._states.keys() != other._states.keys():
-            raise IncompatibleStates(f"{who}: the states are {sorted(self._states)} here and {sorted(other._states)} there.")
-        for name, state in self._states.items():
-            try:
-                state.check_mergeable(other._states[name])
-            except IncompatibleStates as error:
-                raise IncompatibleStates(f"{who}: state {name!r}: {error}") from None
-
-    def _check_declared(self, other: Metric) -> None:
-        undeclared = sorted(self._undeclared | other._undeclared)
-        if undeclared:
-            names = ", ".join(undeclared)
-            raise UndeclaredState(
-                f"{type(self).__name__}.merge_state: got values in attributes that are not declared as states: {names}. "
-                f"Nothing says how they merge. Declare them, as in {undeclared[0]} = mergeable.Sum() on the class, define "
-                "merge_state, or list in scratch those that no result depends on."
-            )
-
-    def _check_commutative(self, where: str) -> None:
-        ordered = sorted(name for name, state in self._states.items() if not state.commutative)
-        if ordered:
-            raise UnsupportedStrategy(
-                f"{type(self).__name__}: got states that are not commutative ({', '.join(ordered)}) under {where}, where updates come "
-                "in any order, expected commutative ones. Use states such as Counter, Set or Keyed, or train under a strategy that "
-                "keeps the order."
-            )
+    # What must agree to merge (agreement.py), and what is kept.
 
     def _parameters(self) -> dict[str, Any]:
         """Constructor arguments and plain attributes, but for labels."""

@@ -87,7 +87,7 @@ class ParameterServer(Strategy):
             before = step.taken.get(place, 0)
             nth = step.arrived.get((place, run), 0)
             step.arrived[place, run] = nth + 1
-            if run < step.run:
+            if run < step.run or nth < before:
                 yield None
                 return
             yield slot

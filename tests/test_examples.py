@@ -42,7 +42,24 @@ def check_merge_shards(out):
     assert "442 rows, 4 origins" in several
 
 
-CHECKS = {"digits": check_digits, "own_metric": check_own_metric, "merge_shards": check_merge_shards}
+def check_multi_worker(out):
+    workers = sorted(out.splitlines())
+    assert [f"worker {i}" for i in range(3)] == [line.split(":")[0] for line in workers]
+    assert all("1797 rows, 3 origins, replica 0 of workers 0, 1 and 2" in line for line in workers)
+    assert 1 == len({line.split(": ", 1)[1] for line in workers})
+    assert 0.8 < float(workers[0].split()[-1]) < 1
+    assert workers[0].split()[-1] in workers[0].split("one pass")[0]
+
+
+def check_parameter_server(out):
+    *steps, alone = out.splitlines()
+    assert ["training", "evaluation"] * 2 == [line.split(":")[0] for line in steps]
+    assert all("(18 updates, 569 rows, " in line for line in steps)
+    assert alone.split()[-1] == steps[-1].split("= ")[1].split(" (")[0]
+    assert 0.9 < float(alone.split()[-1]) < 1
+
+
+CHECKS = {name.removeprefix("check_"): check for name, check in dict(globals()).items() if name.startswith("check_")}
 
 
 @pytest.mark.parametrize("program", EXAMPLES, ids=lambda path: path.stem)

@@ -31,6 +31,7 @@ FLOORS = {
     "coverage": 2,
     "slot": 2,
     "membership": 2,
+    "agreement": 2,
     "metric": 3,
     "law": 4,
     "laws": 4,

@@ -30,6 +30,7 @@ class Checkpointed(_PythonState):  # type: ignore[misc]  # TensorFlow ships no t
 
     Raises:
         IncompatibleStates: the entry is of another metric, other states or other parameters; the metric stays as it was.
+            Keras 3's ``load_weights`` tells it in a ``ValueError`` of its own.
         UndeclaredState: there are several workers, and the metric holds values in attributes that are not declared.
         ExchangeTimeout: there are several workers, and one does not save.
     """

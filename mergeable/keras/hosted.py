@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, final
 
+from mergeable.arguments import accepts
 from mergeable.coverage import Coverage
 from mergeable.keras.batch import to_numpy
 from mergeable.keras.py_metric import PyMetric
@@ -26,6 +27,8 @@ class HostedMetric(PyMetric):
         self._join_job()
 
     def _host_update(self, replica: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        if kwargs.get("sample_weight", ...) is None and not accepts(type(self.metric).update_state, "sample_weight"):
+            kwargs = {name: value for name, value in kwargs.items() if name != "sample_weight"}  # Keras says that there is none
         self.metric._update_slot(replica, to_numpy(args), to_numpy(kwargs))
 
     def _on_host(self) -> Metric:

@@ -9,6 +9,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from mergeable.agreement import check_commutative
 from mergeable.errors import UnsupportedStrategy
 from mergeable.exchange import Exchange
 from mergeable.keras.batch import Batch, is_empty
@@ -86,7 +87,7 @@ class PyMetric(Metric, Checkpointed, _KerasMetric):  # type: ignore[misc]  # the
             )
         _KerasMetric.__init__(self, **kwargs)
         self.__dict__["_keras_names"] = frozenset(self.__dict__) | {"_keras_names", "_shown"}
-        self.__dict__["_shown"] = None  # the last eager result under several replicas, and its coverage
+        self.__dict__["_shown"] = None  # the last eager result under several replicas, and the number of changes before it
 
     @staticmethod
     def of(metric: Metric, name: str | None = None, sync: str = "epoch") -> PyMetric:
@@ -141,7 +142,7 @@ class PyMetric(Metric, Checkpointed, _KerasMetric):  # type: ignore[misc]  # the
         if exchange is not None:
             exchange.join(self._on_host())
         if not strategy.ordered:
-            self._on_host()._check_commutative(type(strategy).__name__)
+            check_commutative(self._on_host(), type(strategy).__name__)
         return strategy
 
     # What the verbs do when called from outside: here, and in a graph.
@@ -164,9 +165,9 @@ class PyMetric(Metric, Checkpointed, _KerasMetric):  # type: ignore[misc]  # the
     def _eager_result(self) -> Any:
         if not _in_replica():
             return as_tensors(self._on_host()._job_result())
-        coverage = self._on_host()._own_coverage()  # all replicas get one object; Keras would add up several
-        if self._shown is None or dict(self._shown[0]) != dict(coverage):
-            self.__dict__["_shown"] = coverage, as_tensors(self._step_result())
+        changes = self._on_host()._membership.changes  # all replicas get one object; Keras would add up several
+        if self._shown is None or self._shown[0] != changes:
+            self.__dict__["_shown"] = changes, as_tensors(self._step_result())
         return self._shown[1]
 
     def _step_result(self) -> Any:

@@ -191,3 +191,29 @@ def resumed(folder, kill_at=None, replicas=1):
             os.kill(os.getpid(), signal.SIGKILL)
     value = job.result(metric)
     return value, metric.coverage.rows, sorted(metric.coverage.workers), resumed_at
+
+
+class Scaled(Total):
+    """A total with a parameter."""
+
+    def __init__(self, scale=1.0, **kwargs):
+        super().__init__(**kwargs)
+        self.scale = scale
+
+
+def differences():
+    """Ask for results with another parameter on the last worker, and then with a metric more."""
+    strategy = workers()
+    rank = strategy.cluster_resolver.task_id
+    with strategy.scope():
+        right, wrong = Total(name="right"), Scaled(scale=1.0 + rank // 2, name="wrong")
+    for metric in (right, wrong):
+        metric.update_state([1.0], rank)
+    seen = {"another parameter": attempt(wrong)[0], "rides along": attempt(right)[0]}
+    wrong.reset_state()
+    seen["alone"] = attempt(right)[0]
+    if rank == 2:
+        with strategy.scope():
+            seen["one more"] = Total(name="more")
+    seen["one more"] = attempt(right)[0]
+    return seen

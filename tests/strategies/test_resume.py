@@ -2,9 +2,12 @@
 
 import shutil
 
+import numpy as np
 import pytest
 
 from tests.strategies import conformance
+from tests.strategies.fit_programs import ROWS as FIT_ROWS
+from tests.strategies.fit_programs import Labels, arrays
 from tests.strategies.processes import Job, values
 
 STEPS, ROWS = 10, 24
@@ -31,3 +34,20 @@ def test_a_killed_job_goes_on(killed, tmp_path, size, replicas):
 
     assert [(alone.result(), STEPS * ROWS)] * size == [(value, rows) for value, rows, _, _ in shown]
     assert [6] * size == [resumed_at for *_, resumed_at in shown]
+
+
+def test_fit_goes_on_from_a_backup(tmp_path):
+    """Keras starts an epoch that was cut again; its metrics are those of an epoch that was not."""
+    program = "tests.strategies.fit_programs:backed_up"
+    with Job(program, 3, str(tmp_path), True) as job:
+        codes = [worker.process.wait(timeout=100) for worker in job.workers]
+    assert -9 in codes  # one was killed; the others too, or they fail without it
+    assert 0 not in codes
+    (begun, history), *others = values(program, 3, str(tmp_path), False)
+    alone = Labels(name="plain")
+    _, y = arrays(FIT_ROWS)[:2]
+    alone.update_state(y, y)
+
+    assert [2] == begun
+    assert {name: [np.float64(value).tobytes()] for name, value in alone.result().items()} == history
+    assert [(begun, history)] * 2 == others
