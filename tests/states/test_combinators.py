@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import mergeable as mg
-from mergeable.wire import canonical_bytes
+from mergeable.canonical import canonical_bytes
 
 
 def fed(state, *batch):
