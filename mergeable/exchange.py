@@ -3,6 +3,8 @@
 It is symmetric by construction. A metric's result is exchanged whenever it is asked for, except when the exchange for another
 metric has brought it along and it was not read or changed since; and a metric is brought along when an update of it was
 called, in every process, since it was last exchanged or reset. Both depend on the calls alone, not on what is in the states.
+
+What travels is pickled: the processes of a job trust each other.
 """
 
 from __future__ import annotations

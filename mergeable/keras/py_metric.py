@@ -131,6 +131,8 @@ class PyMetric(Metric, Checkpointed, _KerasMetric):  # type: ignore[misc]  # the
         return self
 
     def _join_job(self) -> None:
+        if self.sync not in ("epoch", "step"):
+            raise ValueError(f"{self._who}.sync: got {self.sync!r}, expected 'epoch' or 'step'.")
         try:
             self._strategy()
         except UnsupportedStrategy:  # said when a step is traced; a metric may be built anywhere

@@ -77,3 +77,32 @@ def test_other_things_are_refused():
     """What is not a metric, or is a Keras metric already, is refused."""
     with pytest.raises(TypeError, match=r"PyMetric.of: got Mean, expected a mergeable.Metric"):
         mg.PyMetric.of(tf.keras.metrics.Mean())
+
+
+class Seen(mg.Metric):
+    """A metric that knows no weights."""
+
+    rows = mg.Count()
+
+    def update_state(self, y_true, y_pred):
+        self.rows += len(y_true)
+
+    def result(self):
+        return self.rows.result()
+
+
+def test_a_metric_without_weights(through, rng):
+    """Keras may pass None for weights that a metric does not know; weights themselves are refused."""
+    y = rng.normal(size=(6, 1)).astype("float32")
+    metric = mg.PyMetric.of(Seen())
+    through(tf.distribute.get_strategy(), [metric]).evaluate(y, y, verbose=0)
+
+    assert 6 == int(metric.result())
+    with pytest.raises(TypeError, match="sample_weight"):
+        metric.update_state(y, y, sample_weight=[1.0] * 6)
+
+
+def test_an_unknown_sync_is_refused():
+    """What a step shows is one of two things."""
+    with pytest.raises(ValueError, match=r"Seen\.sync: got 'batch', expected 'epoch' or 'step'"):
+        mg.PyMetric.of(Seen(), sync="batch")

@@ -68,11 +68,12 @@ class Worker:
 class Job:
     """Workers that know each other by ``TF_CONFIG``; all are dead when the block ends."""
 
-    def __init__(self, program, size, *arguments, limit=100, environment=None, addresses=None):
+    def __init__(self, program, size, *arguments, limit=100, environment=None, chief=False):
         self.program, self.size, self.arguments = program, size, arguments
         self.deadline = time.monotonic() + limit
         self.environment = environment or {}
-        self.addresses = addresses or [f"127.0.0.1:{port}" for port in free_ports(size)]
+        addresses = [f"127.0.0.1:{port}" for port in free_ports(size)]
+        self.cluster = {"chief": addresses[:1], "worker": addresses[1:]} if chief else {"worker": addresses}
 
     def __enter__(self):
         self.folder = tempfile.TemporaryDirectory()
@@ -81,7 +82,8 @@ class Job:
 
     def start(self, rank):
         """Start the process of a worker."""
-        config = {"cluster": {"worker": self.addresses}, "task": {"type": "worker", "index": rank}}
+        job, index = [(job, index) for job, addresses in self.cluster.items() for index in range(len(addresses))][rank]
+        config = {"cluster": self.cluster, "task": {"type": job, "index": index}}
         environment = {"TF_CONFIG": json.dumps(config), **self.environment}
         return Worker(self.program, self.arguments, environment, self.folder.name)
 

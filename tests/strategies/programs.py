@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 import mergeable as mg
-from mergeable.strategies import multi_worker
+from mergeable.strategies import current, multi_worker
 from tests.strategies import conformance
 
 
@@ -99,6 +99,18 @@ class Total(mg.PyMetric):
         return {"total": self.total.result(), "givers": len(self.givers)}
 
 
+class InOrder(mg.PyMetric):
+    """Who has given, in order."""
+
+    seen = mg.state(list, merge=list.extend, commutative=False)
+
+    def update_state(self, rank, job):
+        self.seen.append((int(rank[0]), job.numpy()[0].decode()))
+
+    def result(self):
+        return str(self.seen)
+
+
 def attempt(metric):
     """Return the result, or the error's class and text, and the seconds that it took."""
     began = time.monotonic()
@@ -162,14 +174,15 @@ def deaths(victim, how):
 
 
 def connected():
-    """Connect, the second worker later than the first, and exchange."""
-    rank = json.loads(os.environ["TF_CONFIG"])["task"]["index"]
-    time.sleep(rank)
+    """Connect, the chief later than the others, and exchange."""
+    task = json.loads(os.environ["TF_CONFIG"])["task"]
+    time.sleep(task["type"] == "chief")
     strategy = multi_worker.connect(timeout_seconds=30)
     with strategy.scope():
-        metric = Total()
-    metric.update_state([1.0 + rank], rank)
-    return attempt(metric)[0]
+        metric = InOrder(name="order")
+        rank = current().rank
+    metric.update_state([rank], [task["type"]])
+    return rank, metric.result()
 
 
 def resumed(folder, kill_at=None, replicas=1):

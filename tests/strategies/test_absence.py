@@ -115,10 +115,11 @@ except mergeable.ExchangeTimeout as error:
     ) == run.stdout.strip()
 
 
-def test_workers_connect():
-    """Where all peers come, one of them later, ``connect`` gives the strategy, and the exchange works."""
-    with Job("tests.strategies.programs:connected", 2) as job:
-        assert [{"total": 3.0, "givers": 2.0}] * 2 == job.values()
+def test_a_chief_and_workers_connect():
+    """Where all peers come, one of them later, ``connect`` gives the strategy; a chief is the first worker of an exchange."""
+    order = "[(0, 'chief'), (1, 'worker'), (2, 'worker')]"
+
+    assert [(rank, order) for rank in range(3)] == values("tests.strategies.programs:connected", 3, chief=True)
 
 
 def test_without_the_store(monkeypatch):
