@@ -2,7 +2,8 @@
 
 It is symmetric by construction. A metric's result is exchanged whenever it is asked for, except when the exchange for another
 metric has brought it along and it was not read or changed since; and a metric is brought along when an update of it was
-called, in every process, since it was last exchanged or reset. Both depend on the calls alone, not on what is in the states.
+called, in every process, since it was last exchanged or reset. Both depend on the calls alone, not on what is in the states. So
+between the result that brings a metric along and its own, all processes call an update of it (with an empty batch, too) or none.
 
 What travels is pickled: the processes of a job trust each other.
 """
@@ -93,7 +94,7 @@ class Exchange:
         """
         with self._lock:
             brought, metric._membership.brought = metric._membership.brought, None
-            return brought or self._exchanged(metric, alone=alone)
+            return self._exchanged(metric, alone=alone) if brought is None else brought
 
     def _exchanged(self, metric: Metric, *, alone: bool) -> Metric:
         began, sent, received = time.perf_counter(), self._strategy.sent, self._strategy.received

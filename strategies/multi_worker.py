@@ -182,4 +182,6 @@ def _answers(address: str) -> bool:
 
 def _listening(address: str) -> socket.socket:
     """Listen at the address that TensorFlow's server will take, so that peers can tell that this process has come."""
-    return socket.create_server(("", host_port(address)[1]), backlog=1024)
+    both = socket.has_dualstack_ipv6()
+    family = socket.AF_INET6 if both else socket.AF_INET
+    return socket.create_server(("", host_port(address)[1]), family=family, backlog=1024, dualstack_ipv6=both)

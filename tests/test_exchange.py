@@ -379,6 +379,24 @@ def test_another_order_of_calls():
     )
 
 
+def test_an_update_on_one_worker_between_two_results():
+    """What was brought along may be read as long as no process updates; where only one does, its exchange finds the others elsewhere."""
+
+    def program(strategy):
+        first, second = joined(strategy, Total(name="a"), Total(name="b"))
+        for metric in (first, second):
+            metric.update_state(1.0)
+        first.result()
+        if strategy.rank == 0:
+            second.update_state(1.0)
+        second.result()
+        return first.result()
+
+    everyone_hears(
+        program, mg.IncompatibleStates, "the metric whose result is asked for is 0 on worker 1 and 1 on worker 0", size=2
+    )
+
+
 def test_a_reset_on_one_worker_only():
     """Where one process has reset a metric more often, all hear of it: they are not in the same epoch."""
 
