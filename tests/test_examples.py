@@ -59,6 +59,21 @@ def check_parameter_server(out):
     assert 0.9 < float(alone.split()[-1]) < 1
 
 
+def check_custom_loop(out):
+    *epochs, one, two = out.splitlines()
+    assert [f"epoch {i}" for i in range(3)] == [line.split(":")[0] for line in epochs]
+    assert all("569 rows, 2 origins, replicas 0 and 1" in line for line in [*epochs, two])
+    assert one.split("= ")[1].split()[0] == two.split("= ")[1].split()[0]
+
+
+def check_resume(out):
+    killed, resumed, whole = out.split("worker(s):")[1:]
+    assert "ended by signal 9" in killed
+    assert 2 == resumed.count("30 updates, 1797 rows, 5 origins, replica 0 of workers 0, 1 and 2")
+    assert "12 updates, 1797 rows, replica 0" in whole
+    assert {whole.split()[0]} == {line.split()[0] for line in resumed.splitlines()[1:3]}
+
+
 CHECKS = {name.removeprefix("check_"): check for name, check in dict(globals()).items() if name.startswith("check_")}
 
 

@@ -153,7 +153,7 @@ def absences():
 
 def deaths(victim, how):
     """Lose a worker, and return what the others hear, twice."""
-    strategy = workers(timeout=8)
+    strategy = workers(timeout=5)
     rank = strategy.cluster_resolver.task_id
     with strategy.scope():
         metric = Total(name="total")
