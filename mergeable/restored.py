@@ -73,5 +73,5 @@ def _is_plain(value: Any) -> bool:
     if isinstance(value, dict):
         return all(_is_plain(part) for item in value.items() for part in item)
     if isinstance(value, np.ndarray):
-        return value.dtype != object
+        return bool(value.dtype != object)
     return value is None or isinstance(value, bool | int | float | str | bytes | np.generic)
