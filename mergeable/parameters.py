@@ -38,6 +38,17 @@ def same(a: Any, b: Any) -> bool:
     return bool(a == b)
 
 
+def is_plain(value: Any) -> bool:
+    """Return whether a value is a number, a string, an array, None, or a collection of them, which equal programs have equal."""
+    if isinstance(value, list | tuple | set | frozenset):
+        return all(map(is_plain, value))
+    if isinstance(value, dict):
+        return all(is_plain(part) for item in value.items() for part in item)
+    if isinstance(value, np.ndarray):
+        return bool(value.dtype != object)
+    return value is None or isinstance(value, bool | int | float | str | bytes | np.generic)
+
+
 _PLAIN = frozenset({bool, int, float, str, bytes, type(None)})
 
 

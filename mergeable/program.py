@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mergeable.canonical import canonical_bytes
+from mergeable.parameters import is_plain
 
 Facts = dict[str, tuple[str, bytes]]
 
@@ -32,29 +33,24 @@ def difference(known: Sequence[Facts]) -> str:
     """
     told = []
     for label in dict.fromkeys(label for one in known for label in one):
-        holders: dict[tuple[str, bytes], list[int]] = {}
+        holders: dict[bytes, list[int]] = {}
         for rank, one in enumerate(known):
             if label in one:
-                holders.setdefault(one[label], []).append(rank)
+                holders.setdefault(one[label][1], []).append(rank)
         if len(holders) > 1:
             rarest_first = sorted(holders.items(), key=lambda item: (len(item[1]), [-rank for rank in item[1]]))
-            same_text = len({text for text, _ in holders}) < len(holders)
-            told.append(
-                f"the {label} is "
-                + " and ".join(
-                    f"{text}{f' (digest {d.hex()[:6]})' if same_text else ''} on {_workers(ranks)}"
-                    for (text, d), ranks in rarest_first
-                )
-            )
+            texts = [known[ranks[0]][label][0] for _, ranks in rarest_first]
+            if len(set(texts)) < len(texts):  # long values are cut
+                texts = [f"{text} (digest {found.hex()[:6]})" for text, (found, _) in zip(texts, rarest_first, strict=True)]
+            values = [f"{text} on {_workers(ranks)}" for text, (_, ranks) in zip(texts, rarest_first, strict=True)]
+            told.append(f"the {label} is {' and '.join(values)}")
     return "; ".join(told)
 
 
 def _digest(value: Any) -> bytes:
-    try:
-        content = canonical_bytes(value)
-    except Exception:  # an attribute may be anything, a lock for instance; its class is a fact at least
-        content = type(value).__qualname__.encode()
-    return hashlib.blake2b(content, digest_size=16).digest()
+    """Return a digest of a plain value; of anything else, which may differ between equal programs, the name of its class."""
+    name = getattr(value, "__qualname__", type(value).__qualname__)
+    return hashlib.blake2b(canonical_bytes(value) if is_plain(value) else name.encode(), digest_size=16).digest()
 
 
 def _workers(ranks: Sequence[int]) -> str:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from mergeable.canonical import canonical_bytes
 from mergeable.errors import IncompatibleStates
 from mergeable.metric import RESTORED, Metric
-from mergeable.parameters import differences
+from mergeable.parameters import differences, is_plain
 from mergeable.slot import Slot
 
 
@@ -64,14 +62,4 @@ def restore(metric: Metric, content: dict[str, Any]) -> None:
 
 def _plain_arguments(metric: Metric) -> dict[str, Any]:
     """Return the constructor's arguments that are plain values, but for labels."""
-    return {name: value for name, value in metric._arguments.items() if name not in ("name", "dtype") and _is_plain(value)}
-
-
-def _is_plain(value: Any) -> bool:
-    if isinstance(value, list | tuple | set | frozenset):
-        return all(map(_is_plain, value))
-    if isinstance(value, dict):
-        return all(_is_plain(part) for item in value.items() for part in item)
-    if isinstance(value, np.ndarray):
-        return bool(value.dtype != object)
-    return value is None or isinstance(value, bool | int | float | str | bytes | np.generic)
+    return {name: value for name, value in metric._arguments.items() if name not in ("name", "dtype") and is_plain(value)}

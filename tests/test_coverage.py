@@ -85,3 +85,22 @@ def test_a_contribution_does_not_change():
     """A contribution is a value."""
     with pytest.raises(AttributeError, match="cannot assign"):
         Contribution(0, 1, 2).updates = 3
+
+
+def test_workers_are_named():
+    """Where several workers took part, the text names them, and each contribution says where it is from."""
+    one = Coverage(
+        {"a": Contribution(0, 2, 64), "b": Contribution(1, 2, 60, worker=2), "c": Contribution(0, 1, 4, worker=1)}
+    )
+
+    assert "5 updates, 128 rows, 3 origins, replicas 0 and 1 of workers 0, 1 and 2" == str(one)
+    assert (0, 1, 2) == one.workers
+    assert ["replica 0", "replica 1 of worker 2", "replica 0 of worker 1"] == [c.where for c in one.values()]
+
+
+def test_a_second_copy_is_named_with_its_worker():
+    """The error of a double merge says on which worker the updates were made."""
+    one = Coverage({"3f": Contribution(replica=1, updates=2, rows=64, worker=3)})
+
+    with pytest.raises(DuplicateOrigin, match=r"the origin 3f \(replica 1 of worker 3, 2 updates\) came twice"):
+        one.joined(one)

@@ -1,5 +1,7 @@
 """The exchange: when one takes place, what it brings, and what every process hears when something is wrong."""
 
+import threading
+
 import pytest
 
 import mergeable as mg
@@ -337,6 +339,42 @@ def test_other_parameters():
     assert [1.0] * 3 == [float(metric.total) for metric in kept]
 
 
+def test_parameters_that_cannot_be_compared():
+    """Objects, which may differ between equal programs, are compared by their class: a lock, a model, a function."""
+
+    class Model:
+        def __init__(self, rank):
+            self.address = rank
+
+    class Holding(Total):
+        def __init__(self, rank):
+            super().__init__()
+            self.lock, self.model, self.function = threading.Lock(), Model(rank), lambda x: x + rank
+
+    def program(strategy):
+        (metric,) = joined(strategy, Holding(strategy.rank))
+        metric._arguments.clear()
+        metric.update_state(1.0)
+        return metric.result()
+
+    assert [2.0, 2.0] == run(2, program)
+
+
+def test_long_parameters_that_differ():
+    """Values too long to show are told apart by a digest."""
+
+    def program(strategy):
+        (metric,) = joined(strategy, Total(scale=[1.0] * 100 + [float(strategy.rank)]))
+        return metric.result()
+
+    everyone_hears(
+        program,
+        mg.IncompatibleStates,
+        r"parameter scale of metric 0 is \[1.0, .*\] \(digest [0-9a-f]{6}\) on worker 1 and \[1.0, .*\] \(digest [0-9a-f]{6}\) on worker 0",
+        size=2,
+    )
+
+
 def test_other_parameters_of_a_state():
     """Where a state has other parameters, all hear which."""
 
@@ -415,8 +453,6 @@ def test_another_version(monkeypatch):
 
     def of(strategy_rank):
         return "9.9" if strategy_rank == 1 else "1.0"
-
-    import threading
 
     ranks = threading.local()
 
