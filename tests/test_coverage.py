@@ -89,9 +89,7 @@ def test_a_contribution_does_not_change():
 
 def test_workers_are_named():
     """Where several workers took part, the text names them, and each contribution says where it is from."""
-    one = Coverage(
-        {"a": Contribution(0, 2, 64), "b": Contribution(1, 2, 60, worker=2), "c": Contribution(0, 1, 4, worker=1)}
-    )
+    one = Coverage({"a": Contribution(0, 2, 64), "b": Contribution(1, 2, 60, worker=2), "c": Contribution(0, 1, 4, worker=1)})
 
     assert "5 updates, 128 rows, 3 origins, replicas 0 and 1 of workers 0, 1 and 2" == str(one)
     assert (0, 1, 2) == one.workers

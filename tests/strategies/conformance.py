@@ -26,12 +26,15 @@ class Everything(mg.Metric):
     least = mg.Min()
     most = mg.Max()
     best = mg.ArgMax()
+    worst = mg.ArgMin()
     histogram = mg.Histogram([-1.0, 0.0, 0.5, 1.0, 1e9])
     matrix = mg.ConfusionMatrix(3)
     words = mg.Counter()
     seen = mg.Set()
     by_key = mg.Keyed(mg.Mean())
+    weighted = mg.Histogram([-1.0, 1.0], weighted=True)
     both = mg.Tuple(mg.Sum(), mg.Max())
+    named = mg.Dict(total=mg.Sum(), least=mg.Min())
     lengths = mg.state(dict, merge=lambda mine, other: mine.update({k: mine.get(k, 0) + n for k, n in other.items()}))
 
     def update_state(self, x, labels):
@@ -45,12 +48,15 @@ class Everything(mg.Metric):
         self.least.update(x)
         self.most.update(x)
         self.best.update(x, labels)
+        self.worst.update(x, labels)
         self.histogram.update(x)
         self.matrix.update(labels, (labels + 1) % 3)
         self.words.update(keys)
         self.seen.update(keys)
         self.by_key.update(keys, x)
+        self.weighted.update(x, 0.1 * labels)
         self.both.update(x)
+        self.named.update(x)
         for key in keys:
             self.lengths[key] = self.lengths.get(key, 0) + len(key)
 

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 import mergeable as mg
+from mergeable.exchange import watch
 from mergeable.strategies import current, multi_worker
 from tests.strategies import conformance
 
@@ -174,15 +175,20 @@ def deaths(victim, how):
 
 
 def connected():
-    """Connect, the chief later than the others, and exchange."""
+    """Connect, the chief later than the others, and exchange a few bytes, and a megabyte."""
     task = json.loads(os.environ["TF_CONFIG"])["task"]
     time.sleep(task["type"] == "chief")
     strategy = multi_worker.connect(timeout_seconds=30)
     with strategy.scope():
-        metric = InOrder(name="order")
+        order, wide = InOrder(name="order"), mg.PyMetric.of(conformance.Wide())
         rank = current().rank
-    metric.update_state([rank], [task["type"]])
-    return rank, metric.result()
+    order.update_state([rank], [task["type"]])
+    reports = []
+    with watch(reports.append):
+        shown = order.result()
+        wide.update_state(np.arange(8))
+        wide.result()
+    return rank, shown, [(report.metrics, report.sent, report.received) for report in reports]
 
 
 def resumed(folder, kill_at=None, replicas=1):

@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from mergeable.strategies.multi_worker import INLINE_BYTES
 from tests.strategies.processes import ROOT, Job, free_ports, values
 
 ALL = {"total": 6.0, "givers": 3.0}
@@ -115,11 +116,26 @@ except mergeable.ExchangeTimeout as error:
     ) == run.stdout.strip()
 
 
-def test_a_chief_and_workers_connect():
+@pytest.fixture(scope="module")
+def connected():
+    return values("tests.strategies.programs:connected", 3, chief=True)
+
+
+def test_a_chief_and_workers_connect(connected):
     """Where all peers come, one of them later, ``connect`` gives the strategy; a chief is the first worker of an exchange."""
     order = "[(0, 'chief'), (1, 'worker'), (2, 'worker')]"
 
-    assert [(rank, order) for rank in range(3)] == values("tests.strategies.programs:connected", 3, chief=True)
+    assert [(rank, order) for rank in range(3)] == [seen[:2] for seen in connected]
+
+
+def test_bytes_on_the_wire(connected):
+    """A few bytes need one small collective a swap; a megabyte comes in its length, and not once for every worker."""
+    small, wide = zip(*(reports for *_, reports in connected), strict=True)
+    swaps, states_received = [3, 2, 1], [2, 1, 1]  # the first two merge, then the first and the last, and the second hears
+
+    assert [(("order",), n * INLINE_BYTES, n * INLINE_BYTES) for n in swaps] == list(small)
+    for (_, _, received), n, states in zip(wide, swaps, states_received, strict=True):
+        assert 0 <= received - states * 2**20 < n * INLINE_BYTES + 2000  # names, origins and a few words
 
 
 def test_without_the_store(monkeypatch):
