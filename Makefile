@@ -25,8 +25,8 @@ demo: .venv/.ready
 	$(BIN)/python examples/digits.py
 
 test: .venv/.ready
-	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
-	TF_USE_LEGACY_KERAS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal tests/keras mergeable/keras
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope
+	TF_USE_LEGACY_KERAS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadscope tests/keras mergeable/keras
 
 # Without TensorFlow, on the lowest versions of everything else.
 lowest: .venv-lowest/.ready

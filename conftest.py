@@ -9,8 +9,7 @@ DEVICES = 4
 
 
 def pytest_collection_modifyitems(items):
-    """Split the CPU into logical devices before TensorFlow starts, where a test needs it; run first what takes long."""
-    items.sort(key=lambda item: not ("strategies" in item.path.parts or item.path.stem == "test_examples"))
+    """Split the CPU into logical devices before TensorFlow starts, where a test needs it."""
     if any({"keras", "strategies"} & set(item.path.parts) for item in items):
         import tensorflow as tf
 
