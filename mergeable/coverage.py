@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from mergeable.errors import DuplicateOrigin
 
@@ -86,16 +86,17 @@ twice. Merge each metric once, and reset the merged one before it counts on.
         parts = [_plural(self.updates, "update"), _plural(self.rows, "row")]
         if len(self) > 1:
             parts.append(_plural(len(self), "origin"))
-        parts.append(_listed("replica", self.replicas))
+        parts.append(listed("replica", self.replicas))
         if any(self.workers):
-            parts[-1] += f" of {_listed('worker', self.workers)}"
+            parts[-1] += f" of {listed('worker', self.workers)}"
         return ", ".join(parts)
 
     def __repr__(self) -> str:
         return f"Coverage({self})"
 
 
-def _listed(noun: str, numbers: tuple[int, ...]) -> str:
+def listed(noun: str, numbers: Sequence[int]) -> str:
+    """Return numbers as text: ``worker 1``, or ``workers 0, 1 and 2``."""
     *others, last = map(str, numbers)
     return f"{noun}s {', '.join(others)} and {last}" if others else f"{noun} {last}"
 

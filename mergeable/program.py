@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mergeable.canonical import canonical_bytes
+from mergeable.coverage import listed
 from mergeable.parameters import is_plain
 
 Facts = dict[str, tuple[str, bytes]]
@@ -42,7 +43,7 @@ def difference(known: Sequence[Facts]) -> str:
             texts = [known[ranks[0]][label][0] for _, ranks in rarest_first]
             if len(set(texts)) < len(texts):  # long values are cut
                 texts = [f"{text} (digest {found.hex()[:6]})" for text, (found, _) in zip(texts, rarest_first, strict=True)]
-            values = [f"{text} on {_workers(ranks)}" for text, (_, ranks) in zip(texts, rarest_first, strict=True)]
+            values = [f"{text} on {listed('worker', ranks)}" for text, (_, ranks) in zip(texts, rarest_first, strict=True)]
             told.append(f"the {label} is {' and '.join(values)}")
     return "; ".join(told)
 
@@ -51,8 +52,3 @@ def _digest(value: Any) -> bytes:
     """Return a digest of a plain value; of anything else, which may differ between equal programs, the name of its class."""
     name = getattr(value, "__qualname__", type(value).__qualname__)
     return hashlib.blake2b(canonical_bytes(value) if is_plain(value) else name.encode(), digest_size=16).digest()
-
-
-def _workers(ranks: Sequence[int]) -> str:
-    *others, last = map(str, ranks)
-    return f"workers {', '.join(others)} and {last}" if others else f"worker {last}"

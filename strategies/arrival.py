@@ -115,7 +115,7 @@ class Arrival:
 
     def _dead(self, ranks: Iterable[int]) -> list[int]:
         """Return the workers at whose address nobody listens any more."""
-        return [rank for rank in ranks if rank != self._rank and _refuses(self._addresses[rank])]
+        return [rank for rank in ranks if rank != self._rank and answers(self._addresses[rank]) is False]
 
     def _missed(self, missing: list[int], waited: float) -> ExchangeTimeout:
         names = ", ".join(f"worker {rank} ({self._addresses[rank]})" for rank in missing)
@@ -148,15 +148,15 @@ def _value(key: str, seconds: float) -> str | None:
         return None
 
 
-def _refuses(address: str) -> bool:
-    """Return whether the host answers that no process listens there; any other silence proves nothing."""
+def answers(address: str) -> bool | None:
+    """Return whether a process listens at an address; None where nothing replies, which proves nothing."""
     try:
         socket.create_connection(host_port(address), timeout=_GLANCE).close()
     except ConnectionRefusedError:
-        return True
-    except OSError:
         return False
-    return False
+    except OSError:
+        return None
+    return True
 
 
 def host_port(address: str) -> tuple[str, int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeVar, final
 
 import tensorflow as tf
 
@@ -12,16 +12,8 @@ from mergeable.strategy import B, Strategy
 T = TypeVar("T")
 
 
-class Local(Strategy):
-    """All replicas run in this process, so they meet in a ``merge_call`` and nothing has to travel."""
-
-    @classmethod
-    def serving(cls, strategy: Any) -> Local | None:
-        """Return the way for no strategy, OneDevice, Mirrored and CentralStorage."""
-        in_this_process = (
-            tf.distribute.OneDeviceStrategy | tf.distribute.MirroredStrategy | tf.distribute.experimental.CentralStorageStrategy
-        )
-        return cls() if strategy is None or isinstance(strategy, in_this_process) else None
+class Replicas(Strategy):
+    """How the replicas of one process meet, which every strategy of TensorFlow shares."""
 
     def meet(self, item: T, act: Callable[[list[T]], None]) -> None:
         """Call ``act`` once with the items of all replicas, while these wait in a ``merge_call``."""
@@ -49,6 +41,19 @@ class Local(Strategy):
         origin = _contents if tf.executing_eagerly() else _sources
         expected = origin(first.tensors) if others else None
         return batches[:1] if all(origin(other.tensors) == expected for other in others) else batches
+
+
+@final
+class Local(Replicas):
+    """All replicas run in this process, so they meet in a ``merge_call`` and nothing has to travel."""
+
+    @classmethod
+    def serving(cls, strategy: Any) -> Local | None:
+        """Return the way for no strategy, OneDevice, Mirrored and CentralStorage."""
+        in_this_process = (
+            tf.distribute.OneDeviceStrategy | tf.distribute.MirroredStrategy | tf.distribute.experimental.CentralStorageStrategy
+        )
+        return cls() if strategy is None or isinstance(strategy, in_this_process) else None
 
     def gather(self, payload: bytes, about: str) -> list[bytes]:  # noqa: ARG002 - nothing travels
         """Return the payload: this process is the whole job."""

@@ -15,17 +15,16 @@ import time
 import weakref
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from typing import Any, TypeVar
+from typing import Any, TypeVar, final
 
 import numpy as np
 import tensorflow as tf
 
 from mergeable import doubling
 from mergeable.errors import ExchangeTimeout
-from mergeable.strategies.arrival import Arrival, host_port
+from mergeable.strategies.arrival import Arrival, answers, host_port
 from mergeable.strategies.keras_fit import disable_fit, enable_fit
-from mergeable.strategies.local import Local
-from mergeable.strategy import B, Strategy
+from mergeable.strategies.local import Replicas
 
 __all__ = ["MultiWorker", "connect", "disable_fit", "enable_fit", "set_timeout"]
 
@@ -42,16 +41,16 @@ _steps: defaultdict[int, Iterator[int]] = defaultdict(lambda: itertools.count(1)
 _known: weakref.WeakKeyDictionary[Any, MultiWorker] = weakref.WeakKeyDictionary()
 
 
-class MultiWorker(Strategy):
+@final
+class MultiWorker(Replicas):
     """Each process has a worker's replicas, which meet as in one process; the workers meet at ``gather`` and ``combine``."""
 
     def __init__(self, strategy: tf.distribute.MultiWorkerMirroredStrategy) -> None:
         resolver = strategy.cluster_resolver
-        jobs = resolver.cluster_spec().as_dict()
-        self._tasks = [(job, i) for job in ("chief", "worker") for i in range(len(jobs.get(job, ())))]
-        self._addresses = [jobs[job][i] for job, i in self._tasks]
-        self.size = max(1, len(self._tasks))
-        self.rank = self._tasks.index((resolver.task_type, resolver.task_id)) if self.size > 1 else 0
+        tasks = _tasks(resolver)
+        self._addresses = list(tasks.values())
+        self.size = max(1, len(tasks))
+        self.rank = list(tasks).index(f"{resolver.task_type} {resolver.task_id}") if self.size > 1 else 0
         self._device = f"/job:{resolver.task_type or 'localhost'}/replica:0/task:{resolver.task_id or 0}/device:CPU:0"
         self._arrival = Arrival(self.rank, self._addresses)
 
@@ -63,14 +62,6 @@ class MultiWorker(Strategy):
         if strategy not in _known:
             _known[strategy] = cls(strategy)
         return _known[strategy]
-
-    def meet(self, item: T, act: Callable[[list[T]], None]) -> None:
-        """Call ``act`` once with the items of this process's replicas."""
-        Local().meet(item, act)
-
-    def distinct(self, batches: list[B]) -> list[B]:
-        """Return the batches of this process without those that repeat another's rows."""
-        return Local().distinct(batches)
 
     def gather(self, payload: bytes, about: str) -> list[bytes]:
         """Return the bytes of every worker, in the order of their ranks: the chief, then the workers."""
@@ -126,19 +117,18 @@ class MultiWorker(Strategy):
 def connect(timeout_seconds: float = 60.0, **options: Any) -> tf.distribute.MultiWorkerMirroredStrategy:
     """Return ``tf.distribute.MultiWorkerMirroredStrategy(**options)`` once every peer that ``TF_CONFIG`` names is there.
 
-    TensorFlow waits for peers up to an hour, and cannot be interrupted. Here a peer that nobody can reach is named in time.
+    TensorFlow waits for peers (in a trial it still did after 49 minutes) and cannot be interrupted. Here a peer that nobody can reach is named in time.
 
     Raises:
         ExchangeTimeout: a peer cannot be reached; the message names it.
     """
     resolver = options.get("cluster_resolver") or tf.distribute.cluster_resolver.TFConfigClusterResolver()
-    jobs = resolver.cluster_spec().as_dict()
-    peers = {f"{job} {i}": address for job in ("chief", "worker") for i, address in enumerate(jobs.get(job, ()))}
+    peers = _tasks(resolver)
     own = peers.pop(f"{resolver.task_type} {resolver.task_id}", None)
     deadline = time.monotonic() + timeout_seconds
     with _listening(own) if peers and own else contextlib.nullcontext():
         while peers:
-            peers = {name: address for name, address in peers.items() if not _answers(address)}
+            peers = {name: address for name, address in peers.items() if not answers(address)}
             if peers and time.monotonic() > deadline:
                 names = ", ".join(f"{name} ({address})" for name, address in peers.items())
                 raise ExchangeTimeout(
@@ -167,17 +157,15 @@ def set_timeout(seconds: float) -> None:
     Arrival.timeout = float(seconds)
 
 
+def _tasks(resolver: Any) -> dict[str, str]:
+    """Return the addresses of a job's workers by what TensorFlow calls them, in the order of their ranks."""
+    jobs = resolver.cluster_spec().as_dict()
+    return {f"{job} {i}": address for job in ("chief", "worker") for i, address in enumerate(jobs.get(job, ()))}
+
+
 def _words(payload: bytes, nbytes: int = 0) -> np.ndarray:
     """Return the bytes as int64 words, filled up with zeros to ``nbytes`` or to a whole word."""
     return np.frombuffer(payload.ljust(max(nbytes, -(-len(payload) // _WORD) * _WORD), b"\0"), np.int64)
-
-
-def _answers(address: str) -> bool:
-    try:
-        socket.create_connection(host_port(address), timeout=1).close()
-    except OSError:
-        return False
-    return True
 
 
 def _listening(address: str) -> socket.socket:

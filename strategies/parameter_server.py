@@ -8,19 +8,17 @@ import threading
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, final
 
 import tensorflow as tf
 from tensorflow.python.distribute.coordinator import cluster_coordinator
 from tensorflow.python.ops.control_flow_v2_func_graphs import ControlFlowFuncGraph
 
-from mergeable.strategies.local import Local
-from mergeable.strategy import B, Strategy
-
-T = TypeVar("T")
+from mergeable.strategies.local import Replicas
 
 
-class ParameterServer(Strategy):
+@final
+class ParameterServer(Replicas):
     """The states are in the coordinator's process, where TensorFlow runs every call of Python, whichever worker took the step.
 
     The replicas of one worker meet as those of one process do; workers never meet, and each has slots of its own.
@@ -48,14 +46,6 @@ class ParameterServer(Strategy):
     def serving(cls, strategy: Any) -> ParameterServer | None:
         """Return the way for a ParameterServerStrategy."""
         return cls() if isinstance(strategy, tf.distribute.ParameterServerStrategy) else None
-
-    def meet(self, item: T, act: Callable[[list[T]], None]) -> None:
-        """Call ``act`` once with the items of one worker's replicas."""
-        Local().meet(item, act)
-
-    def distinct(self, batches: list[B]) -> list[B]:
-        """Return the batches of one worker without those that repeat another's rows."""
-        return Local().distinct(batches)
 
     def gather(self, payload: bytes, about: str) -> list[bytes]:  # noqa: ARG002 - nothing travels
         """Return the payload: what a job's workers do is in this process."""

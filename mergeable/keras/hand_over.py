@@ -41,10 +41,9 @@ def call_host(
             raise passed_on(error) from error
 
     with tf.device("/cpu:0"):
-        given = tf.py_function(
-            on_host, list(tensors), list(dtypes)
-        )  # TensorFlow places it in this process, wherever the step runs
-        return [tf.identity(t) for t in given] if isinstance(given, list | tuple) else []  # back to where the step runs
+        # TensorFlow places the call in this process, wherever the step runs; what it gives goes back there.
+        given = tf.py_function(on_host, list(tensors), list(dtypes))
+        return [tf.identity(t) for t in given] if isinstance(given, list | tuple) else []
 
 
 class Traced:

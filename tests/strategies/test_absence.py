@@ -87,7 +87,7 @@ def test_a_worker_that_is_lost(how, victim, word):
 
 
 def test_peers_that_nobody_can_reach():
-    """``connect`` names the peers that do not answer, where TensorFlow would wait for an hour."""
+    """``connect`` names the peers that do not answer, where TensorFlow would go on waiting."""
     ports = free_ports(3)
     cluster = {"worker": [f"127.0.0.1:{port}" for port in ports]}
     config = json.dumps({"cluster": cluster, "task": {"type": "worker", "index": 1}})
