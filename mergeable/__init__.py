@@ -13,7 +13,10 @@ from mergeable.errors import (
     UndeclaredState,
     UnsupportedStrategy,
 )
+from mergeable.merging import merge
 from mergeable.metric import Metric
+from mergeable.registry import register
+from mergeable.snapshot import Snapshot, load
 from mergeable.state import State
 from mergeable.states import (
     ArgMax,
@@ -63,12 +66,16 @@ __all__ = [
     "ReadOnlyState",
     "Rows",
     "Set",
+    "Snapshot",
     "SnapshotError",
     "State",
     "Sum",
     "Tuple",
     "UndeclaredState",
     "UnsupportedStrategy",
+    "load",
+    "merge",
+    "register",
     "state",
 ]
 

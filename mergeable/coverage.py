@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from mergeable.errors import DuplicateOrigin
 
@@ -38,8 +39,14 @@ class Coverage(Mapping[str, Contribution]):
 twice. Merge each metric once, and reset the merged one before it counts on.
     """
 
-    def __init__(self, contributions: Mapping[str, Contribution] | None = None) -> None:
+    def __init__(self, contributions: Mapping[str, Contribution] | None = None, missing: Iterable[str] = ()) -> None:
         self._contributions = dict(contributions or {})
+        self._missing = tuple(sorted(missing))
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The pieces that a merge was told to leave out because they could not be read: here a gap is named."""
+        return self._missing
 
     @property
     def updates(self) -> int:
@@ -69,7 +76,29 @@ twice. Merge each metric once, and reset the merged one before it counts on.
                 f"merge: the origin {origin} ({c.where}, {c.updates} updates) came twice; its updates would count "
                 "twice. Merge each metric once, and reset the merged one before it counts on."
             )
-        return Coverage({**self._contributions, **other._contributions})
+        return Coverage({**self._contributions, **other._contributions}, {*self._missing, *other._missing})
+
+    def to_data(self) -> Any:
+        """Return the coverage as plain data."""
+        origins = {origin: dataclasses.asdict(c) for origin, c in sorted(self._contributions.items())}
+        return {"origins": origins, "missing": list(self._missing)}
+
+    @classmethod
+    def from_data(cls, data: Any) -> Coverage:
+        """Return the coverage that ``to_data`` gave; raise ``ValueError`` where it is none."""
+        names = {field.name for field in dataclasses.fields(Contribution)}
+        if type(data) is not dict or data.keys() != {"origins", "missing"} or type(data["origins"]) is not dict:
+            raise ValueError("found no coverage")
+        for origin in data["origins"].values():
+            if (
+                type(origin) is not dict
+                or origin.keys() != names
+                or not all(type(n) is int and n >= 0 for n in origin.values())
+            ):
+                raise ValueError("found an origin that says something else than its replica, worker, updates and rows")
+        if type(data["missing"]) is not list or not all(type(name) is str for name in data["missing"]):
+            raise ValueError("found no list of missing pieces")
+        return cls({origin: Contribution(**facts) for origin, facts in data["origins"].items()}, data["missing"])
 
     def __getitem__(self, origin: str) -> Contribution:
         return self._contributions[origin]
@@ -81,15 +110,16 @@ twice. Merge each metric once, and reset the merged one before it counts on.
         return len(self._contributions)
 
     def __str__(self) -> str:
+        gap = [f"{_plural(len(self._missing), 'piece')} missing"] if self._missing else []
         if not self:
-            return "no updates"
+            return ", ".join(["no updates", *gap])
         parts = [_plural(self.updates, "update"), _plural(self.rows, "row")]
         if len(self) > 1:
             parts.append(_plural(len(self), "origin"))
         parts.append(listed("replica", self.replicas))
         if any(self.workers):
             parts[-1] += f" of {listed('worker', self.workers)}"
-        return ", ".join(parts)
+        return ", ".join(parts + gap)
 
     def __repr__(self) -> str:
         return f"Coverage({self})"

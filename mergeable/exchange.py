@@ -22,9 +22,10 @@ from typing import Any
 
 import mergeable
 from mergeable.errors import ExchangeTimeout, IncompatibleStates
-from mergeable.metric import RESTORED, Metric
+from mergeable.metric import Metric
 from mergeable.parcel import Opener, Parcel
 from mergeable.program import difference, digest, facts
+from mergeable.slot import RESTORED
 from mergeable.strategy import Strategy
 
 _exchanges: weakref.WeakKeyDictionary[Strategy, Exchange] = weakref.WeakKeyDictionary()

@@ -23,13 +23,11 @@ from mergeable.arguments import constructor_arguments, row_count, shallow
 from mergeable.coverage import Coverage
 from mergeable.errors import IncompatibleStates
 from mergeable.membership import Membership
-from mergeable.slot import Slot, States
+from mergeable.saveable import Saveable, is_saved
+from mergeable.slot import RESTORED, Slot, States
 from mergeable.state import State
 
 M = TypeVar("M", bound="Metric")
-
-RESTORED = -1
-"""The slot of what was restored: before those of all replicas. Every process of a job has it, and the first one brings it."""
 
 
 def hosted(method: Callable[..., Any]) -> Callable[..., Any]:
@@ -50,7 +48,7 @@ def hosted(method: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-class Metric:
+class Metric(Saveable):
     """A metric with declared states and no framework.
 
     A subclass names its states on the class, or calls ``add_state`` in ``__init__``, and writes ``update_state`` and
@@ -165,6 +163,8 @@ class Metric:
     def merge_state(self, metrics: Iterable[Metric]) -> None:
         """Take all that other metrics of this class and these parameters have taken; they stay as they are.
 
+        A snapshot, or the path of its file, stands for the metric that it was taken of.
+
         Raises:
             IncompatibleStates: a metric has another class or other parameters, or is this one.
             DuplicateOrigin: the same updates would count twice.
@@ -192,18 +192,20 @@ class Metric:
 
     def _dispatch_merge_state(self, metrics: Iterable[Metric]) -> None:
         who = f"{type(self).__name__}.merge_state"
-        if isinstance(metrics, Metric):
+        if isinstance(metrics, Metric) or is_saved(metrics):
             raise TypeError(f"{who}: got one metric, expected a list of metrics. Write merge_state([metric]).")
-        metrics = list(metrics)
+        metrics = self._pieces(metrics, who)
         for other in metrics:
             if not isinstance(other, Metric):
-                raise IncompatibleStates(f"{who}: got {type(other).__name__}, expected metrics of class {type(self).__name__}.")
+                raise IncompatibleStates(
+                    f"{who}: got {type(other).__name__}, expected metrics of class {type(self).__name__}, snapshots of them, or paths."
+                )
             if other is self:
                 raise IncompatibleStates(f"{who}: got the metric itself, which would count its updates twice. Leave it out.")
         with ExitStack() as locks:
             for metric in sorted([self, *metrics], key=id):  # one order for all threads
                 locks.enter_context(metric._lock)
-            overridden = type(self).merge_state is not Metric.merge_state
+            overridden = self._merges_by_itself
             for other in metrics:
                 check_mergeable(self, other)
                 if not overridden:
@@ -319,6 +321,11 @@ class Metric:
             }
         )
         return twin
+
+    @property
+    def _merges_by_itself(self) -> bool:
+        """Whether the class has a ``merge_state`` of its own."""
+        return type(self).merge_state is not Metric.merge_state
 
     @property
     def coverage(self) -> Coverage:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import mergeable
+from mergeable.coverage import Coverage
 from mergeable.errors import MergeableError
 from mergeable.metric import Metric
 from mergeable.slot import Slot
@@ -53,10 +54,10 @@ class Parcel:
 
     def pack(self) -> bytes:
         """Return the parcel as bytes that begin with this library's version."""
-        content = {number: _content(metric) for number, metric in self.metrics.items()}
         head = (self.program, self.parameters, self.differs)
+        metrics = {} if self.differs or self.failure else self.metrics
         try:
-            body = to_bytes((*head, self.failure, {} if self.differs or self.failure else content))
+            body = to_bytes((*head, self.failure, {number: _content(metric) for number, metric in metrics.items()}))
         except Exception as error:  # users' states pickle or raise
             self.failure = _portable(error)
             body = to_bytes((*head, self.failure, {}))
@@ -82,8 +83,8 @@ class Opener:
                 self._classes = local_classes([metric._states for metric in self._metrics.values()])
             program, parameters, differs, failure, contents = from_bytes(body, self._classes)
             metrics = {
-                number: self._metrics[number]._twin({0: Slot(states, contributions)}, undeclared)
-                for number, (states, contributions, undeclared) in contents.items()
+                number: _metric(self._metrics[number], *content)
+                for number, content in contents.items()
                 if number in self._metrics
             }
         except Exception as error:  # unpickling runs users' code
@@ -95,7 +96,16 @@ class Opener:
 
 def _content(metric: Metric) -> tuple[Any, ...]:
     slot = metric._slot(0)
-    return slot.states, slot.contributions, metric._undeclared_values()
+    return {name: s.to_data() for name, s in slot.states.items()}, slot.coverage.to_data(), metric._undeclared_values()
+
+
+def _metric(metric: Metric, states: dict[str, Any], coverage: Any, undeclared: dict[str, Any]) -> Metric:
+    """Return a metric like one of this process that holds what another one's does."""
+    fresh = {name: state.empty() for name, state in metric._states.items()}
+    for name, data in states.items():
+        fresh[name].from_data(data)
+    twin: Metric = metric._twin({0: Slot(fresh, Coverage.from_data(coverage))}, undeclared)
+    return twin
 
 
 def _portable(error: Exception) -> Exception:

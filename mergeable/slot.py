@@ -12,6 +12,9 @@ from mergeable.state import State
 
 States = dict[str, State]
 
+RESTORED = -1
+"""The slot of what was restored: before those of all replicas. Every process of a job has it, and the first one brings it."""
+
 
 class Slot:
     """The states of one replica by name, and the contributions that they hold by origin.
@@ -22,6 +25,7 @@ class Slot:
     def __init__(self, states: States, coverage: Mapping[str, Contribution] | None = None, origin: str | None = None) -> None:
         self.states = states
         self.contributions = dict(coverage or {})
+        self.missing = coverage.missing if isinstance(coverage, Coverage) else ()
         self.origin = origin
 
     @classmethod
@@ -32,7 +36,7 @@ class Slot:
     @property
     def coverage(self) -> Coverage:
         """What the states hold."""
-        return Coverage(self.contributions)
+        return Coverage(self.contributions, self.missing)
 
     @contextmanager
     def undone_on_failure(self) -> Iterator[None]:
@@ -59,10 +63,10 @@ class Slot:
         Raises:
             DuplicateOrigin: the same updates would count twice; nothing was merged.
         """
-        contributions = self.coverage.joined(other.coverage)
+        coverage = self.coverage.joined(other.coverage)
         for name, state in self.states.items():
             state.merge(other.states[name])
-        self.contributions = dict(contributions)
+        self.contributions, self.missing = dict(coverage), coverage.missing
 
     def count(self, replica: int, rows: int, worker: int = 0) -> None:
         """Count one update of so many rows."""

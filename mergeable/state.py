@@ -100,6 +100,46 @@ class State(ABC):
     def result(self) -> Any:
         """Read the answer, which depends on the value alone."""
 
+    # What travels: to other processes and into files. A pickle has the same tree, with the parameters.
+
+    def to_data(self) -> Any:
+        """Return the value without the parameters, as plain data where it can be: files hold the rest as a pickle."""
+        content: Any = self.__getstate__()
+        if type(content) is not dict:  # a way of the class's own
+            return content
+        own = {name: value for name, value in content.items() if name not in self.parameters}
+        return {name: value.to_data() if isinstance(value, State) else value for name, value in own.items()}
+
+    def from_data(self, data: Any) -> None:
+        """Take over a value that ``to_data`` gave; called on an empty state with the same parameters.
+
+        Files come from anywhere: raise ``ValueError`` for what no updates could have made.
+        """
+        content: Any = self.__getstate__()
+        if type(content) is not dict:
+            self.__setstate__(data)
+            return
+        own = {name: value for name, value in content.items() if name not in self.parameters}
+        if type(data) is not dict or not own.keys() <= data.keys() or data.keys() & {*self._own, *self.parameters}:
+            found = sorted(map(str, data)) if isinstance(data, dict) else type(data).__name__
+            raise ValueError(f"found {found}, expected {', '.join(own)}")
+        for name, value in data.items():
+            if isinstance(own.get(name), State):
+                own[name].from_data(value)
+            else:
+                own[name] = value
+        self.__setstate__(own)
+
+    @classmethod
+    def of(cls: type[Self], parameters: dict[str, Any]) -> Self:
+        """Return an empty state with these parameters."""
+        return cls(**parameters)
+
+    @classmethod
+    def cells(cls, parameters: dict[str, Any]) -> int:  # noqa: ARG003 - a default
+        """Return how many numbers an empty state with these parameters holds, where that is more than its parameters take."""
+        return 0
+
     # What the metric reads and writes by the attribute's name.
 
     def view(self) -> Any:

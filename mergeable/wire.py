@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import pickle
 import sys
@@ -10,33 +11,49 @@ from typing import Any
 
 import cloudpickle
 
+from mergeable.archive import Archive, pack
+from mergeable.plain import Reader, Writer
+
 Classes = dict[tuple[str, str], type]
 
 
 def to_bytes(value: Any) -> bytes:
     """Return a value for another process that runs the same program; ``from_bytes`` is its inverse there.
 
-    Classes and functions travel by name, those of the main program too. Only what no name finds, because it was made inside
-    of a function, travels by its code, and a class of that kind gives way to the receiver's own of that name.
+    Plain data is written as in a snapshot (``mergeable.plain``). The rest is pickled: classes and functions travel by name,
+    those of the main program too. Only what no name finds, because it was made inside of a function, travels by its code, and
+    a class of that kind gives way to the receiver's own of that name.
 
     Raises:
         Whatever a part that does not pickle raises.
     """
+    writer = Writer(pickled)
+    return pack(writer.tree(value), writer.arrays)
+
+
+def from_bytes(data: bytes, classes: Classes | None = None) -> Any:
+    """Return the value that ``to_bytes`` took, of a process that is trusted; a class that no name finds is one of ``classes``.
+
+    Example:
+        >>> from_bytes(to_bytes({"total": 2**1074, "rows": (1, None)}))["rows"]
+        (1, None)
+    """
+    archive = Archive(data)
+    reader = Reader(archive.arrays(), functools.partial(unpickled, classes=classes))
+    value = reader.value(archive.tree)
+    reader.finish()
+    return value
+
+
+def pickled(value: Any) -> bytes:
+    """Return a value's pickle, in which classes travel by name where a name finds them."""
     file = io.BytesIO()
     _Writer(file, {}).dump(value)
     return file.getvalue()
 
 
-def from_bytes(data: bytes, classes: Classes | None = None) -> Any:
-    """Return the value that ``to_bytes`` took; a class that no name finds is the one among ``classes``, where it is there.
-
-    Example:
-        >>> import mergeable as mg
-        >>> total = mg.Sum()
-        >>> total += 0.1
-        >>> from_bytes(to_bytes({"total": total}))
-        {'total': <Sum(shape=()): 0.1>}
-    """
+def unpickled(data: bytes, classes: Classes | None = None) -> Any:
+    """Return the value that ``pickled`` took. This runs code that the data chooses."""
     return _Reader(io.BytesIO(data), classes or {}).load()
 
 

@@ -405,7 +405,7 @@ def test_metrics_that_do_not_match_are_refused(make, others, match):
     refused(make(), others(), mg.IncompatibleStates, match)
 
 
-@pytest.mark.parametrize("other", [3, "metric", mg.Sum()], ids=["number", "string", "state"])
+@pytest.mark.parametrize("other", [3, b"metric", mg.Sum()], ids=["number", "bytes", "state"])
 def test_what_is_no_metric_is_refused(other):
     """Anything but metrics in the list raises IncompatibleStates."""
     metric = fed(Accuracy(), ([1], [1]))

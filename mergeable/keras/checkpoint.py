@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-import mergeable
 from mergeable.metric import Metric
-from mergeable.restored import kept, restore
-from mergeable.wire import from_bytes, local_classes, to_bytes
+from mergeable.snapshot import opened
+from mergeable.wire import local_classes
 
 _PythonState: Any = tf.train.experimental.PythonState
 
@@ -39,12 +38,13 @@ class Checkpointed(_PythonState):  # type: ignore[misc]  # TensorFlow ships no t
 
     def serialize(self) -> bytes:
         """Return what all replicas of all workers hold."""
-        return to_bytes(kept(self._on_host(), mergeable.__version__))
+        return self._on_host().snapshot().to_bytes()
 
     def deserialize(self, string_value: bytes) -> None:
         """Take over what ``serialize`` gave, whatever this metric held."""
         metric = self._on_host()
-        restore(metric, from_bytes(string_value, local_classes(metric._states)))
+        classes = local_classes(metric._states)
+        metric.restore(opened(string_value, "the checkpoint's entry", trusted=True, classes=classes))
 
     # Keras's hook for files of weights; it reaches metrics that are attributes of a model.
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import os
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, final
 
 from mergeable.arguments import accepts
@@ -10,6 +11,8 @@ from mergeable.coverage import Coverage
 from mergeable.keras.batch import to_numpy
 from mergeable.keras.py_metric import PyMetric
 from mergeable.metric import Metric
+from mergeable.saveable import is_saved
+from mergeable.snapshot import Snapshot
 
 
 @final
@@ -36,7 +39,20 @@ class HostedMetric(PyMetric):
         return self.metric
 
     def _dispatch_merge_state(self, metrics: Iterable[Metric]) -> None:
-        self.metric.merge_state(metrics if isinstance(metrics, Metric) else [getattr(m, "metric", m) for m in metrics])
+        if not isinstance(metrics, Metric) and not is_saved(metrics):
+            metrics = [m.metric if isinstance(m, HostedMetric) else m for m in metrics]
+        self.metric.merge_state(metrics)
+
+    def snapshot(self, metadata: Mapping[str, Any] | None = None, *, local: bool = False) -> Snapshot:
+        """Return what the hosted metric holds, as a snapshot of that."""
+        return self.metric.snapshot(metadata, local=local)
+
+    def restore(self, snapshot: Snapshot | str | os.PathLike[str]) -> None:
+        """Let the hosted metric take over a snapshot."""
+        self.metric.restore(snapshot)
+
+    def _holding(self, snapshot: Snapshot, who: str) -> Any:
+        return self.metric._holding(snapshot, who)
 
     @property
     def coverage(self) -> Coverage:

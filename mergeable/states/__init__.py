@@ -1,10 +1,12 @@
 """Shelf 1: states, one family a file."""
 
+from mergeable.registry import register
+from mergeable.state import State
 from mergeable.states.collections import Counter, Set
 from mergeable.states.combinators import Dict, Keyed, Tuple
 from mergeable.states.confusion import ConfusionMatrix
 from mergeable.states.extremes import ArgMax, ArgMin, Max, Min
-from mergeable.states.held import state
+from mergeable.states.held import Held, state
 from mergeable.states.histogram import Histogram
 from mergeable.states.moments import Mean, Moments
 from mergeable.states.rows import Rows
@@ -29,3 +31,10 @@ __all__ = [
     "Tuple",
     "state",
 ]
+
+_STATES: tuple[type[State], ...] = (
+    *(ArgMax, ArgMin, ConfusionMatrix, Count, Counter, Dict, Held, Histogram, Keyed, Max, Mean, Min, Moments, Rows, Set, Sum),
+    Tuple,
+)
+for _state in _STATES:
+    register(_state)

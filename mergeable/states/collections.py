@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, final
 
 from mergeable.state import State
-from mergeable.states import keys
+from mergeable.states import data, keys
 
 
 @final
@@ -65,9 +65,20 @@ class Counter(State):
     def result(self) -> dict[Any, int]:
         """Return a dict of keys to counts, in the canonical order of the keys; equal ones (1 and 1.0) add up there."""
         counts: dict[Any, int] = {}
-        for key in sorted(self._counts, key=keys.order):
+        for key in keys.in_order(self._counts):
             add_counts(counts, {keys.plain(key): self._counts[key]})
         return counts
+
+    def to_data(self) -> Any:
+        """Return the keys in their canonical order, and their counts."""
+        found = keys.in_order(self._counts)
+        return {"keys": data.column(found), "counts": data.packed([self._counts[key] for key in found])}
+
+    def from_data(self, saved: Any) -> None:
+        """Take over keys and counts."""
+        found, counts = data.fields(saved, "keys", "counts")
+        labels = data.distinct(found)
+        self._counts = dict(zip(labels, data.wholes(counts, len(labels), 1), strict=True))
 
     def most_common(self, n: int | None = None) -> list[tuple[Any, int]]:
         """Return the n most common keys with their counts; ties in the canonical order of the keys."""
@@ -84,7 +95,7 @@ class Counter(State):
         return len(self._counts)
 
     def __iter__(self) -> Iterator[Any]:
-        return iter([keys.plain(key) for key in sorted(self._counts, key=keys.order)])
+        return iter([keys.plain(key) for key in keys.in_order(self._counts)])
 
     def _copy_value(self) -> dict[str, Any]:
         return {"_counts": dict(self._counts)}
@@ -129,7 +140,16 @@ class Set(State):
 
     def result(self) -> list[Any]:
         """Return the keys in their canonical order."""
-        return [keys.plain(key) for key in sorted(self._keys, key=keys.order)]
+        return [keys.plain(key) for key in keys.in_order(self._keys)]
+
+    def to_data(self) -> Any:
+        """Return the keys in their canonical order."""
+        return {"keys": data.column(keys.in_order(self._keys))}
+
+    def from_data(self, saved: Any) -> None:
+        """Take over keys."""
+        (found,) = data.fields(saved, "keys")
+        self._keys = set(data.distinct(found))
 
     def __contains__(self, key: Any) -> bool:
         return keys.canonical(key, "Set") in self._keys

@@ -7,8 +7,9 @@ from typing import Any, Generic, TypeVar, final
 
 import numpy as np
 
+from mergeable import registry
 from mergeable.state import State
-from mergeable.states import keys
+from mergeable.states import data, keys
 from mergeable.states.arrays import as_items
 
 K = TypeVar("K")
@@ -35,6 +36,11 @@ class _Product(State, Generic[K]):
         """Of each part, its class and parameters."""
         return {str(name): (type(part).__name__, part.parameters) for name, part in self._parts.items()}
 
+    @classmethod
+    def cells(cls, parameters: dict[str, Any]) -> int:
+        """Those of all parts."""
+        return sum(_class(name).cells(inner) for name, inner in parameters.values())
+
     def update(self, *args: Any, **kwargs: Any) -> None:
         """Give every part the same batch: all take it, or none."""
         with self._all_or_nothing():
@@ -46,6 +52,15 @@ class _Product(State, Generic[K]):
         with self._all_or_nothing():
             for name, part in self._parts.items():
                 part.merge(other._parts[name])
+
+    def to_data(self) -> Any:
+        """Return what every part gives."""
+        return {str(name): part.to_data() for name, part in self._parts.items()}
+
+    def from_data(self, saved: Any) -> None:
+        """Let every part take over its own."""
+        for part, found in zip(self._parts.values(), data.fields(saved, *map(str, self._parts)), strict=True):
+            part.from_data(found)
 
     def __getitem__(self, name: K) -> State:
         return self._parts[name]
@@ -114,6 +129,11 @@ class Tuple(_Product[int]):
     def __init__(self, *states: State) -> None:
         super().__init__(dict(enumerate(states)))
 
+    @classmethod
+    def of(cls, parameters: dict[str, Any]) -> Tuple:
+        """Return a tuple of such empty parts."""
+        return Tuple(*(_class(name).of(parameters[str(i)][1]) for i, (name, _) in enumerate(parameters.values())))
+
     def empty(self) -> Tuple:
         """Return a tuple of fresh identities."""
         return Tuple(*self._parts.values())
@@ -142,6 +162,11 @@ class Dict(_Product[str]):
 
     def __init__(self, **states: State) -> None:
         super().__init__(dict(states))
+
+    @classmethod
+    def of(cls, parameters: dict[str, Any]) -> Dict:
+        """Return a dict of such empty parts."""
+        return Dict(**{part: _class(name).of(inner) for part, (name, inner) in parameters.items()})
 
     def empty(self) -> Dict:
         """Return a dict of fresh identities."""
@@ -192,6 +217,18 @@ class Keyed(State, Generic[S]):
         """The inner state's class and parameters."""
         return {"state": (type(self._inner).__name__, self._inner.parameters)}
 
+    @classmethod
+    def of(cls, parameters: dict[str, Any]) -> Keyed[Any]:
+        """Return an empty state for such an inner one."""
+        name, inner = parameters["state"]
+        return Keyed(_class(name).of(inner))
+
+    @classmethod
+    def cells(cls, parameters: dict[str, Any]) -> int:
+        """Those of the inner state, by which each key's are made."""
+        name, inner = parameters["state"]
+        return _class(name).cells(inner)
+
     def empty(self) -> Keyed[S]:
         """Return a fresh identity for the same inner state."""
         return Keyed(self._inner)
@@ -219,7 +256,7 @@ class Keyed(State, Generic[S]):
     def result(self) -> dict[Any, Any]:
         """Return the results by key."""
         results: dict[Any, Any] = {}
-        for label in sorted(self._states, key=keys.order):
+        for label in keys.in_order(self._states):
             key = keys.plain(label)
             if key in results:
                 raise ValueError(
@@ -228,6 +265,18 @@ class Keyed(State, Generic[S]):
                 )
             results[key] = self._states[label].result()
         return results
+
+    def to_data(self) -> Any:
+        """Return the keys in their canonical order, and what the state of each gives."""
+        found = keys.in_order(self._states)
+        return {"keys": data.column(found), "states": [self._states[label].to_data() for label in found]}
+
+    def from_data(self, saved: Any) -> None:
+        """Take over keys and their states."""
+        labels, states = data.fields(saved, "keys", "states")
+        for label, found in zip(data.distinct(labels), states, strict=True):
+            self._states[label] = self._inner.empty()
+            self._states[label].from_data(found)
 
     def __getitem__(self, key: Any) -> S:
         label = keys.canonical(key, "Keyed")
@@ -245,7 +294,7 @@ class Keyed(State, Generic[S]):
         return len(self._states)
 
     def __iter__(self) -> Iterator[Any]:
-        return iter([keys.plain(label) for label in sorted(self._states, key=keys.order)])
+        return iter([keys.plain(label) for label in keys.in_order(self._states)])
 
     def flush(self) -> None:
         """Take what waits in the buffers into the values."""
@@ -289,7 +338,7 @@ class Keyed(State, Generic[S]):
 
     def __getstate__(self) -> dict[str, Any]:
         state = super().__getstate__()
-        state["_states"] = {label: self._states[label] for label in sorted(self._states, key=keys.order)}
+        state["_states"] = {label: self._states[label] for label in keys.in_order(self._states)}
         return state
 
 
@@ -298,3 +347,11 @@ def _assign(parts: Any, name: Any, value: Any) -> None:
     part = parts[name]
     if value is not part:
         part.assign(value)
+
+
+def _class(name: str) -> type[State]:
+    """Return the registered class of a part that a file names."""
+    found = registry.found(name)
+    if found is None or not issubclass(found, State):
+        raise registry.NotRegistered(f"found the state class {name!r}, which is not registered")
+    return found

@@ -9,7 +9,7 @@ from typing import Any, final
 import numpy as np
 
 from mergeable.state import State
-from mergeable.states import exact, keys
+from mergeable.states import data, exact, keys
 from mergeable.states.arrays import as_items, as_weights
 from mergeable.states.collections import add_counts, subtract_counts
 from mergeable.states.sums import Count, Sum
@@ -69,6 +69,12 @@ class ConfusionMatrix(State):
         classes = None if self._classes is None else tuple(map(keys.plain, self._classes))
         return {"classes": classes, "weighted": self.weighted}
 
+    @classmethod
+    def cells(cls, parameters: dict[str, Any]) -> int:
+        """One for each pair of declared classes."""
+        classes = parameters["classes"]
+        return (classes if isinstance(classes, int) else len(classes or ())) ** 2
+
     @property
     def labels(self) -> tuple[Any, ...]:
         """The labels of the rows and columns of ``result()``."""
@@ -117,6 +123,26 @@ class ConfusionMatrix(State):
             add_counts(self._cells, other._cells)  # type: ignore[arg-type]  # both are dicts: equal parameters
         else:
             self._cells.merge(other._cells)  # type: ignore[arg-type]  # both are of one kind: equal parameters
+
+    def to_data(self) -> Any:
+        """Return the cells; where labels are not known before, the pairs that came and their amounts."""
+        self.flush()
+        if not isinstance(self._cells, dict):
+            return self._cells.to_data()
+        pairs = sorted(self._cells, key=lambda pair: tuple(map(keys.order, pair)))
+        amounts = data.packed([self._cells[pair] for pair in pairs])
+        return {"true": data.column(t for t, _ in pairs), "pred": data.column(p for _, p in pairs), "amounts": amounts}
+
+    def from_data(self, saved: Any) -> None:
+        """Take over cells."""
+        if not isinstance(self._cells, dict):
+            self._cells.from_data(saved)
+            return
+        true, pred, amounts = data.fields(saved, "true", "pred", "amounts")
+        pairs = list(zip(data.keys_of(true), data.keys_of(pred), strict=True))
+        self._cells = dict(zip(pairs, data.wholes(amounts, len(pairs), 1), strict=True))
+        if len(self._cells) < len(pairs) or not {tag for pair in pairs for tag, _ in pair} <= {"int", "str"}:
+            raise ValueError("found a pair of labels twice, or labels that are neither whole numbers nor strings")
 
     def result(self) -> np.ndarray:
         """Return the matrix (n, n), true labels in rows, in the order of ``labels``: int64, or float64 where weighted."""

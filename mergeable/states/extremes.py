@@ -8,7 +8,7 @@ from typing import Any, final
 import numpy as np
 
 from mergeable.state import State
-from mergeable.states import exact, keys
+from mergeable.states import data, exact, keys
 from mergeable.states.arrays import as_float64, as_number, flat
 from mergeable.states.number import Number
 
@@ -52,6 +52,16 @@ class _Extreme(Number):
     def result(self) -> float:
         """Return the extreme; NaN when there was no number."""
         return math.nan if self._key is None else exact.value_of_key(self._key)
+
+    def to_data(self) -> Any:
+        """Return the extreme, or None, and how many NaN came in."""
+        self.flush()
+        return {"value": None if self._key is None else exact.value_of_key(self._key), "n_nan": self._n_nan}
+
+    def from_data(self, saved: Any) -> None:
+        """Take over an extreme."""
+        value, n_nan = data.fields(saved, "value", "n_nan")
+        self._key, self._n_nan = None if value is None else _number(value), data.whole(n_nan)
 
     def assign_number(self, value: Any) -> None:
         """Replace the value by one number; NaN and the infinity that loses to every number empty the state."""
@@ -145,6 +155,18 @@ class _ArgExtreme(State):
         if other._best is not None:
             self._take(*other._best)
 
+    def to_data(self) -> Any:
+        """Return the extreme and its key, or None, and how many NaN came in."""
+        return {"best": None if self._best is None else list(self.result()), "n_nan": self._n_nan}
+
+    def from_data(self, saved: Any) -> None:
+        """Take over an extreme and its key."""
+        best, n_nan = data.fields(saved, "best", "n_nan")
+        self._n_nan = data.whole(n_nan)
+        if best is not None:
+            value, key = best
+            self._best = _number(value), keys.canonical(key, "key")
+
     def result(self) -> tuple[float, Any]:
         """Return (value, key); (NaN, None) when there was no number."""
         return self.value, self.key
@@ -190,3 +212,10 @@ class ArgMin(_ArgExtreme):
     """
 
     _sign = -1
+
+
+def _number(value: Any) -> int:
+    """Return the order key of a float that was saved."""
+    if type(value) is not float or math.isnan(value):
+        raise ValueError(f"found {value!r}, expected a float")
+    return exact.key_of_value(value)

@@ -8,8 +8,10 @@ from collections.abc import Callable
 from typing import Any, final
 
 import cloudpickle
+import numpy as np
 
 from mergeable.errors import MergeableError
+from mergeable.plain import is_plain
 from mergeable.state import State
 
 
@@ -62,6 +64,43 @@ class Held(State):
         """Return the object's ``result()`` where it has one, else a copy of the object."""
         result = getattr(self.value, "result", None)
         return result() if callable(result) else copy.deepcopy(self.value)
+
+    def to_data(self) -> Any:
+        """Return the object where it is plain, or of the factory's class with plain attributes; what is pickled otherwise."""
+        fresh = self._factory()
+        if _has_plain_attributes(self.value, fresh):
+            return {"attributes": dict(vars(self.value))}
+        return {"value": self.value} if _alike(self.value, fresh) else {"other": _Other(self.value)}
+
+    def from_data(self, data: Any) -> None:
+        """Take over an object of the kind that the factory makes."""
+        fresh = self._factory()
+        if type(data) is dict and data.keys() == {"attributes"} and type(data["attributes"]) is dict:
+            if not hasattr(fresh, "__dict__") or vars(fresh).keys() != data["attributes"].keys():
+                raise ValueError(
+                    f"found the attributes {', '.join(data['attributes'])}, expected those of {type(fresh).__name__}"
+                )
+            vars(fresh).update(data["attributes"])
+        elif type(data) is dict and data.keys() == {"value"}:
+            if not _alike(data["value"], fresh):
+                raise ValueError(f"found a {type(data['value']).__name__}, expected a {type(fresh).__name__}")
+            fresh = data["value"]
+        elif type(data) is dict and data.keys() == {"other"} and isinstance(data["other"], _Other):
+            fresh = data["other"].value
+        else:
+            raise ValueError("found neither a value nor attributes")
+        self.value = fresh
+
+    def _making(self) -> bytes:
+        """Return what ``_made`` needs to make a fresh one where no metric is in hand."""
+        facts = {name: getattr(self, name) for name in ("exact", "commutative", "idempotent", "bounded")}
+        return bytes(cloudpickle.dumps((self._factory, self._merge, facts)))
+
+    @classmethod
+    def _made(cls, code: bytes) -> Held:
+        """Return a fresh object's state; this runs code that the bytes choose."""
+        factory, merge, facts = pickle.loads(code)
+        return cls(factory, merge, **facts)
 
     def view(self) -> Any:
         """Return the object."""
@@ -169,6 +208,32 @@ def state(
 
 def _call_merge(mine: Any, other: Any) -> Any:
     return mine.merge(other)
+
+
+class _Other:
+    """An object that is not of the factory's class: always pickled, so that a file cannot bring one by itself."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+
+_NUMBERS = (bool, int, float, np.generic, np.ndarray)
+
+
+def _alike(value: Any, fresh: Any) -> bool:
+    return type(value) is type(fresh) or fresh is None or (isinstance(fresh, _NUMBERS) and isinstance(value, _NUMBERS))
+
+
+def _has_plain_attributes(value: Any, fresh: Any) -> bool:
+    """Return whether an object is the factory's with other plain attributes, and no way to pickle of its own."""
+    cls = type(value)
+    if cls is not type(fresh) or is_plain(value) or not hasattr(value, "__dict__") or vars(value).keys() != vars(fresh).keys():
+        return False
+    ways = ("__reduce__", "__reduce_ex__", "__getstate__", "__setstate__", "__getnewargs__", "__getnewargs_ex__")
+    own = {name for base in cls.__mro__[:-1] for name in ways if name in vars(base)}
+    builtin = any(base.__module__ == "builtins" for base in cls.__mro__[:-1])  # a dict's items are no attributes
+    slots = any(vars(base).get("__slots__") for base in cls.__mro__[:-1])
+    return not own and not builtin and not slots and is_plain(vars(value))
 
 
 def _name(thing: Any) -> str:

@@ -94,6 +94,15 @@ class Histogram(State):
         """Add the other's cells."""
         self._cells.merge(other._cells)  # type: ignore[arg-type]  # both are of one kind: equal parameters
 
+    def to_data(self) -> Any:
+        """Return the cells: the bins, then below, above, NaN, -inf and inf."""
+        self.flush()
+        return self._cells.to_data()
+
+    def from_data(self, saved: Any) -> None:
+        """Take over cells."""
+        self._cells.from_data(saved)
+
     def result(self) -> np.ndarray:
         """Return the counts (k,) of the bins: int64, or float64 where weighted."""
         counts: np.ndarray = self._cells.result()[:_BELOW]

@@ -96,6 +96,13 @@ def plain(key: Canonical) -> Any:
     return value
 
 
+def in_order(keys: Iterable[Canonical]) -> list[Canonical]:
+    """Return keys in their total order; those of one simple kind, which compare as they are, at the speed of ``sorted``."""
+    listed = list(keys)
+    tags = {tag for tag, _ in listed}
+    return sorted(listed) if len(tags) == 1 and tags <= {"bool", "int", "str", "bytes"} else sorted(listed, key=order)
+
+
 def order(key: Canonical) -> Any:
     """Return what to sort keys by: a total order over all canonical keys."""
     tag, value = key

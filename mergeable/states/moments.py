@@ -8,7 +8,7 @@ from typing import Any, final
 import numpy as np
 
 from mergeable.state import State
-from mergeable.states import exact
+from mergeable.states import data, exact
 from mergeable.states.arrays import as_number, as_weighted
 from mergeable.states.number import Number
 from mergeable.states.special import NONE_SPECIAL, added, special_value, split_special
@@ -79,6 +79,18 @@ class Mean(Number):
         self._total += other._total
         self._weight += other._weight
         self._special = added(self._special, other._special)
+
+    def to_data(self) -> Any:
+        """Return the exact sums."""
+        self.flush()
+        return {"total": self._total, "weight": self._weight, "special": self._special}
+
+    def from_data(self, saved: Any) -> None:
+        """Take over exact sums."""
+        total, weight, special = data.fields(saved, "total", "weight", "special")
+        self._total, self._weight, self._special = data.whole(total, None), data.whole(weight), data.wholes(special, 3)
+        if total and not weight:
+            raise ValueError("found a total without a weight")
 
     def result(self) -> float:
         """Return the mean, rounded once; NaN when the weights add up to 0."""
@@ -163,6 +175,19 @@ class Moments(State):
         """Add the other's sums."""
         self._powers = added(self._powers, other._powers)
         self._special = added(self._special, other._special)
+
+    def to_data(self) -> Any:
+        """Return the exact sums."""
+        self.flush()
+        return {"powers": self._powers, "special": self._special}
+
+    def from_data(self, saved: Any) -> None:
+        """Take over exact sums."""
+        powers, special = data.fields(saved, "powers", "special")
+        self._powers, self._special = data.wholes(powers, 3, None), data.wholes(special, 3)
+        w, s1, s2 = self._powers
+        if w < 0 or s2 < 0 or s1 * s1 > s2 * w:
+            raise ValueError("found sums of powers that no values have")
 
     @property
     def weight(self) -> float:

@@ -8,6 +8,7 @@ import numpy as np
 
 from mergeable.errors import IncompatibleStates
 from mergeable.state import State
+from mergeable.states import data
 from mergeable.states.arrays import as_items
 
 
@@ -51,6 +52,11 @@ class Rows(State):
     def parameters(self) -> dict[str, Any]:
         """``columns``."""
         return {"columns": self.columns}
+
+    @classmethod
+    def of(cls, parameters: dict[str, Any]) -> Rows:
+        """Return empty rows with these columns."""
+        return Rows(*parameters["columns"])
 
     def empty(self) -> Rows:
         """Return a fresh identity with the same columns."""
@@ -102,6 +108,23 @@ class Rows(State):
         joined = [np.concatenate(column) for column in zip(*self._chunks, strict=True)]
         order = _canonical_order(joined)
         return {name: column[order] for name, column in zip(self.columns, joined, strict=True)}
+
+    def to_data(self) -> Any:
+        """Return the columns in the canonical order of the rows, or None where there are no rows."""
+        return {"columns": list(self.result().values()) if len(self) else None}
+
+    def from_data(self, saved: Any) -> None:
+        """Take over rows."""
+        (columns,) = data.fields(saved, "columns")
+        if columns is None:
+            return
+        arrays = tuple(_column(column, name) for name, column in zip(self.columns, columns, strict=True))
+        if any(a.dtype != column.dtype for a, column in zip(arrays, columns, strict=True)) or len({*map(len, arrays)}) != 1:
+            raise ValueError("found columns of unequal lengths, or of a dtype that rows do not have")
+        if not len(arrays[0]):
+            raise ValueError("found columns without rows")
+        self._kinds = tuple((_kind(a), a.shape[1:]) for a in arrays)
+        self._chunks = [arrays]
 
     def __len__(self) -> int:
         self.flush()

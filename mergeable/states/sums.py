@@ -7,7 +7,7 @@ from typing import Any, final
 
 import numpy as np
 
-from mergeable.states import exact
+from mergeable.states import data, exact
 from mergeable.states.arrays import as_array, as_float64, flat
 from mergeable.states.number import Number
 from mergeable.states.special import NONE_SPECIAL, added, special_value, split_special
@@ -50,6 +50,11 @@ class Count(Number):
         """``shape``."""
         return {"shape": self.shape}
 
+    @classmethod
+    def cells(cls, parameters: dict[str, Any]) -> int:
+        """One for each count."""
+        return math.prod(parameters["shape"])
+
     def update(self, amount: Any = 1) -> None:
         """Add whole numbers not below 0."""
         if isinstance(amount, int) and not self.shape and amount >= 0:
@@ -74,6 +79,17 @@ class Count(Number):
     def result(self) -> Any:
         """Return the count: an int, or a copy of the int64 array."""
         return self._count.copy() if self.shape else self._count
+
+    def to_data(self) -> Any:
+        """Return the count."""
+        return {"count": self._count}
+
+    def from_data(self, saved: Any) -> None:
+        """Take over a count."""
+        (count,) = data.fields(saved, "count")
+        self._count = data.array(count, np.int64, self.shape) if self.shape else data.whole(count)
+        if self.shape:
+            data.whole(int(self._count.min()))
 
     def assign_number(self, value: Any) -> None:
         """Replace the count by a whole number (or array)."""
@@ -131,6 +147,11 @@ class Sum(Number):
         """``shape``."""
         return {"shape": self.shape}
 
+    @classmethod
+    def cells(cls, parameters: dict[str, Any]) -> int:
+        """One for each sum."""
+        return math.prod(parameters["shape"])
+
     @property
     def n_nan(self) -> Any:
         """How many NaN came in: an int, or an int64 array with ``shape``."""
@@ -182,6 +203,25 @@ class Sum(Number):
         """Return the correctly rounded sum: a float, or a float64 array of the declared shape."""
         values = [self._cell(i) for i in range(len(self._units))]
         return np.array(values).reshape(self.shape) if self.shape else values[0]
+
+    def to_data(self) -> Any:
+        """Return the sums, and by cell how many NaN, +inf and -inf there are."""
+        self.flush()
+        return {"units": list(self._units), "special": [[cell, *counts] for cell, counts in self._special.items()]}
+
+    def from_data(self, saved: Any) -> None:
+        """Take over sums."""
+        units, special = data.fields(saved, "units", "special")
+        self._units = data.wholes(units, len(self._units), None)
+        rows = [data.wholes(row, 4) for row in special]
+        cells = [cell for cell, *_ in rows]
+        if (
+            cells != sorted(set(cells))
+            or not set(cells) <= set(range(len(self._units)))
+            or not all(any(row[1:]) for row in rows)
+        ):
+            raise ValueError("found special values of cells that do not exist, come twice or hold none")
+        self._special = {cell: counts for cell, *counts in rows}
 
     def assign_number(self, value: Any) -> None:
         """Replace the sum by a number (or array of the declared shape)."""

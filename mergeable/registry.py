@@ -1,0 +1,88 @@
+"""Classes that a file may name: the only ones that are made without a metric in hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar, overload
+
+
+class NotRegistered(ValueError):
+    """A file names a class that was not registered."""
+
+
+C = TypeVar("C", bound=type)
+
+_classes: dict[str, type] = {}
+_names: dict[type, str] = {}
+
+
+@overload
+def register(cls: C, /) -> C: ...
+@overload
+def register(*, name: str) -> Callable[[C], C]: ...
+def register(cls: Any = None, /, *, name: str | None = None) -> Any:
+    """Let snapshots find a metric or a state class of yours by its name: a decorator.
+
+    A file names classes, and never decides which code runs: what it names must have been registered by your program, or be
+    the class of the metric in hand. A registered metric's constructor is called with the plain arguments that the file holds,
+    so register classes whose constructors are safe with any. Names are those of the classes unless ``name`` is given; a file
+    keeps the name, so keep it too when you move or rename the class.
+
+    Raises:
+        TypeError: what came is no class of a metric or a state. ValueError: another class has the name.
+
+    Example:
+        >>> import mergeable as mg
+        >>> @mg.register(name="docs.Accuracy")
+        ... class Accuracy(mg.Metric):
+        ...     right = mg.Mean()
+        ...     def update_state(self, y_true, y_pred):
+        ...         self.right.update([t == p for t, p in zip(y_true, y_pred)])
+        ...     def result(self):
+        ...         return self.right.result()
+        >>> metric = Accuracy()
+        >>> metric.update_state([1, 0], [1, 1])
+        >>> metric.snapshot().result()
+        0.5
+    """
+    if cls is None:
+        return lambda cls: _registered(cls, name)
+    return _registered(cls, None)
+
+
+def _registered(cls: Any, name: str | None) -> Any:
+    if not isinstance(cls, type) or not (hasattr(cls, "merge_state") or (hasattr(cls, "merge") and hasattr(cls, "empty"))):
+        raise TypeError(f"mergeable.register: got {cls!r}, expected the class of a metric or of a state.")
+    name = cls.__qualname__ if name is None else name
+    if not name or ":" in name:
+        raise ValueError(f"mergeable.register: got the name {name!r}, expected one without a colon. Write register(name=...).")
+    known = _classes.get(name, cls)
+    if (known.__module__, known.__qualname__) != (
+        cls.__module__,
+        cls.__qualname__,
+    ):  # a module that is loaded again is the same
+        raise ValueError(
+            f"mergeable.register: got {cls.__module__}.{cls.__qualname__} under the name {name!r}, which "
+            f"{known.__module__}.{known.__qualname__} has. Choose another: register(name=...)."
+        )
+    _classes[name] = cls
+    _names[cls] = name
+    return cls
+
+
+def name_of(cls: type) -> str:
+    """Return the name under which a class is saved: the registered one, or ``module:name``."""
+    return _names.get(cls) or f"{cls.__module__}:{cls.__qualname__}"
+
+
+def found(name: str) -> type | None:
+    """Return the registered class of that name, or, where no name fits, the only one whose own name it is."""
+    if name in _classes:
+        return _classes[name]
+    alike = [cls for cls in _names if cls.__qualname__ == name]
+    return alike[0] if len(alike) == 1 else None
+
+
+def is_named(cls: type, name: str) -> bool:
+    """Return whether a class may be the one that was saved under the name; a program's main module has two names."""
+    return name.rpartition(":")[2] in (_names.get(cls), cls.__qualname__)

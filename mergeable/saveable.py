@@ -1,0 +1,127 @@
+"""What a metric gives and takes as a snapshot.
+
+Not its job: to know how a metric holds its states, which is ``Metric``, whose base class this is, or how files look.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from mergeable.errors import SnapshotError
+from mergeable.merging import merge
+from mergeable.plain import is_plain
+from mergeable.slot import RESTORED, Slot
+from mergeable.snapshot import Description, Snapshot, load
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+class Saveable:
+    """A metric that is saved, restored, merged from files and drawn."""
+
+    plots: ClassVar[Mapping[str, str]] = {}
+    """Kinds of plots, in the order of preference, and the name of the state that each shows: ``{"roc": "rows"}``."""
+
+    def snapshot(self: Any, metadata: Mapping[str, Any] | None = None, *, local: bool = False) -> Snapshot:
+        """Return what the metric holds now, as an immutable snapshot.
+
+        Where several processes work, it holds what all of them hold, so every process must call this, as ``result``.
+
+        Args:
+            metadata: values of yours that are plain data, such as a run's id, a dataset's name, a step.
+            local: what this process alone holds, without an exchange. The local snapshots of all processes merge into the
+                whole one.
+
+        Raises:
+            TypeError: a value among the metadata is not plain data, or its name is ``"origins"``.
+            UndeclaredState, ExchangeTimeout: as ``result`` of several processes.
+
+        Example:
+            >>> import mergeable as mg
+            >>> class Rows(mg.Metric):
+            ...     rows = mg.Count()
+            ...     def update_state(self, x):
+            ...         self.rows += len(x)
+            ...     def result(self):
+            ...         return self.rows.result()
+            >>> monday, tuesday = Rows(), Rows()
+            >>> monday.update_state([1, 2]); tuesday.update_state([3])
+            >>> both = mg.merge([monday.snapshot({"day": "mon"}), tuesday.snapshot({"day": "tue"})])
+            >>> both.result(Rows), sorted(row["day"] for row in both.metadata)
+            (3, ['mon', 'tue'])
+        """
+        row = dict(metadata or {})
+        for key, value in row.items():
+            if not isinstance(key, str) or key == "origins" or not is_plain(value):
+                raise TypeError(
+                    f"{type(self).__name__}.snapshot: got the metadata {key!r}: {value!r}, expected strings other than 'origins', "
+                    "with numbers, strings, arrays, or lists and dicts of them."
+                )
+        held = self._detached() if local else self._whole()
+        slot = held._folded_slot()
+        coverage = slot.coverage
+        rows = ({**row, "origins": sorted(coverage)},) if row else ()
+        description = Description.of(type(self), self.name, self._arguments, own_merge=self._merges_by_itself, plots=self.plots)
+        return Snapshot(description, slot.states, coverage, metadata=rows, undeclared=held._undeclared_values())
+
+    def restore(self: Any, snapshot: Snapshot | str | os.PathLike[str]) -> None:
+        """Take over what a snapshot, or the file at a path, holds, whatever this metric held.
+
+        It counts once, however many replicas and processes there are: every process restores the same snapshot. The coverage
+        goes on, and what comes after has origins of its own.
+
+        Raises:
+            IncompatibleStates: it is of another class, or has other arguments or states. SnapshotError, OSError: as ``load``.
+            Nothing changes then.
+        """
+        if not is_saved(snapshot):
+            raise TypeError(f"{type(self).__name__}.restore: got {snapshot!r}, expected a snapshot or the path of one.")
+        saved = snapshot if isinstance(snapshot, Snapshot) else load(snapshot)
+        who = f"{type(self).__name__}: restoring what mergeable {saved.version} saved"
+        held = self._holding(saved, who)
+        with self._lock:
+            self._dispatch_reset_state()
+            self.__dict__["_slots"] = {RESTORED: held._slots[0]}
+            self.__dict__.update(saved._undeclared)
+            self._undeclared.update(saved._undeclared)
+            self._membership.updated()
+
+    def plot(self: Any, kind: str | None = None, state: str | None = None, ax: Axes | None = None) -> Axes:
+        """Draw what the metric holds, and return the matplotlib axes; see ``mergeable.plot.plot``."""
+        drawn: Axes = self.snapshot().plot(kind, state, ax)
+        return drawn
+
+    def _holding(self: Any, snapshot: Snapshot, who: str) -> Any:
+        """Return a metric like this one that holds what a snapshot does."""
+        mine = Description.of(type(self), self.name, self._arguments, own_merge=self._merges_by_itself, plots=self.plots)
+        mine.check(snapshot._description, who)
+        states = snapshot._states_like(self._states, who)
+        for name in snapshot._undeclared:
+            if name not in self._undeclared and (hasattr(type(self), name) or name in self.__dict__ or name in states):
+                raise SnapshotError(
+                    f"{who}: got the attribute {name!r}, which is a part of the class and no value that updates set. The file is "
+                    "damaged or of another version of the class."
+                )
+        return self._twin({0: Slot(states, snapshot.coverage)}, snapshot._undeclared)
+
+    def _pieces(self: Any, pieces: Iterable[Any], who: str) -> list[Any]:
+        """Return metrics for what ``merge_state`` got; neighbouring files become one metric, one at a time in memory."""
+        found: list[Any] = []
+        for saved, run in itertools.groupby(pieces, is_saved):
+            if not saved:
+                found.extend(run)
+            elif self._merges_by_itself:
+                snapshots = (piece if isinstance(piece, Snapshot) else load(piece) for piece in run)
+                found.extend(self._holding(snapshot, who) for snapshot in snapshots)
+            else:
+                found.append(self._holding(merge(run, metric=self), who))
+        return found
+
+
+def is_saved(piece: Any) -> bool:
+    """Return whether a piece is a snapshot or the path of one."""
+    return isinstance(piece, Snapshot | str | os.PathLike)
