@@ -22,6 +22,7 @@ import numpy as np
 from mergeable.canonical import canonical_bytes
 from mergeable.errors import IncompatibleStates, MergeableError
 from mergeable.state import State
+from mergeable.wire import from_bytes, to_bytes
 
 Batch = Any
 """What ``update`` takes: a tuple of arguments, or one argument."""
@@ -160,6 +161,18 @@ def serialisation(subject: Subject, batches: list[Batch], rng: random.Random) ->
     subject.expect_equal("serialisation", _round_trip(direct), direct, "merged then pickled differs from merged")
 
 
+def snapshot(subject: Subject, batches: list[Batch], rng: random.Random) -> None:
+    """Written into a file and read back is the same: data keep every byte of the value and every merge."""
+    a, b = (subject.fed(part) for part in _cut(batches, 2, rng))
+    if isinstance(a, State):
+        law = "snapshot"
+        before = subject.value(a)
+        subject.expect_equal(law, _written_and_read(a), a, "what a file holds does not come back as it was")
+        subject.expect(law, subject.value(a) == before, a, "as before", "to_data changed the state")
+        merged = subject.merged(_written_and_read(a), _written_and_read(b))
+        subject.expect_equal(law, merged, subject.merged(a, b), "written, read and merged differs from merged")
+
+
 def function_of_state(subject: Subject, batches: list[Batch], rng: random.Random) -> None:
     """The result depends on the value alone, and reading it changes nothing."""
     state = subject.fed(batches)
@@ -241,6 +254,7 @@ LAWS: dict[str, Law] = {
     "batch split": batch_split,
     "purity": purity,
     "serialisation": serialisation,
+    "snapshot": snapshot,
     "function of state": function_of_state,
     "empty": empty_is_fresh,
     "refusal": refusal,
@@ -290,6 +304,12 @@ def _overwrite(batch: Batch) -> None:
 
 def _round_trip(thing: Any) -> Any:
     return pickle.loads(cloudpickle.dumps(thing))
+
+
+def _written_and_read(state: State) -> State:
+    fresh = state.empty()
+    fresh.from_data(from_bytes(to_bytes(state.to_data())))
+    return fresh
 
 
 def _result(subject: Subject, thing: Any) -> Any:

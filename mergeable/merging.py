@@ -17,7 +17,7 @@ from typing import Any
 
 from mergeable.coverage import Contribution, Coverage
 from mergeable.errors import DuplicateOrigin, IncompatibleStates, MergeableError, SnapshotError
-from mergeable.snapshot import Description, Snapshot, Unbuilt, opened
+from mergeable.snapshot import Description, Known, Snapshot, Unbuilt, opened
 from mergeable.state import State
 from mergeable.wire import from_bytes, to_bytes
 
@@ -105,6 +105,7 @@ class Options:
 
     def __init__(self, *, allow_pickle: bool, keep_going: bool) -> None:
         self.allow_pickle, self.keep_going = allow_pickle, keep_going
+        self._known: Known = {}
 
     def read(self, piece: Piece, *, peek: bool = False) -> tuple[Snapshot, int]:
         """Return a piece as a snapshot, and the bytes that it took."""
@@ -112,7 +113,8 @@ class Options:
             return piece, 0
         if isinstance(piece, str | os.PathLike):
             data = Path(piece).read_bytes()
-            return opened(data, os.fspath(piece), trusted=self.allow_pickle and not peek, peek=peek), len(data)
+            trusted = self.allow_pickle and not peek
+            return opened(data, os.fspath(piece), trusted=trusted, peek=peek, known=self._known), len(data)
         if hasattr(piece, "snapshot"):
             return piece.snapshot(), 0
         raise TypeError(f"merge: got {piece!r}, expected metrics, snapshots, or paths of files.")
@@ -166,7 +168,7 @@ class Merging:
         else:
             self._description.check(snapshot._description, f"merge: {source}", f"in {self._first}", "in this one")
         self._check_distinct(snapshot.coverage, dict.fromkeys(snapshot.coverage, source))
-        self._merge_states(snapshot._states_like(self._states, f"merge: {source}"), source, undo=undo)
+        self._merge_states(snapshot._states_for(self._states, f"merge: {source}"), source, undo=undo)
         self._contributions.update(snapshot.coverage)
         self._sources.update(dict.fromkeys(snapshot.coverage, source))
         self._missing.extend(snapshot.coverage.missing)
@@ -205,12 +207,12 @@ class Merging:
                     "allow_pickle=True if you trust the files."
                 )
             prototypes = {name: found for name, found in snapshot._states.items() if isinstance(found, State)}
-        snapshot._states_like(prototypes, f"merge: {source}")
+        snapshot._states_for(prototypes, f"merge: {source}")
         self._states = {name: state.empty() for name, state in prototypes.items()}
         self._description, self._first = snapshot._description, source
 
     def _check_distinct(self, contributions: Mapping[str, Contribution], sources: Mapping[str, str]) -> None:
-        for origin in contributions.keys() & self._contributions.keys():
+        for origin in filter(self._contributions.__contains__, contributions):
             c = contributions[origin]
             raise DuplicateOrigin(
                 f"merge: the origin {origin} ({c.where}, {c.updates} updates) came twice, in {self._sources[origin]} and in "

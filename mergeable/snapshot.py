@@ -36,7 +36,7 @@ from mergeable.archive import Archive, pack
 from mergeable.canonical import canonical_bytes
 from mergeable.coverage import Coverage
 from mergeable.errors import IncompatibleStates, SnapshotError, UndeclaredState
-from mergeable.parameters import differences
+from mergeable.parameters import differences, same
 from mergeable.plain import Pickled, Reader, Unreadable, Writer, is_plain
 from mergeable.state import State
 from mergeable.states.held import Held
@@ -44,6 +44,9 @@ from mergeable.wire import Classes, pickled, unpickled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+Known = dict[str, tuple[str, dict[str, Any], State]]
+"""By the state's name, the class, the parameters and an empty state of the last file."""
 
 FORMAT = "mergeable snapshot"
 VERSION = 1
@@ -287,6 +290,10 @@ class Snapshot:
         return metric._holding(self, who)
 
     def _built(self, metric_class: type, who: str) -> Any:
+        if hasattr(metric_class, "_holding") and not registry.is_named(metric_class, self.metric):
+            raise IncompatibleStates(
+                f"{who}: got a {self.metric.rpartition(':')[2]}, expected a {metric_class.__qualname__}. Pass the class that was saved."
+            )
         if self._description.omitted:
             raise SnapshotError(
                 f"{who}: got the class {metric_class.__name__}, whose constructor took {', '.join(self._description.omitted)}, which "
@@ -305,6 +312,12 @@ class Snapshot:
         if prototypes.keys() != self._states.keys():
             raise IncompatibleStates(f"{who}: the states are {sorted(prototypes)} here and {sorted(self._states)} there.")
         return {name: _like(prototypes[name], found, name, who) for name, found in self._states.items()}
+
+    def _states_for(self, states: Mapping[str, State], who: str) -> dict[str, State]:
+        """Return the states for a merge into those, which checks them: this snapshot's own ones where they were built."""
+        if all(type(found) is type(states.get(name)) for name, found in self._states.items()):
+            return dict(self._states)  # type: ignore[arg-type]  # all of them are states
+        return self._states_like(states, who)
 
     def _check_declared(self, who: str) -> None:
         if self._undeclared or self._description.own_merge:
@@ -339,13 +352,22 @@ def load(path: str | os.PathLike[str], *, allow_pickle: bool = False) -> Snapsho
     return opened(Path(path).read_bytes(), os.fspath(path), trusted=allow_pickle)
 
 
-def opened(data: bytes, source: str, *, trusted: bool, peek: bool = False, classes: Classes | None = None) -> Snapshot:
+def opened(
+    data: bytes,
+    source: str,
+    *,
+    trusted: bool,
+    peek: bool = False,
+    classes: Classes | None = None,
+    known: Known | None = None,
+) -> Snapshot:
     """Return the snapshot in bytes.
 
-    ``peek`` leaves pickled states unread instead of refusing them; ``classes`` are the program's own that no name finds.
+    ``peek`` leaves pickled states unread instead of refusing them; ``classes`` are the program's own that no name finds;
+    ``known`` is a memory of what was found in files that are alike.
     """
     try:
-        return _Opening(data, trusted=trusted, peek=peek, classes=classes).snapshot()
+        return _Opening(data, trusted=trusted, peek=peek, classes=classes, known=known).snapshot()
     except Unreadable as error:
         raise SnapshotError(
             f"{source}: {error}. Expected a snapshot of mergeable, whole and unchanged; save it again, or leave it out."
@@ -364,13 +386,14 @@ class PickledState(Exception):
 class _Opening:
     """Reads one file's bytes. Each method raises ``Unreadable`` for what is not as it should be."""
 
-    def __init__(self, data: bytes, *, trusted: bool, peek: bool, classes: Classes | None) -> None:
+    def __init__(self, data: bytes, *, trusted: bool, peek: bool, classes: Classes | None, known: Known | None) -> None:
         archive = Archive(data)
         self._tree = archive.tree
         self._arrays = archive.arrays
         self._room = _ROOM + 16 * len(data)
         self._trusted, self._peek, self._classes = trusted, peek, classes
         self._skipped = False
+        self._known = {} if known is None else known
 
     def snapshot(self) -> Snapshot:
         tree = self._tree
@@ -433,8 +456,11 @@ class _Opening:
         """Return an empty state of a registered class, or None where a metric in hand must bring it."""
         if found.make is not None:
             return Held._made(found.make) if self._trusted else None
+        class_name, parameters, known = self._known.get(name, ("", None, None))
+        if known is not None and class_name == found.class_name and same(parameters, found.parameters):
+            return known.empty()
         cls = registry.found(found.class_name)
-        if cls is None or not issubclass(cls, State) or cls is Held:
+        if cls is None or not issubclass(cls, State):
             return None
         try:
             if 8 * cls.cells(found.parameters) > self._room:
@@ -451,6 +477,7 @@ class _Opening:
             raise Unreadable(f"state {name!r} has parameters that no {found.class_name} has ({error})") from error
         if differences(_described(prototype.parameters), found.parameters):
             raise Unreadable(f"state {name!r} has parameters that no {found.class_name} has")
+        self._known[name] = (found.class_name, found.parameters, prototype.empty())
         return prototype
 
     def _undeclared(self, found: dict[str, Any]) -> Iterator[tuple[str, Any]]:

@@ -121,7 +121,7 @@ class State(ABC):
             return
         own = {name: value for name, value in content.items() if name not in self.parameters}
         if type(data) is not dict or not own.keys() <= data.keys() or data.keys() & {*self._own, *self.parameters}:
-            found = sorted(map(str, data)) if isinstance(data, dict) else type(data).__name__
+            found = ", ".join(sorted(map(str, data))) if isinstance(data, dict) else type(data).__name__
             raise ValueError(f"found {found}, expected {', '.join(own)}")
         for name, value in data.items():
             if isinstance(own.get(name), State):

@@ -30,7 +30,7 @@ __all__ = ["MultiWorker", "connect", "disable_fit", "enable_fit", "set_timeout"]
 
 T = TypeVar("T")
 
-INLINE_BYTES = 1024
+INLINE_BYTES = 2048
 """The first collective of a swap carries so many bytes each way; what is longer follows in its exact length."""
 
 _WORD = 8  # collectives carry int64

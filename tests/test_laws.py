@@ -305,6 +305,20 @@ class BatchCounting(Total):
         self.batches += other.batches
 
 
+class Misread(Total):
+    """A from_data of its own that forgets what a file says."""
+
+    def from_data(self, data):
+        self.items = data["items"][:1]
+
+
+class Renaming(Total):
+    """A to_data that moves the value under another name, which nothing reads."""
+
+    def to_data(self):
+        return {"values": self.items}
+
+
 class LosingFirst(Total):
     """A merge that forgets an item of the other where it has more than one."""
 
@@ -320,7 +334,8 @@ DEFECTS = {
     "a merge that keeps a reference": (Aliasing(), SMALL, "purity", {}),
     "an update that keeps a reference": (KeepsTheBatch(), floats(), "purity", {}),
     "a lossy __getstate__": (Lossy(), floats(), "function of state", {}),
-    "an int32 counter": (Int32(), st.integers(0, 2**31), "model", {"reference": sum}),
+    "a lossy from_data": (Misread(), SMALL, "snapshot", {}),
+    "an int32 counter": (Int32(), st.integers(0, 2**31) | st.just(2**31 - 1), "model", {"reference": sum}),
     "a plain float sum": (PlainSum(), floats(), "associativity", {}),
     "a plain float sum in another order": (PlainSum(), floats(), "any tree", {}),
     "a plain float sum by parts": (PlainSum(), floats(), "homomorphism", {}),
@@ -348,6 +363,12 @@ DEFECTS = {
         {},
     ),
 }
+
+
+def test_data_that_nothing_reads():
+    """Data that from_data does not know raise, with what was found and expected."""
+    with pytest.raises(ValueError, match="found values, expected items"):
+        check_state(Renaming(), SMALL, laws=["snapshot"])
 
 
 @pytest.mark.parametrize(("state", "batches", "law", "options"), DEFECTS.values(), ids=DEFECTS)

@@ -1,4 +1,4 @@
-"""The rooms with Keras: ``PyMetric``, and later the faces of the ready-made metrics."""
+"""The rooms with Keras: ``PyMetric``, a callback, and later the faces of the ready-made metrics."""
 
 try:
     import tensorflow as tf  # noqa: F401 - only whether it is there
@@ -6,5 +6,6 @@ except ImportError as error:
     raise ImportError("mergeable.PyMetric needs TensorFlow: pip install 'mergeable[tensorflow]'") from error
 
 from mergeable.keras.py_metric import PyMetric
+from mergeable.keras.save_snapshots import SaveSnapshots
 
-__all__ = ["PyMetric"]
+__all__ = ["PyMetric", "SaveSnapshots"]

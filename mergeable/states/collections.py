@@ -77,8 +77,7 @@ class Counter(State):
     def from_data(self, saved: Any) -> None:
         """Take over keys and counts."""
         found, counts = data.fields(saved, "keys", "counts")
-        labels = data.distinct(found)
-        self._counts = dict(zip(labels, data.wholes(counts, len(labels), 1), strict=True))
+        self._counts = data.distinct(found, data.wholes(counts, low=1))
 
     def most_common(self, n: int | None = None) -> list[tuple[Any, int]]:
         """Return the n most common keys with their counts; ties in the canonical order of the keys."""
@@ -149,7 +148,10 @@ class Set(State):
     def from_data(self, saved: Any) -> None:
         """Take over keys."""
         (found,) = data.fields(saved, "keys")
-        self._keys = set(data.distinct(found))
+        labels = data.keys_of(found)
+        self._keys = set(labels)
+        if len(self._keys) < len(labels):
+            raise ValueError("found a key twice")
 
     def __contains__(self, key: Any) -> bool:
         return keys.canonical(key, "Set") in self._keys
@@ -166,6 +168,9 @@ class Set(State):
 
 def add_counts(counts: dict[Any, int], more: dict[Any, int]) -> None:
     """Add amounts key by key."""
+    if not counts:
+        counts.update(more)
+        return
     for key, amount in more.items():
         counts[key] = counts.get(key, 0) + amount
 

@@ -274,7 +274,7 @@ class Keyed(State, Generic[S]):
     def from_data(self, saved: Any) -> None:
         """Take over keys and their states."""
         labels, states = data.fields(saved, "keys", "states")
-        for label, found in zip(data.distinct(labels), states, strict=True):
+        for label, found in data.distinct(labels, states).items():
             self._states[label] = self._inner.empty()
             self._states[label].from_data(found)
 

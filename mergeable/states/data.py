@@ -29,12 +29,14 @@ def whole(value: Any, low: int | None = 0) -> int:
 
 def wholes(values: Any, size: int | None = None, low: int | None = 0) -> list[int]:
     """Return a list of whole numbers of at least ``low``."""
-    if isinstance(values, np.ndarray) and values.dtype == np.int64 and values.ndim == 1:
-        values = values.tolist()
-    if type(values) is not list or (size is not None and len(values) != size):
+    numbers = isinstance(values, np.ndarray) and values.dtype == np.int64 and values.ndim == 1
+    if not (numbers or type(values) is list) or (size is not None and len(values) != size):
         expected = "whole numbers" if size is None else f"{size} whole numbers"
         raise ValueError(f"found {_found(values)}, expected {expected}")
-    return [whole(value, low) for value in values]
+    if numbers and (low is None or not len(values) or values.min() >= low):
+        listed: list[int] = values.tolist()
+        return listed
+    return [whole(value, low) for value in (values.tolist() if numbers else values)]
 
 
 def packed(values: Sequence[int]) -> Any:
@@ -65,13 +67,17 @@ def keys_of(values: Any) -> list[keys.Canonical]:
         values = values.tolist()
     if type(values) is not list:
         raise ValueError(f"found {_found(values)}, expected a list or an array of keys")
+    for kind in (int, str):
+        if {*map(type, values)} == {kind}:  # these are what they stand for
+            return [(kind.__name__, value) for value in values]
     return keys.canonical_list(values, "keys")
 
 
-def distinct(values: Any) -> list[keys.Canonical]:
-    """Return the keys of a column, in which none may come twice."""
-    found = keys_of(values)
-    if len(set(found)) < len(found):
+def distinct(values: Any, parts: Sequence[Any]) -> dict[keys.Canonical, Any]:
+    """Return the keys of a column, in which none may come twice, with a part for each."""
+    labels = keys_of(values)
+    found = dict(zip(labels, parts, strict=True))
+    if len(found) < len(labels):
         raise ValueError("found a key twice")
     return found
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from mergeable.errors import MergeableError
 from mergeable.plain import is_plain
+from mergeable.registry import NotRegistered
 from mergeable.state import State
 
 
@@ -95,6 +96,11 @@ class Held(State):
         """Return what ``_made`` needs to make a fresh one where no metric is in hand."""
         facts = {name: getattr(self, name) for name in ("exact", "commutative", "idempotent", "bounded")}
         return bytes(cloudpickle.dumps((self._factory, self._merge, facts)))
+
+    @classmethod
+    def of(cls, parameters: dict[str, Any]) -> Held:
+        """Refuse: parameters only name what makes and merges the object."""
+        raise NotRegistered(f"found mergeable.state({parameters.get('factory')}), which only a metric in hand can make")
 
     @classmethod
     def _made(cls, code: bytes) -> Held:

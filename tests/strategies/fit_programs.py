@@ -12,6 +12,7 @@ import tensorflow as tf
 import mergeable as mg
 from mergeable.canonical import canonical_bytes
 from mergeable.exchange import watch
+from mergeable.keras import SaveSnapshots
 from mergeable.strategies.multi_worker import disable_fit, enable_fit
 from tests.strategies.programs import workers
 
@@ -277,3 +278,23 @@ def backed_up(folder, killed):
     return begun, {
         name: [np.float64(value).tobytes() for value in values] for name, values in history.items() if name != "loss"
     }
+
+
+def saved(folder):
+    """Fit with a callback that writes this worker's snapshots; return what Keras showed, and the snapshot of all workers."""
+    strategy = workers(timeout=60)
+    model, (metric,) = compiled(strategy, lambda: Labels(name="labels"))
+    history = model.fit(dataset(ROWS, 2), epochs=2, verbose=0, callbacks=[SaveSnapshots(folder)]).history
+    return told(history), metric.snapshot({"epoch": 1}).to_bytes()
+
+
+def taken_over(path, replicas):
+    """Restore a snapshot of other workers, go on, and return what all workers then hold."""
+    strategy = workers(replicas, timeout=60)
+    with strategy.scope():
+        metric = Labels(name="labels")
+    metric.restore(path)
+    rank = strategy.cluster_resolver.task_id
+    rows = arrays(10, seed=rank)[1]
+    metric.update_state(rows, rows)
+    return told(metric.result()), metric.coverage.rows, metric.snapshot().to_bytes()

@@ -1,0 +1,122 @@
+"""A callback that writes a snapshot of each metric in every epoch, on every worker.
+
+Not its job: to merge them, or to resume training.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, final
+
+import tensorflow as tf
+
+from mergeable.keras.py_metric import PyMetric
+from mergeable.snapshot import SUFFIX
+
+_Callback: Any = tf.keras.callbacks.Callback
+
+PATTERN = "{metric}-{phase}-{epoch:04d}-{worker:03d}" + SUFFIX
+
+
+@final
+class SaveSnapshots(_Callback):  # type: ignore[misc]  # the base class is chosen when TensorFlow loads
+    """Writes what each PyMetric of the model holds on this worker, when an epoch or an evaluation ends.
+
+    Each worker writes files of its own, without an exchange, and ``mergeable.merge`` of an epoch's files is what the epoch showed. In
+    ``fit`` the phases are ``"train"`` and, where there are validation data, ``"val"``; ``evaluate`` alone is ``"test"``, in the
+    epoch that was trained last. An epoch that is trained again after a crash replaces its files.
+
+    Args:
+        folder: where to write; it is made where it is missing.
+        pattern: the name of a file, from ``metric`` (its name), ``phase``, ``epoch`` (from 0) and ``worker`` (from 0).
+        metadata: values that every snapshot keeps, beside its phase, epoch and worker.
+
+    Raises:
+        ValueError: the pattern does not tell files apart, or the model has two metrics of one name. OSError: as ``Snapshot.save``.
+
+    Example:
+        >>> import tempfile
+        >>> import mergeable as mg
+        >>> class Rows(mg.PyMetric):
+        ...     rows = mg.Count()
+        ...     def update_state(self, y_true, y_pred, sample_weight=None):
+        ...         self.rows += len(y_true)
+        ...     def result(self):
+        ...         return self.rows.result()
+        >>> model = tf.keras.Sequential([tf.keras.layers.Input((1,)), tf.keras.layers.Dense(1)])
+        >>> model.compile(loss="mse", metrics=[Rows(name="rows")])
+        >>> folder = tempfile.mkdtemp()
+        >>> history = model.fit(tf.zeros((8, 1)), tf.zeros((8, 1)), verbose=0, callbacks=[SaveSnapshots(folder)])
+        >>> mg.load(f"{folder}/rows-train-0000-000.mg").result(Rows)
+        8
+    """
+
+    def __init__(
+        self, folder: str | os.PathLike[str], *, pattern: str = PATTERN, metadata: Mapping[str, Any] | None = None
+    ) -> None:
+        super().__init__()
+        names = {
+            pattern.format(metric=m, phase=p, epoch=e, worker=w)
+            for m in "ab"
+            for p in ("train", "val")
+            for e in (0, 1)
+            for w in (0, 1)
+        }
+        if len(names) < 16:
+            raise ValueError(
+                f"SaveSnapshots: got the pattern {pattern!r}, which gives several snapshots one name, expected one with "
+                f"{{metric}}, {{phase}}, {{epoch}} and {{worker}}, such as {PATTERN!r}."
+            )
+        self.folder, self.pattern, self.metadata = Path(folder), pattern, dict(metadata or {})
+        self._epoch = 0
+        self._is_training = False  # an epoch is under way, and was not saved yet
+        self._is_fitting = False
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002 - Keras's signature
+        """Note the epoch."""
+        self._epoch, self._is_training, self._is_fitting = epoch, True, True
+
+    def on_test_begin(self, logs: Any = None) -> None:  # noqa: ARG002 - Keras's signature
+        """Save what was trained, before the validation resets it."""
+        if self._is_training:
+            self._save("train")
+        self._is_training = False
+
+    def on_test_end(self, logs: Any = None) -> None:  # noqa: ARG002 - Keras's signature
+        """Save what was validated or tested."""
+        self._save("val" if self._is_fitting else "test")
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002 - Keras's signature
+        """Save what was trained, where no validation came."""
+        if self._is_training:
+            self._save("train")
+        self._is_training = self._is_fitting = False
+
+    def _save(self, phase: str) -> None:
+        metrics = [*_py_metrics(self.model.metrics)]
+        names = [metric.name for metric in metrics]
+        if len(set(names)) < len(names):
+            raise ValueError(
+                f"SaveSnapshots: got metrics with the names {names}, expected names that differ, because files bear them."
+            )
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for metric in metrics:
+            worker = metric._on_host()._membership.worker
+            facts = {"phase": phase, "epoch": self._epoch, "worker": worker}
+            name = self.pattern.format(metric=metric.name, **facts)
+            metric.snapshot({**self.metadata, **facts}, local=True).save(self.folder / name)
+
+
+def _py_metrics(metrics: Any) -> Iterator[PyMetric]:
+    """Return the PyMetrics among metrics and what Keras wraps them in, each once."""
+    seen: set[int] = set()
+    todo = list(metrics)
+    for metric in todo:
+        if isinstance(metric, PyMetric):
+            if id(metric) not in seen:
+                seen.add(id(metric))
+                yield metric
+        else:
+            todo.extend(getattr(metric, "metrics", ()))

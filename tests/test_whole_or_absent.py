@@ -1,0 +1,168 @@
+"""A save that is killed at any point leaves the old file or the new one, whole."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import mergeable as mg
+from tests.test_snapshot import spread
+
+ROOT = Path(__file__).parent.parent
+KILLS = 40
+SAVER = """
+import itertools, sys
+sys.path.insert(0, sys.argv[1])
+import mergeable as mg
+
+class Wide(mg.Metric):
+    cells = mg.Count(shape=(30_000,))
+    last = mg.Max()
+    def update_state(self, n):
+        self.cells.update([n] * 30_000)
+        self.last += n
+    def result(self):
+        return self.last.result()
+
+metric = Wide()
+print("ready", flush=True)
+for n in itertools.count():
+    metric.reset_state()
+    metric.update_state(n)
+    metric.snapshot({"n": n}).save(sys.argv[2])
+"""
+
+
+def test_killed_while_it_saves(tmp_path):
+    """A process that saves all the time is killed many times, at random moments: the file is whole each time."""
+    path = tmp_path / "state.mg"
+    found = []
+    for i in range(KILLS):
+        process = subprocess.Popen([sys.executable, "-c", SAVER, str(ROOT), str(path)], stdout=subprocess.PIPE, text=True)
+        assert "ready\n" == process.stdout.readline()
+        if i == 0:
+            while not path.exists():
+                time.sleep(0.001)
+        time.sleep(0.002 + 0.0037 * i % 0.05)
+        process.kill()
+        assert -signal.SIGKILL == process.wait(timeout=30)
+        process.stdout.close()
+        back = mg.load(path)
+        n = back.metadata[0]["n"]
+        cells = back.states["cells"].result()
+        assert {n} == set(cells.tolist())
+        assert float(n) == back.states["last"].result()
+        found.append(n)
+
+    assert len(set(found)) > 3  # they were caught at different saves
+
+
+STEPS = """
+import os, signal, sys
+sys.path.insert(0, sys.argv[1])
+import mergeable as mg
+from mergeable.snapshot import Snapshot, _sync_folder
+from tests.test_snapshot import spread
+
+path = sys.argv[2]
+spread().snapshot({"n": 0}).save(path)
+watched = {Snapshot.save.__code__, _sync_folder.__code__}
+for step in range(200):  # the child is killed at the next line that it would run in a save
+    child = os.fork()
+    if not child:
+        newer = spread(([9.0], ["z"])).snapshot({"n": step + 1})
+        left = step
+
+        def at_each_line(frame, event, arg):
+            global left
+            if frame.f_code not in watched:
+                return None
+            if event == "line":
+                if not left:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                left -= 1
+            return at_each_line
+
+        sys.settrace(at_each_line)
+        newer.save(path)
+        sys.settrace(None)
+        os._exit(0)
+    _, status = os.waitpid(child, 0)
+    print(step, "ended" if os.WIFEXITED(status) else "killed", mg.load(path).metadata[0]["n"], flush=True)
+    if os.WIFEXITED(status):
+        break
+"""
+
+
+def test_killed_at_each_line_of_a_save(tmp_path):
+    """Killed before each of its lines, a save leaves the file of before until it is the new one, and both are whole."""
+    command = [sys.executable, "-c", STEPS, str(ROOT), str(tmp_path / "state.mg")]
+    run = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+    lines = [line.split() for line in run.stdout.splitlines()]
+    is_new = [int(n) == int(step) + 1 for step, _, n in lines]
+
+    assert ["killed"] * (len(lines) - 1) + ["ended"] == [how for _, how, _ in lines]
+    assert 10 < len(lines) < 100
+    assert sorted(is_new) == is_new  # first the old file, and from one line on the new one
+    assert {True, False} == set(is_new)
+    assert 1 == len({n for (_, _, n), new in zip(lines, is_new, strict=True) if not new})
+
+
+@pytest.mark.parametrize("step", ["write", "flush", "fsync", "replace"])
+def test_stopped_at_each_step(tmp_path, monkeypatch, step):
+    """An error at any step of a save leaves the old file, and nothing beside it."""
+    spread().snapshot().save(tmp_path / "a.mg")
+    before = (tmp_path / "a.mg").read_bytes()
+    newer = spread(([9.0], ["z"])).snapshot()
+
+    def fail(*_args, **_kwargs):
+        raise OSError(28, "No space left on device")
+
+    if step == "fsync":
+        monkeypatch.setattr(os, "fsync", fail)
+    elif step == "replace":
+        monkeypatch.setattr(Path, "replace", fail)
+    else:
+        opened = Path.open
+
+        class File:
+            def __init__(self, file):
+                self.file = file
+
+            def __enter__(self):
+                return self
+
+            def __exit__(self, *error):
+                self.file.close()
+
+            def __getattr__(self, name):
+                return fail if name == step else getattr(self.file, name)
+
+        def hindered(path, mode="r", **options):
+            file = opened(path, mode, **options)
+            return File(file) if mode == "xb" else file
+
+        monkeypatch.setattr(Path, "open", hindered)
+    with pytest.raises(OSError, match="No space left"):
+        newer.save(tmp_path / "a.mg")
+
+    assert before == (tmp_path / "a.mg").read_bytes()
+    assert ["a.mg"] == [path.name for path in tmp_path.iterdir()]
+
+
+def test_a_missing_folder_is_an_error_that_names_it(tmp_path):
+    """Saving into a folder that does not exist says which."""
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        spread().snapshot().save(tmp_path / "nowhere" / "a.mg")
+
+
+def test_others_may_read_it(tmp_path):
+    """The file has the permissions of any new file of this user."""
+    spread().snapshot().save(tmp_path / "a.mg")
+    (tmp_path / "plain").write_bytes(b"")
+
+    assert (tmp_path / "plain").stat().st_mode == (tmp_path / "a.mg").stat().st_mode
