@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from mergeable import states
+from mergeable.laws import LAWS
 
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
@@ -39,6 +40,21 @@ def check_own_metric(out):
 def check_merge_shards(out):
     several, one = out.splitlines()
     assert several.split("}")[0].split("{")[1] == one.split("}")[0].split("{")[1]
+    assert "442 rows, 4 origins" in several
+
+
+def check_merge_snapshots(out):
+    several, one = out.splitlines()
+    assert several.split("}")[0].split("{")[1] == one.split("}")[0].split("{")[1]
+    assert "1797 rows, 8 origins" in several
+    assert 0.8 < float(one.split("'accuracy': ")[1].split(",")[0]) < 1
+    assert sorted(several.split("shards ")[1]) == sorted(str([*range(8)]))
+
+
+def check_own_state(out):
+    laws, several = out.splitlines()
+    assert len(LAWS) == len(laws.split(": ")[1].split(", "))
+    assert 5 == len(several.split("[")[1].split("]")[0].split(","))
     assert "442 rows, 4 origins" in several
 
 
