@@ -89,3 +89,25 @@ def test_subnormal_results_leave_the_callback(name, values):
 
     assert np.float64(expected.result()).tobytes() == step(tf.constant(values, tf.float64)).numpy().tobytes()
     assert expected.result() != 0.0
+
+
+@pytest.mark.parametrize("name", STATES)
+def test_snapshots_are_written_and_read_inside(name):
+    """A snapshot that is written, or read, in a callback is the one that is written and read here."""
+    metric = Feeds(STATES[name])
+    metric.update_state(TINY, TINY)
+    seen = []
+
+    @tf.function
+    def step(x):
+        def inside(_):
+            snapshot = metric.snapshot()
+            again = mg.Snapshot.from_bytes(snapshot.to_bytes())
+            seen.extend((snapshot.to_bytes(), again.to_bytes(), canonical_bytes(again.states["fed"])))
+
+        tf.py_function(inside, [x], [])
+
+    step(tf.constant(1.0))
+    here = metric.snapshot()
+
+    assert [here.to_bytes(), here.to_bytes(), canonical_bytes(here.states["fed"])] == seen
