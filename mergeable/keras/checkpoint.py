@@ -25,10 +25,10 @@ class Checkpointed(_PythonState):  # type: ignore[misc]  # TensorFlow ships no t
     One entry holds the fold of all replicas of all workers, so every worker saves, and each restores from the same file, into
     any number of workers and replicas: what was restored counts once. What comes after has origins of its own.
 
-    The entry is a pickle: restore only what you trust.
+    The entry is a snapshot's bytes. What in them is pickled is read, so restore only what you trust.
 
     Raises:
-        IncompatibleStates: the entry is of another metric, other states or other parameters; the metric stays as it was.
+        SnapshotError: the entry is damaged. IncompatibleStates: it is of another metric, other states or other parameters; the metric stays as it was.
             Keras 3's ``load_weights`` tells it in a ``ValueError`` of its own.
         UndeclaredState: there are several workers, and the metric holds values in attributes that are not declared.
         ExchangeTimeout: there are several workers, and one does not save.
