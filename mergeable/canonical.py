@@ -27,7 +27,7 @@ def canonical_bytes(value: Any) -> bytes:
         False
     """
     if isinstance(value, State):
-        return _record("state", type(value).__qualname__.encode(), canonical_bytes(_content(value)))
+        return _record("state", type(value).__qualname__.encode(), canonical_bytes((value.to_data(), value.parameters)))
     if isinstance(value, np.generic):
         value = value.item()
     if value is None or isinstance(value, bool):
@@ -54,12 +54,6 @@ def canonical_bytes(value: Any) -> bytes:
     if hasattr(value, "__dict__"):
         return _record("object", type(value).__qualname__.encode(), canonical_bytes(vars(value)))
     return _record("pickle", cloudpickle.dumps(value))
-
-
-def _content(state: State) -> Any:
-    content = state.__getstate__()
-    content.pop("_code", None)  # how a function pickles differs between processes; its name is a parameter
-    return content, state.parameters
 
 
 def _array_bytes(array: np.ndarray) -> bytes:

@@ -19,6 +19,7 @@ from mergeable.errors import IncompatibleStates, ReadOnlyState
 from mergeable.parameters import differences
 
 Self = TypeVar("Self", bound="State")
+S = TypeVar("S", bound="State")
 
 
 class State(ABC):
@@ -100,7 +101,7 @@ class State(ABC):
     def result(self) -> Any:
         """Read the answer, which depends on the value alone."""
 
-    # What travels: to other processes and into files. A pickle has the same tree, with the parameters.
+    # What travels: to other processes, into files, and in pickles.
 
     def to_data(self) -> Any:
         """Return the value without the parameters, as plain data where it can be: files hold the rest as a pickle."""
@@ -288,6 +289,21 @@ class State(ABC):
     def __copy__(self: Self) -> Self:
         return copy.deepcopy(self)  # a shallow copy would share its value
 
+    def __deepcopy__(self: Self, memo: dict[int, Any]) -> Self:
+        twin = type(self).__new__(type(self))
+        memo[id(self)] = twin
+        twin.__setstate__(copy.deepcopy(self.__getstate__(), memo))
+        return twin
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        if type(self).to_data is State.to_data:
+            return super().__reduce_ex__(protocol)  # the attributes, with the parameters among them
+        return _revived, (*self._recipe(), self.to_data())
+
+    def _recipe(self) -> tuple[Callable[..., State], tuple[Any, ...]]:
+        """Return what makes an empty state like this one in another process, and its arguments."""
+        return type(self).of, (self.parameters,)
+
     def __getstate__(self) -> dict[str, Any]:
         self.flush()
         return self._attributes()
@@ -298,6 +314,12 @@ class State(ABC):
     def __repr__(self) -> str:
         arguments = ", ".join(f"{k}={v!r}" for k, v in self.parameters.items())
         return f"<{type(self).__name__}({arguments}): {self.result()!r}>"
+
+
+def _revived(make: Callable[..., S], arguments: tuple[Any, ...], data: Any) -> S:
+    state = make(*arguments)
+    state.from_data(data)
+    return state
 
 
 def _guard_merge(method: Callable[..., None]) -> Callable[..., None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from typing import Any, Generic, TypeVar, final
 
@@ -129,6 +130,9 @@ class Tuple(_Product[int]):
     def __init__(self, *states: State) -> None:
         super().__init__(dict(enumerate(states)))
 
+    def _recipe(self) -> Any:
+        return Tuple, tuple(part.empty() for part in self._parts.values())
+
     @classmethod
     def of(cls, parameters: dict[str, Any]) -> Tuple:
         """Return a tuple of such empty parts."""
@@ -162,6 +166,9 @@ class Dict(_Product[str]):
 
     def __init__(self, **states: State) -> None:
         super().__init__(dict(states))
+
+    def _recipe(self) -> Any:
+        return functools.partial(Dict, **{name: part.empty() for name, part in self._parts.items()}), ()
 
     @classmethod
     def of(cls, parameters: dict[str, Any]) -> Dict:
@@ -216,6 +223,9 @@ class Keyed(State, Generic[S]):
     def parameters(self) -> dict[str, Any]:
         """The inner state's class and parameters."""
         return {"state": (type(self._inner).__name__, self._inner.parameters)}
+
+    def _recipe(self) -> Any:
+        return Keyed, (self._inner,)
 
     @classmethod
     def of(cls, parameters: dict[str, Any]) -> Keyed[Any]:
@@ -335,11 +345,6 @@ class Keyed(State, Generic[S]):
             self._touched[label] = self._states[label]
             self._states[label].savepoint()
         return self._states[label]
-
-    def __getstate__(self) -> dict[str, Any]:
-        state = super().__getstate__()
-        state["_states"] = {label: self._states[label] for label in keys.in_order(self._states)}
-        return state
 
 
 def _assign(parts: Any, name: Any, value: Any) -> None:

@@ -147,13 +147,14 @@ class Held(State):
     def _undo_value(self) -> dict[str, Any]:
         return {k: v for k, v in self._attributes().items() if k != "value"}
 
-    def __getstate__(self) -> dict[str, Any]:
-        code = cloudpickle.dumps((self._factory, self._merge))  # lambdas too
-        return super().__getstate__() | {"_code": code}
+    def __deepcopy__(self, memo: dict[int, Any]) -> Held:
+        twin = self.empty()
+        memo[id(self)] = twin
+        twin.value = copy.deepcopy(self.value, memo)
+        return twin
 
-    def __setstate__(self, value: dict[str, Any]) -> None:
-        self._factory, self._merge = pickle.loads(value.pop("_code"))
-        super().__setstate__(value)
+    def _recipe(self) -> Any:
+        return Held._made, (self._making(),)
 
     def __repr__(self) -> str:
         return f"<Held({_name(self._factory)}): {self.value!r}>"

@@ -130,12 +130,6 @@ class Rows(State):
         self.flush()
         return sum(len(chunk[0]) for chunk in self._chunks)
 
-    def __getstate__(self) -> dict[str, Any]:
-        state = super().__getstate__()
-        columns = self.result()
-        state["_chunks"] = [tuple(columns.values())] if self._chunks else []
-        return state
-
     def _copy_value(self) -> dict[str, Any]:
         return {"columns": self.columns, "_chunks": list(self._chunks), "_kinds": self._kinds}
 
