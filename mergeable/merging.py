@@ -5,13 +5,16 @@ Not its job: to know how a file looks, or what a state is.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
+import signal
+import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +52,7 @@ def merge(
 
     Args:
         pieces: metrics, snapshots and paths of files, in any mixture; at least one.
-        metric: an instance of the metric, for states whose classes are not registered.
+        metric: the metric's class, or an instance with the same arguments, for states whose classes are not registered.
         allow_pickle: as in ``load``.
         on_duplicate: what to do where two pieces share an origin. ``"error"``: raise ``DuplicateOrigin``. ``"newer"``: leave out
             a piece where another one covers all its origins with as many updates or more. The pieces are read twice then.
@@ -90,7 +93,7 @@ def merge(
     options = Options(allow_pickle=allow_pickle, keep_going=keep_going)
     told = report or _say_nothing
     count = progress or _say_nothing
-    merging = Merging(None if metric is None else metric._states)
+    merging = Merging(metric)
     if on_duplicate == "newer":
         pieces = _newest(list(pieces), options, told)
     if processes == 1:
@@ -121,10 +124,10 @@ class Options:
 
 
 class Merging:
-    """A snapshot in the making; ``prototypes`` are empty states of classes that no registry knows."""
+    """A snapshot in the making; a metric in hand brings the classes that no registry knows."""
 
-    def __init__(self, prototypes: Mapping[str, State] | None = None) -> None:
-        self._prototypes = None if prototypes is None else {name: state.empty() for name, state in prototypes.items()}
+    def __init__(self, metric: Any = None) -> None:
+        self._metric = metric
         self._description: Description | None = None
         self._first = ""
         self._states: dict[str, State] = {}
@@ -140,7 +143,7 @@ class Merging:
 
     def empty(self) -> Merging:
         """Return an empty one that takes what this one takes."""
-        fresh = Merging(self._prototypes)
+        fresh = Merging()
         fresh._description, fresh._first = self._description, self._first
         fresh._states = {name: state.empty() for name, state in self._states.items()}
         return fresh
@@ -197,13 +200,14 @@ class Merging:
 
     def _begin(self, snapshot: Snapshot, source: str) -> None:
         snapshot._check_declared("merge")
-        prototypes = self._prototypes
-        if prototypes is None:
+        if self._metric is not None:
+            prototypes: Mapping[str, State] = snapshot._in(self._metric, "merge")._states
+        else:
             unknown = [f"{name} ({found.class_name})" for name, found in snapshot._states.items() if isinstance(found, Unbuilt)]
             if unknown:
                 raise SnapshotError(
                     f"merge: {source}: the classes of these states are not known here: {', '.join(unknown)}. Pass "
-                    "metric=MyMetric(), register the classes with mergeable.register, or, for mergeable.state(...), pass "
+                    "metric=MyMetric, register the classes with mergeable.register, or, for mergeable.state(...), pass "
                     "allow_pickle=True if you trust the files."
                 )
             prototypes = {name: found for name, found in snapshot._states.items() if isinstance(found, State)}
@@ -296,14 +300,15 @@ def _in_processes(
                 report(source, reason)
             progress(*sizes)
 
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=end_with_parent) as pool:
         try:
             for are_files, run in itertools.groupby(rest, lambda piece: isinstance(piece, str | os.PathLike)):
                 if not are_files:
                     collect(0)
                     merging.take(run, options, report, progress)
                 while chunk := list(itertools.islice(run, size)):
-                    waiting.append(pool.submit(_merged, like, chunk, options))
+                    with interrupts_held():  # submit starts the processes
+                        waiting.append(pool.submit(_merged, like, chunk, options))
                     collect(2 * processes)
             collect(0)
         except BrokenProcessPool as error:
@@ -323,6 +328,31 @@ def _merged(like: bytes, chunk: Sequence[str | os.PathLike[str]], options: Optio
     sizes: list[int] = []
     merging.take(chunk, options, lambda *reason: left_out.append(reason), lambda _, size: sizes.append(size))
     return to_bytes((merging, left_out, (len(sizes), sum(sizes))))
+
+
+def end_with_parent() -> None:
+    """Let this process end with the one that started it, also where that was killed: it would wait for work for ever."""
+    parent = parent_process()
+
+    def wait() -> None:
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+@contextlib.contextmanager
+def interrupts_held() -> Iterator[None]:
+    """Hold Ctrl-C back in this thread: processes that start now never see it, and the one that waits for them ends them."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def source_of(piece: Piece) -> str:

@@ -49,6 +49,7 @@ FLOORS = {
     "keras": 10,
     "demo": 11,
     "cli": 12,
+    "__main__": 13,
     "__init__": 13,
 }
 

@@ -369,3 +369,18 @@ def test_memory_is_that_of_a_few_snapshots(tmp_path):
 
     assert peaks[1] < peaks[0] + size / 4
     assert peaks[1] < 8 * size
+
+
+def test_the_metric_in_hand_must_be_the_one_that_was_saved(tmp_path):
+    """A metric of another class, or with other arguments, is refused before anything is merged."""
+    paths, _ = shards(tmp_path, 2)
+
+    assert (
+        2 == mg.merge(paths, metric=Spread).coverage.updates == mg.merge(paths, metric=Spread(), processes=2).coverage.updates
+    )
+    with pytest.raises(mg.IncompatibleStates, match=r"merge: got a tests\.Spread, expected a Vocabulary"):
+        mg.merge(paths, metric=Vocabulary)
+    with pytest.raises(mg.IncompatibleStates, match=r"edges is \(0.0, 3.0\) here"):
+        mg.merge(paths, metric=Spread(edges=(0.0, 3.0)))
+    with pytest.raises(TypeError, match="merge: got 3, expected a metric or its class"):
+        mg.merge(paths, metric=3)
