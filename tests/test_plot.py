@@ -16,6 +16,7 @@ from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits
 from sklearn.metrics import precision_recall_curve, roc_auc_score, roc_curve
 from sklearn.neighbors import KNeighborsClassifier
 
+import mergeable as mg
 from mergeable import ConfusionMatrix, Contribution, Count, Coverage, Dict, Histogram, Keyed, Rows, Sum, Tuple
 from mergeable.canonical import canonical_bytes
 from mergeable.plot import KINDS, plot, possible
@@ -662,3 +663,34 @@ def test_missing_libraries(module, kind, expected):
         print(error)
     """
     assert expected == said_by(code)
+
+
+class Ages(mg.Metric):
+    """A metric that declares what is drawn of it."""
+
+    bins = mg.Histogram([0.0, 1.0, 2.0])
+    rows = mg.Rows("age")
+    plots = {"quantiles": "rows"}
+
+    def update_state(self, ages):
+        self.bins.update(ages)
+        self.rows.update(ages)
+
+    def result(self):
+        return len(self.rows)
+
+
+@pytest.mark.parametrize("saved", [False, True])
+def test_a_metric_and_its_snapshot_are_drawn_alike(saved):
+    """plot() of a metric, and of a snapshot that was read without its class, shows the declared kind, or the one asked for."""
+    metric = Ages(name="ages")
+    metric.update_state([0.5, 1.5, 1.7])
+    before = canonical_bytes(metric._fold())
+    drawn = mg.Snapshot.from_bytes(metric.snapshot().to_bytes()) if saved else metric
+    bins = drawn.plot("histogram", "bins")
+
+    assert "Share of rows up to this value" == drawn.plot().get_ylabel()
+    assert [1, 2] == bins.patches[0].get_data().values.tolist()
+    assert "ages" == bins.get_title()
+    assert bins is drawn.plot(ax=bins)
+    assert before == canonical_bytes(metric._fold())
