@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context, parent_process, resource_tracker
 from pathlib import Path
 from typing import Any
 
@@ -199,9 +199,9 @@ class Merging:
         return Snapshot(self._description, self._states, coverage, metadata=rows)
 
     def _begin(self, snapshot: Snapshot, source: str) -> None:
-        snapshot._check_declared("merge")
+        snapshot._check_declared(f"merge: {source}")
         if self._metric is not None:
-            prototypes: Mapping[str, State] = snapshot._in(self._metric, "merge")._states
+            prototypes: Mapping[str, State] = snapshot._in(self._metric, f"merge: {source}")._states
         else:
             unknown = [f"{name} ({found.class_name})" for name, found in snapshot._states.items() if isinstance(found, Unbuilt)]
             if unknown:
@@ -348,6 +348,7 @@ def interrupts_held() -> Iterator[None]:
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
+    resource_tracker.ensure_running()  # whose start would let signals through again
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

@@ -462,7 +462,7 @@ def test_attributes_that_are_not_declared():
     again.restore(saved)
     assert [1] == again.result()
     with pytest.raises(
-        mg.UndeclaredState, match=r"merge: got a Dropped, which holds values in attributes .* \(items\). Merge it with"
+        mg.UndeclaredState, match=r"merge: <Snapshot of Dropped .*>: got a Dropped, which holds values in attributes .* \(items\). Merge it with"
     ):
         mg.merge([saved])
 

@@ -1,0 +1,33 @@
+"""The commands, in the order in which a new user needs them."""
+
+from __future__ import annotations
+
+import click
+
+import mergeable as library
+from mergeable.cli.check import check
+from mergeable.cli.demo import demo
+from mergeable.cli.inspect import inspect
+from mergeable.cli.merge import merge
+from mergeable.cli.plot import plot
+from mergeable.cli.show import show
+from mergeable.cli.verify import verify
+
+_STATUS = """\
+Exit status: 0 good; 1 bad data, or a command that failed; 2 wrong usage. MERGEABLE_TRACEBACK=1 in the environment shows where
+an error of your own code was raised."""
+
+
+class _Group(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return list(self.commands)
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]}, epilog=_STATUS)
+@click.version_option(library.__version__, prog_name="mergeable", message="%(prog)s %(version)s")
+def mergeable() -> None:
+    """Metrics that merge: put snapshot files together, and look at what they hold."""
+
+
+for _command in (demo, merge, show, inspect, verify, plot, check):
+    mergeable.add_command(_command)
