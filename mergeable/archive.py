@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from mergeable.plain import Unreadable, from_text, shaped, to_text
+from mergeable.plain import Unreadable, from_text, shaped, short, to_text
 
 MANIFEST = "manifest.json"
 
@@ -61,18 +61,20 @@ class Archive:
             raise Unreadable("the file has no seal at its end, so it was cut, changed, or written by another program")
         try:
             with zipfile.ZipFile(io.BytesIO(data)) as archive:
-                self._entries, end = archive.infolist(), archive.start_dir
+                self._entries, end, comment = archive.infolist(), archive.start_dir, archive.comment
             self._starts = _content_starts(self._data, self._entries, end)
         except Exception as error:  # zipfile raises many kinds for what is no zip file
             raise Unreadable(f"the zip file's directory is damaged ({error})") from error
+        if len(comment) != _SEAL_BYTES:
+            raise Unreadable("there are bytes before the seal")
         if _seal(self._data, self._entries, end) != data[-_SEAL_BYTES:]:
             raise Unreadable("the seal does not fit the file, so a bit of it was changed")
-        names = [MANIFEST, *map(_name, range(len(self._entries) - 1))]
-        if [info.filename for info in self._entries] != names:
-            found = [info.filename for info in self._entries if info.filename not in names] or [
-                "an entry twice or out of order"
-            ]
-            raise Unreadable(f"the zip file has the entry {found[0]!r}, expected {MANIFEST} and arrays/0.npy to the last one")
+        for i, info in enumerate(self._entries):
+            name = _name(i - 1) if i else MANIFEST
+            if info.orig_filename != name:
+                raise Unreadable(f"the zip file has the entry {short(info.orig_filename)}, expected {name}")
+        if not self._entries:
+            raise Unreadable(f"the zip file has no entries, expected {MANIFEST}")
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -82,8 +84,9 @@ class Archive:
     @functools.cached_property
     def tree(self) -> Any:
         """The manifest."""
+        content = bytes(self._content(0))
         try:
-            return from_text(bytes(self._content(0)))
+            return from_text(content)
         except Unreadable as error:
             raise Unreadable(f"{MANIFEST}: {error}") from error
 
@@ -119,13 +122,15 @@ def _name(i: int) -> str:
 
 
 def _content_starts(data: memoryview, entries: Sequence[zipfile.ZipInfo], end: int) -> list[int]:
-    """Return where the entries' contents start; refuse gaps, overlaps, compression and encryption."""
+    """Return where the entries' contents start; refuse gaps, overlaps, compression, encryption, and a second name."""
     starts = []
     position = 0
     for info in entries:
-        if info.header_offset != position or info.compress_type or info.flag_bits or info.compress_size != info.file_size:
-            raise Unreadable(f"{info.filename!r} is compressed, encrypted, hidden, or not where it should be")
         name_bytes, extra_bytes = struct.unpack("<HH", data[position + 26 : position + 30])
+        name = data[position + 30 : position + 30 + name_bytes]
+        is_plain = not info.compress_type and not info.flag_bits and info.compress_size == info.file_size
+        if info.header_offset != position or not is_plain or name != info.orig_filename.encode("cp437"):
+            raise Unreadable(f"{short(info.orig_filename)} is compressed, encrypted, hidden, or not where it should be")
         starts.append(position + 30 + name_bytes + extra_bytes)
         position = starts[-1] + info.file_size
     if position != end:

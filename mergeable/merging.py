@@ -19,8 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from mergeable.coverage import Contribution, Coverage
+from mergeable.description import Description, Unbuilt
 from mergeable.errors import DuplicateOrigin, IncompatibleStates, MergeableError, SnapshotError
-from mergeable.snapshot import Description, Known, Snapshot, Unbuilt, opened
+from mergeable.manifest import Known
+from mergeable.snapshot import Snapshot, opened
 from mergeable.state import State
 from mergeable.wire import from_bytes, to_bytes
 

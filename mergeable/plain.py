@@ -15,6 +15,9 @@ one member, which says what it is:
     {"objects": [[2], [...]]}       an array of Python objects: shape, items
     {"pickle": {"array": 4}}        anything else, pickled; it is read only where the reader trusts its source
 
+What lies deeper than 64 collections, and whole numbers of more than 8,192 bits, are pickled too: so all that can be done with what
+was read takes little time and no more of the stack than there is.
+
 Not its job: to know states, zip files, or what a pickle may hold.
 """
 
@@ -23,8 +26,9 @@ from __future__ import annotations
 import collections
 import json
 import math
+import re
 import struct
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 import numpy as np
@@ -34,9 +38,15 @@ SMALL = 256
 
 _EXACT = 2**53
 _MANY = 16
+_MAX_DEPTH = 64
+_MAX_BITS = 8192  # of a whole number; the largest of a state's, in Moments, has 6,358
 _MAX_SHIFT = 4096
-_DTYPES = "biufcmMUS"
+_MAX_ALIKE = 256
+_MAX_AXES = 32
+_MAX_EMPTY = 2**16  # bytes of an item of an array that has none
+_DTYPES = {"b": 1, "i": 8, "u": 8, "f": 8, "c": 16, "m": 8, "M": 8, "U": math.inf, "S": math.inf}  # kind and largest size
 _SCALARS = frozenset({type(None), bool, int, float, str})
+_INT = re.compile("(-?0x[0-9a-f]+)(?:p([0-9]{1,4}))?")
 _TINY = 1e-290  # below it, text to number and back may pass subnormal numbers, which some threads flush to zero
 
 
@@ -51,6 +61,7 @@ class Writer:
         self.arrays: list[np.ndarray] = []
         self.pickled: list[str] = []
         self._pickle = pickle
+        self._depth = 0
 
     def tree(self, value: Any) -> Any:
         """Return a value as a JSON tree; what is not plain is pickled, and its type noted in ``pickled``."""
@@ -58,9 +69,25 @@ class Writer:
         if value is None or kind is bool or kind is str:
             return value
         if kind is int:
-            return value if -_EXACT < value < _EXACT else {"int": _hex(value)}
+            if -_EXACT < value < _EXACT:
+                return value
+            return {"int": _hex(value)} if value.bit_length() <= _MAX_BITS else self._opaque(value)
         if kind is float:
             return value if _TINY < abs(value) < math.inf else _float(value)
+        if kind is bytes:
+            return {"bytes": value.hex() if len(value) <= SMALL else self._stored(np.frombuffer(value, np.uint8))}
+        if kind is np.ndarray and value.dtype != object:
+            return self._array(value)
+        if isinstance(value, np.generic) and value.dtype.kind in "biufc" and _is_portable(value.dtype):
+            return {"scalar": [_little(value.dtype).str, value.astype(_little(value.dtype)).tobytes().hex()]}
+        if kind not in _COLLECTIONS or self._depth == _MAX_DEPTH:
+            return self._opaque(value)
+        self._depth += 1
+        tree = self._collection(kind, value)
+        self._depth -= 1
+        return tree
+
+    def _collection(self, kind: type, value: Any) -> Any:
         if kind is list:
             numbers = self._numbers(value)
             return {"list": numbers} if numbers else [*map(self.tree, value)]
@@ -70,22 +97,16 @@ class Writer:
             if all(type(key) is str for key in value):
                 return {"dict": {key: self.tree(part) for key, part in value.items()}}
             return {"items": self._items(value)}
-        if kind is bytes:
-            return {"bytes": value.hex() if len(value) <= SMALL else self._stored(np.frombuffer(value, np.uint8))}
-        if kind is set or kind is frozenset:
-            return {kind.__name__: sorted(map(self.tree, value), key=to_text)}
-        if kind is np.ndarray:
-            return self._array(value)
-        if isinstance(value, np.generic) and value.dtype.kind in "biufc" and value.dtype.itemsize <= 16:
-            return {"scalar": [_little(value.dtype).str, value.astype(_little(value.dtype)).tobytes().hex()]}
         if kind is collections.Counter:
             return {"counter": self._items(value)}
-        return self._opaque(value)
+        if kind is np.ndarray:
+            return {"objects": [list(value.shape), [*map(self.tree, value.ravel().tolist())]]}
+        return {kind.__name__: sorted(map(self.tree, value), key=to_text)}
 
     def _numbers(self, values: list[Any] | tuple[Any, ...]) -> Any:
         """Return an array for many numbers of one kind, which is shorter than their text, and read faster."""
         kinds = {*map(type, values)} if len(values) >= _MANY else None
-        if kinds == {float} or (kinds == {int} and -(2**63) <= min(values) and max(values) < 2**63):
+        if kinds == {float} or (kinds == {int} and min(values) >= -(2**63) and max(values) < 2**63):
             return self._array(np.array(values, "<f8" if kinds == {float} else "<i8"))
         return None
 
@@ -97,9 +118,7 @@ class Writer:
         return [[self.tree(key), self.tree(part)] for key, part in value.items()]
 
     def _array(self, value: np.ndarray) -> Any:
-        if value.dtype == object:
-            return {"objects": [list(value.shape), self.tree(value.ravel().tolist())]}
-        if value.dtype.kind not in _DTYPES or (value.dtype.kind in "fc" and value.dtype.itemsize > 16):
+        if not _is_portable(value.dtype):
             return self._opaque(value)
         array = np.ascontiguousarray(value, _little(value.dtype)).reshape(value.shape)
         if array.nbytes <= SMALL:
@@ -119,32 +138,42 @@ class Writer:
 class Reader:
     """Turns JSON trees back into values. Every array is used once, so that no small text stands for much data.
 
+    A tree is used up: its lists and objects become those of the value.
+
     ``unpickle`` reads what was pickled; None refuses it.
     """
 
     def __init__(self, arrays: Sequence[np.ndarray], unpickle: Callable[[bytes], Any] | None) -> None:
         self._arrays: list[np.ndarray | None] = list(arrays)
         self._unpickle = unpickle
+        self._depth = 0
 
     def value(self, tree: Any) -> Any:
         """Return the value of a tree; raise ``Unreadable`` where it is none."""
         kind = type(tree)
         if kind in _SCALARS:
             return tree
-        if kind is list:
-            return tree if _SCALARS.issuperset(map(type, tree)) else [*map(self.value, tree)]
-        if kind is not dict or len(tree) != 1:
-            raise Unreadable(f"found {_short(tree)}, expected an object with one member")
-        (tag,) = tree
-        read = _READ.get(tag)
-        if read is None:
-            raise Unreadable(f"found the kind {tag!r}, expected one of {', '.join(_READ)}")
+        tag, body = ("", tree) if kind is list else self._tagged(tree)
+        nests = tag not in _LEAVES
+        if self._depth + nests > _MAX_DEPTH:
+            raise Unreadable(f"found values that nest deeper than {_MAX_DEPTH} collections")
+        self._depth += nests
         try:
-            return read(self, tree[tag])
+            return self.members(body) if kind is list else _READ[tag](self, body)
         except Unreadable:
             raise
         except Exception as error:  # what is no such thing fails in its own way
             raise Unreadable(f"found what is no {tag} ({type(error).__name__}: {error})") from error
+        finally:
+            self._depth -= nests
+
+    def _tagged(self, tree: Any) -> tuple[str, Any]:
+        if type(tree) is not dict or len(tree) != 1:
+            raise Unreadable(f"found {short(tree)}, expected an object with one member")
+        ((tag, body),) = tree.items()
+        if tag not in _READ:
+            raise Unreadable(f"found the kind {short(tag)}, expected one of {', '.join(_READ)}")
+        return tag, body
 
     def finish(self) -> None:
         """Raise ``Unreadable`` where an array was not used."""
@@ -155,28 +184,32 @@ class Reader:
         """Return the array of an entry, once."""
         array = self._arrays[index] if type(index) is int and 0 <= index < len(self._arrays) else None
         if array is None:
-            raise Unreadable(f"found the array {_short(index)}, which is missing or used before")
+            raise Unreadable(f"found the array {short(index)}, which is missing or used before")
         self._arrays[index] = None
         return array
 
     def items(self, body: Any) -> dict[Any, Any]:
         """Return a dict from a list of pairs with distinct keys."""
         pairs = [(self.value(key), self.value(part)) for key, part in _list(body)]
+        check_hashes([key for key, _ in pairs])
         found = dict(pairs)
         if len(found) < len(pairs):
             raise Unreadable("found a dict with a key twice")
         return found
 
     def members(self, body: Any) -> list[Any]:
-        """Return the values of a list."""
-        values: list[Any] = self.value(_list(body))
-        return values
+        """Return the list with its values."""
+        items = _list(body)
+        if not _SCALARS.issuperset(map(type, items)):
+            for i, item in enumerate(items):
+                items[i] = self.value(item)
+        return items
 
     def numbers(self, body: Any) -> list[Any]:
         """Return the numbers of an array as a list."""
         array = self.value(body)
         if not isinstance(array, np.ndarray) or array.ndim != 1 or array.dtype.str not in ("<f8", "<i8"):
-            raise Unreadable(f"found {_short(body)}, expected an array of numbers")
+            raise Unreadable(f"found {short(body)}, expected an array of numbers")
         listed: list[Any] = array.tolist()
         return listed
 
@@ -200,7 +233,11 @@ def from_text(text: str | bytes) -> Any:
     """Return the tree of a JSON text; members that come twice, NaN, infinities and huge numbers are refused."""
     try:
         return json.loads(
-            text, object_pairs_hook=_members, parse_int=_whole, parse_float=_finite, parse_constant=_refuse_constant
+            text if isinstance(text, str) else text.decode(),
+            object_pairs_hook=_members,
+            parse_int=_whole,
+            parse_float=_finite,
+            parse_constant=_refuse_constant,
         )
     except RecursionError as error:
         raise Unreadable("found JSON that nests too deeply") from error
@@ -214,9 +251,15 @@ def is_plain(value: Any) -> bool:
     """Return whether a value can be stored without a pickle."""
     try:
         Writer(_refuse_pickle).tree(value)
-    except (Pickled, RecursionError):
+    except Pickled:
         return False
     return True
+
+
+def check_hashes(keys: Sequence[Any]) -> None:
+    """Raise ``Unreadable`` where so many keys have one hash that a dict would compare each of them with all others."""
+    if len(keys) > _MAX_ALIKE and max(collections.Counter(map(hash, keys)).values()) > _MAX_ALIKE:
+        raise Unreadable(f"found more than {_MAX_ALIKE} keys that are equal or have one hash")
 
 
 def _refuse_pickle(value: Any) -> NoReturn:
@@ -226,20 +269,21 @@ def _refuse_pickle(value: Any) -> NoReturn:
 def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        raise Unreadable(f"found the member {_short([key for key, _ in pairs])} twice in one object")
+        raise Unreadable(f"found the member {short([key for key, _ in pairs])} twice in one object")
     return found
 
 
 def _whole(text: str) -> int:
-    if len(text) > 17:
-        raise Unreadable(f"found the number {text[:20]}..., expected whole numbers below 2**53")
-    return int(text)
+    value = int(text) if len(text) <= 17 else _EXACT
+    if not -_EXACT < value < _EXACT:
+        raise Unreadable(f"found the number {short(text)}, expected whole numbers below 2**53")
+    return value
 
 
 def _finite(text: str) -> float:
     value = float(text)
     if not math.isfinite(value):
-        raise Unreadable(f"found the number {text[:20]}, expected finite ones")
+        raise Unreadable(f"found the number {short(text)}, expected finite ones")
     return value
 
 
@@ -257,15 +301,23 @@ def _float(value: float) -> Any:
     return 0.0 if bits == bytes(8) else {"float": bits.hex()}
 
 
+def _is_portable(dtype: np.dtype[Any]) -> bool:
+    """Return whether a dtype has the same bytes on every machine, which long doubles have not, and NumPy computes with it."""
+    if dtype.kind in "mM" and np.datetime_data(dtype)[1] < 1:  # NumPy divides by it, which ends the process
+        return False
+    return 0 < dtype.itemsize <= _DTYPES.get(dtype.kind, 0)
+
+
 def _little(dtype: np.dtype[Any]) -> np.dtype[Any]:
     return dtype.newbyteorder("<")
 
 
 def _read_int(_: Reader, body: Any) -> int:
-    digits, _, shift = body.partition("p")
-    if "_" in body or not digits.lstrip("-").startswith("0x") or len(shift) > 4 or int(shift or 0) > _MAX_SHIFT:
-        raise Unreadable(f"found the whole number {_short(body)}")
-    return int(digits, 16) << int(shift or 0)
+    parts = _INT.fullmatch(body) if type(body) is str and len(body) < _MAX_BITS else None
+    value = int(parts[1], 16) << int(parts[2] or 0) if parts and int(parts[2] or 0) <= _MAX_SHIFT else None
+    if value is None or value.bit_length() > _MAX_BITS:
+        raise Unreadable(f"found the whole number {short(body)}, expected hexadecimal digits of at most {_MAX_BITS} bits")
+    return value
 
 
 def _read_float(_: Reader, body: Any) -> float:
@@ -278,7 +330,10 @@ def _read_bytes(reader: Reader, body: Any) -> bytes:
 
 
 def _read_dict(reader: Reader, body: Any) -> dict[str, Any]:
-    return {key: reader.value(part) for key, part in body.items()}
+    found: dict[str, Any] = body
+    for key, part in found.items():
+        found[key] = reader.value(part)
+    return found
 
 
 def _read_counter(reader: Reader, body: Any) -> Any:
@@ -289,6 +344,7 @@ def _read_counter(reader: Reader, body: Any) -> Any:
 
 def _read_set(reader: Reader, body: Any) -> set[Any]:
     members = reader.members(body)
+    check_hashes(members)
     found = set(members)
     if len(found) < len(members):
         raise Unreadable("found a set with a member twice")
@@ -304,14 +360,17 @@ def _read_array(reader: Reader, body: Any) -> np.ndarray:
 
 def _read_scalar(_: Reader, body: Any) -> Any:
     dtype, data = _list(body)
-    return shaped(_bytes(data), dtype, ())[()]
+    value = shaped(_bytes(data), dtype, ())[()]
+    if value.dtype.kind not in "biufc":
+        raise Unreadable(f"found the dtype {short(dtype)}, expected a number's")
+    return value
 
 
 def _read_objects(reader: Reader, body: Any) -> np.ndarray:
     shape, items = _list(body)
     values = reader.members(items)
     if math.prod(_shape(shape)) != len(values):
-        raise Unreadable(f"found {len(values)} objects for an array of shape {_short(shape)}")
+        raise Unreadable(f"found {len(values)} objects for an array of shape {short(shape)}")
     return np.fromiter(values, object, len(values)).reshape(_shape(shape))
 
 
@@ -331,20 +390,22 @@ _READ: dict[str, Callable[[Reader, Any], Any]] = {
     "objects": _read_objects,
     "pickle": lambda reader, body: reader.unpickled(body),
 }
+_LEAVES = frozenset({"int", "float", "bytes", "array", "scalar", "pickle"})
+_COLLECTIONS = frozenset({list, tuple, dict, set, frozenset, collections.Counter, np.ndarray})
 
 
-def shaped(data: bytes | memoryview, dtype: Any, shape: tuple[Any, ...]) -> np.ndarray:
+def shaped(data: bytes | memoryview, dtype: Any, shape: Any) -> np.ndarray:
     """Return bytes as a read-only array, whose dtype and shape must fit them; raise ``Unreadable`` where they do not."""
-    if not isinstance(dtype, str) or len(dtype) > 16:
-        raise Unreadable(f"found the dtype {_short(dtype)}")
     try:
-        kind = np.dtype(dtype)
-    except (TypeError, ValueError, SyntaxError) as error:
-        raise Unreadable(f"found the dtype {_short(dtype)}") from error
-    if kind.kind not in _DTYPES or kind.str != dtype or kind.str[0] == ">" or not kind.itemsize:
-        raise Unreadable(f"found the dtype {dtype!r}, expected little-endian numbers or strings")
+        kind = np.dtype(dtype) if type(dtype) is str and len(dtype) <= 16 else None
+    except Exception:  # NumPy reads a small language, which fails in many ways
+        kind = None
+    if kind is None or kind.str != dtype or kind.str[0] == ">" or not _is_portable(kind):
+        raise Unreadable(f"found the dtype {short(dtype)}, expected little-endian numbers or strings")
     if math.prod(_shape(shape)) * kind.itemsize != len(data):
-        raise Unreadable(f"found {len(data)} bytes for an array of {dtype} and shape {_short(shape)}")
+        raise Unreadable(f"found {len(data)} bytes for an array of {dtype!r} and shape {short(shape)}")
+    if not len(data) and kind.itemsize > _MAX_EMPTY:
+        raise Unreadable(f"found the dtype {short(dtype)} for an array without items")
     array = np.frombuffer(data, kind).reshape(shape) if len(data) else np.zeros(shape, kind)
     if kind.kind == "b" and array.view(np.uint8).max(initial=0) > 1:
         raise Unreadable("found bools that are neither 0 nor 1")
@@ -354,24 +415,34 @@ def shaped(data: bytes | memoryview, dtype: Any, shape: tuple[Any, ...]) -> np.n
 
 
 def _shape(shape: Any) -> tuple[int, ...]:
-    if len(shape) > 32 or not all(type(n) is int and n >= 0 for n in shape):
-        raise Unreadable(f"found the shape {_short(shape)}")
+    """Return a list or tuple of sizes, of which all but the zeros have a product that NumPy can count."""
+    if type(shape) not in (list, tuple) or len(shape) > _MAX_AXES or not all(type(n) is int and 0 <= n < 2**63 for n in shape):
+        raise Unreadable(f"found the shape {short(shape)}")
+    if math.prod(n for n in shape if n) >= 2**48:
+        raise Unreadable(f"found the shape {short(shape)}, expected fewer items")
     return tuple(shape)
 
 
 def _bytes(text: Any, length: int | None = None) -> bytes:
     data = bytes.fromhex(text)
     if data.hex() != text or (length is not None and len(data) != length):
-        raise Unreadable(f"found the bytes {_short(text)}")
+        raise Unreadable(f"found the bytes {short(text)}")
     return data
 
 
 def _list(body: Any) -> list[Any]:
     if type(body) is not list:
-        raise Unreadable(f"found {_short(body)}, expected a list")
+        raise Unreadable(f"found {short(body)}, expected a list")
     return body
 
 
-def _short(value: Any) -> str:
-    text = repr(value) if type(value) in _SCALARS else type(value).__name__
+def short(value: Any) -> str:
+    """Return a value's text, cut; of what nests, and of numbers too long to print, the type."""
+    items = value if type(value) in (list, tuple) else [value]
+    small = len(items) <= _MAX_AXES and all(type(item) in _SCALARS and not _is_long(item) for item in items)
+    text = repr(value) if small else type(value).__name__
     return text if len(text) <= 40 else f"{text[:37]}..."
+
+
+def _is_long(value: Any) -> bool:
+    return type(value) is int and value.bit_length() > _MAX_BITS

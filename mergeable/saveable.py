@@ -10,11 +10,12 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from mergeable.description import Description
 from mergeable.errors import SnapshotError
 from mergeable.merging import merge
 from mergeable.plain import is_plain
 from mergeable.slot import RESTORED, Slot
-from mergeable.snapshot import Description, Snapshot, load
+from mergeable.snapshot import Snapshot, load
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -36,6 +36,8 @@ FLOORS = {
     "membership": 2,
     "agreement": 2,
     "plot": 3,
+    "description": 3,
+    "manifest": 3,
     "snapshot": 4,
     "merging": 5,
     "saveable": 6,

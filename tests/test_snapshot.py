@@ -16,8 +16,10 @@ import numpy as np
 import pytest
 
 import mergeable as mg
-from mergeable import snapshot as room
+from mergeable import manifest
+from mergeable.archive import Archive
 from mergeable.canonical import canonical_bytes
+from mergeable.snapshot import opened
 from tests import register
 
 ROOT = Path(__file__).parent.parent
@@ -154,7 +156,7 @@ def test_equal_contents_are_equal_bytes():
     words = mg.Counter()
     words.update(["b", "a", "a"])
     states["words"].become(words)
-    again = room.Snapshot(snapshot._description, states, snapshot.coverage)
+    again = mg.Snapshot(snapshot._description, states, snapshot.coverage)
 
     assert snapshot.to_bytes() == again.to_bytes()
     assert snapshot.to_bytes() == through_bytes(snapshot).to_bytes()
@@ -238,7 +240,7 @@ def test_pickled_states_need_permission(tmp_path):
 def test_what_is_pickled_can_be_left_unread(tmp_path):
     """A file's other states and its coverage can be read without its pickles."""
     data = fed(Loose(), ([3, 1],)).snapshot().to_bytes()
-    back = room.opened(data, "here", trusted=False, peek=True)
+    back = opened(data, "here", trusted=False, peek=True)
 
     assert 1 == back.coverage.updates
     assert ("collections.deque",) == back._states["last"].types
@@ -462,7 +464,8 @@ def test_attributes_that_are_not_declared():
     again.restore(saved)
     assert [1] == again.result()
     with pytest.raises(
-        mg.UndeclaredState, match=r"merge: <Snapshot of Dropped .*>: got a Dropped, which holds values in attributes .* \(items\). Merge it with"
+        mg.UndeclaredState,
+        match=r"merge: <Snapshot of Dropped .*>: got a Dropped, which holds values in attributes .* \(items\). Merge it with",
     ):
         mg.merge([saved])
 
@@ -537,13 +540,13 @@ def test_readable_without_this_library(tmp_path):
 
 def test_the_docstring_names_every_member():
     """The page that documents the format names every member of a manifest, and every kind of value."""
-    tree = room.Archive(spread().snapshot({"a": 1}).to_bytes()).tree
-    text = room.__doc__ + ast.get_docstring(ast.parse((ROOT / "mergeable" / "plain.py").read_text()))
+    tree = Archive(spread().snapshot({"a": 1}).to_bytes()).tree
+    text = manifest.__doc__ + ast.get_docstring(ast.parse((ROOT / "mergeable" / "plain.py").read_text()))
     members = {*tree, *tree["metric"], *tree["states"]["mean"], *tree["coverage"], "make"}
 
     from mergeable.plain import _READ
 
-    assert [] == sorted(name for name in members if not re.search(rf"\b{name}\b", room.__doc__))
+    assert [] == sorted(name for name in members if not re.search(rf"\b{name}\b", manifest.__doc__))
     assert [] == sorted(kind for kind in _READ if f'"{kind}"' not in text)
 
 
@@ -553,11 +556,11 @@ def golden_name(row):
 
 def write_golden(row):
     """Write the golden file of a row of the register, where there is none."""
-    path = GOLDEN / str(room.VERSION) / f"{golden_name(row)}.mg"
+    path = GOLDEN / str(manifest.VERSION) / f"{golden_name(row)}.mg"
     assert not path.exists(), "golden files are written once"
     snapshot = holding(register.ROWS[row].fed(), "Golden").snapshot()
     coverage = mg.Coverage({path.stem: mg.Contribution(replica=0, updates=1, rows=len(register.ROWS[row].fixed))})
-    room.Snapshot(snapshot._description, snapshot._states, coverage).save(path)
+    mg.Snapshot(snapshot._description, snapshot._states, coverage).save(path)
 
 
 @pytest.mark.parametrize("version", sorted(path.name for path in GOLDEN.iterdir()))
@@ -580,7 +583,7 @@ def test_old_files_stay_readable(version):
 
 def test_no_golden_file_is_missing():
     """Every row of the register has a file of the current version."""
-    assert {*map(golden_name, register.ROWS)} == {path.stem for path in (GOLDEN / str(room.VERSION)).glob("*.mg")}
+    assert {*map(golden_name, register.ROWS)} == {path.stem for path in (GOLDEN / str(manifest.VERSION)).glob("*.mg")}
 
 
 # Other processes.

@@ -14,8 +14,9 @@ from mergeable.cli.command import Command
 from mergeable.cli.files import PATHS, Reading, found, write_objects
 from mergeable.cli.printing import write, write_table, write_title
 from mergeable.cli.values import JSON_RULES, as_json, as_text, count, coverage, first, size
+from mergeable.description import Unbuilt
 from mergeable.plain import to_text
-from mergeable.snapshot import Snapshot, Unbuilt
+from mergeable.snapshot import Snapshot
 
 _HELP = f"""Show what stands in snapshot files: versions, metric, states, sizes, origins, metadata.
 

@@ -17,8 +17,9 @@ from mergeable.cli.files import PATHS, Reading, found, pickled, write_objects
 from mergeable.cli.named import import_all, named_metric
 from mergeable.cli.printing import write, write_table, write_title
 from mergeable.cli.values import JSON_RULES, as_json, as_text, coverage, first, flat
+from mergeable.description import Unbuilt
 from mergeable.errors import MergeableError
-from mergeable.snapshot import Snapshot, Unbuilt
+from mergeable.snapshot import Snapshot
 
 _ROWS = 20
 """The most rows of metadata that a table has."""

@@ -14,7 +14,7 @@ from mergeable.cli.named import import_all
 from mergeable.cli.printing import write, write_json
 from mergeable.cli.progress import progress
 from mergeable.cli.values import count, size
-from mergeable.snapshot import Unbuilt
+from mergeable.description import Unbuilt
 
 _HELP = f"""Check snapshot files: every checksum, every structure, every value of a class that is known here.
 

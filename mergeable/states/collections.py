@@ -77,7 +77,7 @@ class Counter(State):
     def from_data(self, saved: Any) -> None:
         """Take over keys and counts."""
         found, counts = data.fields(saved, "keys", "counts")
-        self._counts = data.distinct(found, data.wholes(counts, low=1))
+        self._counts = data.distinct(data.keys_of(found), data.wholes(counts, low=1))
 
     def most_common(self, n: int | None = None) -> list[tuple[Any, int]]:
         """Return the n most common keys with their counts; ties in the canonical order of the keys."""
@@ -149,9 +149,7 @@ class Set(State):
         """Take over keys."""
         (found,) = data.fields(saved, "keys")
         labels = data.keys_of(found)
-        self._keys = set(labels)
-        if len(self._keys) < len(labels):
-            raise ValueError("found a key twice")
+        self._keys = set(data.distinct(labels, labels))
 
     def __contains__(self, key: Any) -> bool:
         return keys.canonical(key, "Set") in self._keys

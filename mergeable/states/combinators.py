@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar, final
 import numpy as np
 
 from mergeable import registry
+from mergeable.plain import short
 from mergeable.state import State
 from mergeable.states import data, keys
 from mergeable.states.arrays import as_items
@@ -136,7 +137,8 @@ class Tuple(_Product[int]):
     @classmethod
     def of(cls, parameters: dict[str, Any]) -> Tuple:
         """Return a tuple of such empty parts."""
-        return Tuple(*(_class(name).of(parameters[str(i)][1]) for i, (name, _) in enumerate(parameters.values())))
+        parts = [parameters[str(i)] for i in range(len(parameters))]
+        return Tuple(*(_class(name).of(inner) for name, inner in parts))
 
     def empty(self) -> Tuple:
         """Return a tuple of fresh identities."""
@@ -240,8 +242,11 @@ class Keyed(State, Generic[S]):
         return _class(name).cells(inner)
 
     def empty(self) -> Keyed[S]:
-        """Return a fresh identity for the same inner state."""
-        return Keyed(self._inner)
+        """Return a fresh identity for the same inner state, which nothing is ever written to, so that all share one."""
+        fresh = Keyed.__new__(Keyed)
+        fresh._inner, fresh._states = self._inner, {}
+        fresh.exact, fresh.commutative, fresh.idempotent = self.exact, self.commutative, self.idempotent
+        return fresh
 
     def update(self, keys_: Any, *batch: Any) -> None:
         """Give each key (n,) its rows of every array (n, ...) of the batch: all keys take theirs, or none."""
@@ -284,7 +289,7 @@ class Keyed(State, Generic[S]):
     def from_data(self, saved: Any) -> None:
         """Take over keys and their states."""
         labels, states = data.fields(saved, "keys", "states")
-        for label, found in data.distinct(labels, states).items():
+        for label, found in data.distinct(data.keys_of(labels), data.listed(states, "states")).items():
             self._states[label] = self._inner.empty()
             self._states[label].from_data(found)
 
@@ -356,6 +361,8 @@ def _assign(parts: Any, name: Any, value: Any) -> None:
 
 def _class(name: str) -> type[State]:
     """Return the registered class of a part that a file names."""
+    if type(name) is not str:
+        raise ValueError(f"found the state class {short(name)}, expected a name")
     found = registry.found(name)
     if found is None or not issubclass(found, State):
         raise registry.NotRegistered(f"found the state class {name!r}, which is not registered")

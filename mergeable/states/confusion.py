@@ -8,11 +8,12 @@ from typing import Any, final
 
 import numpy as np
 
+from mergeable.plain import short
 from mergeable.state import State
 from mergeable.states import data, exact, keys
 from mergeable.states.arrays import as_items, as_weights
 from mergeable.states.collections import add_counts, subtract_counts
-from mergeable.states.sums import Count, Sum
+from mergeable.states.sums import Count, Sum, check_weights
 
 
 @final
@@ -73,7 +74,9 @@ class ConfusionMatrix(State):
     def cells(cls, parameters: dict[str, Any]) -> int:
         """One for each pair of declared classes."""
         classes = parameters["classes"]
-        return (classes if isinstance(classes, int) else len(classes or ())) ** 2
+        if classes is not None and type(classes) is not tuple:
+            raise ValueError(f"found the classes {short(classes)}, expected None or a tuple of labels")
+        return len(classes or ()) ** 2
 
     @property
     def labels(self) -> tuple[Any, ...]:
@@ -137,12 +140,14 @@ class ConfusionMatrix(State):
         """Take over cells."""
         if not isinstance(self._cells, dict):
             self._cells.from_data(saved)
+            check_weights(self._cells)
             return
         true, pred, amounts = data.fields(saved, "true", "pred", "amounts")
         pairs = list(zip(data.keys_of(true), data.keys_of(pred), strict=True))
-        self._cells = dict(zip(pairs, data.wholes(amounts, len(pairs), 1), strict=True))
-        if len(self._cells) < len(pairs) or not {tag for pair in pairs for tag, _ in pair} <= {"int", "str"}:
-            raise ValueError("found a pair of labels twice, or labels that are neither whole numbers nor strings")
+        most = data.LARGEST_SUM if self.weighted else data.INT64_MAX
+        self._cells = data.distinct(pairs, data.wholes(amounts, len(pairs), 1, most))
+        if not {tag for pair in pairs for tag, _ in pair} <= {"int", "str"}:
+            raise ValueError("found labels that are neither whole numbers nor strings")
 
     def result(self) -> np.ndarray:
         """Return the matrix (n, n), true labels in rows, in the order of ``labels``: int64, or float64 where weighted."""

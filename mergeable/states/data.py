@@ -2,41 +2,69 @@
 
 from __future__ import annotations
 
+import math
+import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
-from mergeable.states import keys
+from mergeable.plain import check_hashes, short
+from mergeable.states import exact, keys
+
+INT64_MAX = 2**63 - 1
+"""The largest count in an array."""
+
+LARGEST = exact.units_of(sys.float_info.max)
+"""The largest float64 in units of 2^-1074."""
+
+LARGEST_SUM = LARGEST << 64
+"""More, in these units, than all values come to that anybody adds."""
 
 _INT64 = range(-(2**63), 2**63)
+_MAX_AXES = 64  # of NumPy's arrays
 
 
 def fields(data: Any, *names: str) -> list[Any]:
     """Return the members of a dict that has these names and no others."""
     if type(data) is not dict or data.keys() != set(names):
-        found = sorted(map(str, data)) if isinstance(data, dict) else type(data).__name__
-        raise ValueError(f"found {found}, expected {', '.join(names)}")
+        found = sorted(map(str, data))[:10] if isinstance(data, dict) else type(data).__name__
+        raise ValueError(f"found {found}, expected {', '.join(names[:10])}")
     return [data[name] for name in names]
 
 
-def whole(value: Any, low: int | None = 0) -> int:
-    """Return a whole number of at least ``low``."""
-    if type(value) is not int or (low is not None and value < low):
-        raise ValueError(f"found {value!r}, expected a whole number" + (f" of at least {low}" if low is not None else ""))
+def whole(value: Any, low: int | None = 0, high: int | None = None) -> int:
+    """Return a whole number of at least ``low`` and at most ``high``."""
+    if type(value) is not int or (low is not None and value < low) or (high is not None and value > high):
+        limits = "" if low is None else f" of at least {low}" if high is None else f" from {low} to {short(high)}"
+        raise ValueError(f"found {short(value)}, expected a whole number{limits}")
     return value
 
 
-def wholes(values: Any, size: int | None = None, low: int | None = 0) -> list[int]:
-    """Return a list of whole numbers of at least ``low``."""
+def wholes(values: Any, size: int | None = None, low: int | None = 0, high: int | None = None) -> list[int]:
+    """Return a list of whole numbers of at least ``low`` and at most ``high``."""
     numbers = isinstance(values, np.ndarray) and values.dtype == np.int64 and values.ndim == 1
     if not (numbers or type(values) is list) or (size is not None and len(values) != size):
         expected = "whole numbers" if size is None else f"{size} whole numbers"
         raise ValueError(f"found {_found(values)}, expected {expected}")
-    if numbers and (low is None or not len(values) or values.min() >= low):
+    if numbers and high in (None, INT64_MAX) and (low is None or not len(values) or values.min() >= low):
         listed: list[int] = values.tolist()
         return listed
-    return [whole(value, low) for value in (values.tolist() if numbers else values)]
+    return [whole(value, low, high) for value in (values.tolist() if numbers else values)]
+
+
+def listed(value: Any, what: str, size: int | None = None) -> list[Any]:
+    """Return a list."""
+    if type(value) is not list or (size is not None and len(value) != size):
+        raise ValueError(f"found {_found(value)}, expected a list of {what}")
+    return value
+
+
+def cells(shape: Any) -> int:
+    """Return how many cells an array of a declared shape has."""
+    if type(shape) is not tuple or len(shape) > _MAX_AXES or not all(type(n) is int and n > 0 for n in shape):
+        raise ValueError(f"found the shape {short(shape)}, expected a tuple of whole numbers of at least 1")
+    return math.prod(shape)
 
 
 def packed(values: Sequence[int]) -> Any:
@@ -67,15 +95,17 @@ def keys_of(values: Any) -> list[keys.Canonical]:
         values = values.tolist()
     if type(values) is not list:
         raise ValueError(f"found {_found(values)}, expected a list or an array of keys")
-    for kind in (int, str):
+    for tag, kind in (("int", int), ("str", str)):
         if {*map(type, values)} == {kind}:  # these are what they stand for
-            return [(kind.__name__, value) for value in values]
+            return [(tag, value) for value in values]
     return keys.canonical_list(values, "keys")
 
 
-def distinct(values: Any, parts: Sequence[Any]) -> dict[keys.Canonical, Any]:
-    """Return the keys of a column, in which none may come twice, with a part for each."""
-    labels = keys_of(values)
+def distinct(labels: Sequence[Any], parts: Sequence[Any]) -> dict[Any, Any]:
+    """Return keys, of which none may come twice, with a part for each."""
+    if len(labels) != len(parts):
+        raise ValueError(f"found {len(labels)} keys and {len(parts)} parts, expected one for each")
+    check_hashes(labels)
     found = dict(zip(labels, parts, strict=True))
     if len(found) < len(labels):
         raise ValueError("found a key twice")
@@ -85,4 +115,4 @@ def distinct(values: Any, parts: Sequence[Any]) -> dict[keys.Canonical, Any]:
 def _found(value: Any) -> str:
     if isinstance(value, np.ndarray):
         return f"an array of {value.dtype.name} and shape {value.shape}"
-    return f"{len(value)} items" if isinstance(value, list) else repr(value)[:40]
+    return f"{len(value)} items" if isinstance(value, list) else short(value)

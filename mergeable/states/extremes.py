@@ -164,7 +164,7 @@ class _ArgExtreme(State):
         best, n_nan = data.fields(saved, "best", "n_nan")
         self._n_nan = data.whole(n_nan)
         if best is not None:
-            value, key = best
+            value, key = data.listed(best, "a value and its key", 2)
             self._best = _number(value), keys.canonical(key, "key")
 
     def result(self) -> tuple[float, Any]:

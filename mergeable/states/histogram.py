@@ -10,7 +10,7 @@ import numpy as np
 from mergeable.state import State
 from mergeable.states import exact
 from mergeable.states.arrays import as_float64, as_weighted, flat
-from mergeable.states.sums import Count, Sum
+from mergeable.states.sums import Count, Sum, check_weights
 
 _BELOW, _ABOVE, _NAN, _MINUS, _PLUS = range(-5, 0)
 
@@ -102,6 +102,7 @@ class Histogram(State):
     def from_data(self, saved: Any) -> None:
         """Take over cells."""
         self._cells.from_data(saved)
+        check_weights(self._cells)
 
     def result(self) -> np.ndarray:
         """Return the counts (k,) of the bins: int64, or float64 where weighted."""

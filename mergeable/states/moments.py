@@ -89,8 +89,8 @@ class Mean(Number):
         """Take over exact sums."""
         total, weight, special = data.fields(saved, "total", "weight", "special")
         self._total, self._weight, self._special = data.whole(total, None), data.whole(weight), data.wholes(special, 3)
-        if total and not weight:
-            raise ValueError("found a total without a weight")
+        if weight > data.LARGEST_SUM or abs(total) > weight * data.LARGEST:
+            raise ValueError("found a total that no values of this weight have")
 
     def result(self) -> float:
         """Return the mean, rounded once; NaN when the weights add up to 0."""
@@ -186,7 +186,7 @@ class Moments(State):
         powers, special = data.fields(saved, "powers", "special")
         self._powers, self._special = data.wholes(powers, 3, None), data.wholes(special, 3)
         w, s1, s2 = self._powers
-        if w < 0 or s2 < 0 or s1 * s1 > s2 * w:
+        if not 0 <= w <= data.LARGEST_SUM or not 0 <= s2 <= w * data.LARGEST**2 or s1 * s1 > s2 * w:
             raise ValueError("found sums of powers that no values have")
 
     @property

@@ -7,9 +7,14 @@ from typing import Any, final
 import numpy as np
 
 from mergeable.errors import IncompatibleStates
+from mergeable.plain import short
 from mergeable.state import State
 from mergeable.states import data
 from mergeable.states.arrays import as_items
+
+_MANY = (
+    2**16
+)  # rows without values, such as those of an array (n, 0), that a file may hold: they take memory when they are read
 
 
 @final
@@ -56,7 +61,10 @@ class Rows(State):
     @classmethod
     def of(cls, parameters: dict[str, Any]) -> Rows:
         """Return empty rows with these columns."""
-        return Rows(*parameters["columns"])
+        columns = parameters["columns"]
+        if type(columns) is not tuple or not all(type(name) is str for name in columns):
+            raise ValueError(f"found the columns {short(columns)}, expected a tuple of names")
+        return Rows(*columns)
 
     def empty(self) -> Rows:
         """Return a fresh identity with the same columns."""
@@ -118,11 +126,16 @@ class Rows(State):
         (columns,) = data.fields(saved, "columns")
         if columns is None:
             return
+        columns = data.listed(columns, f"{len(self.columns)} columns", len(self.columns))
+        if not all(isinstance(column, np.ndarray) for column in columns):
+            raise ValueError("found a column that is no array")
         arrays = tuple(_column(column, name) for name, column in zip(self.columns, columns, strict=True))
         if any(a.dtype != column.dtype for a, column in zip(arrays, columns, strict=True)) or len({*map(len, arrays)}) != 1:
             raise ValueError("found columns of unequal lengths, or of a dtype that rows do not have")
         if not len(arrays[0]):
             raise ValueError("found columns without rows")
+        if len(arrays[0]) > _MANY and not any(a.size for a in arrays):
+            raise ValueError(f"found {len(arrays[0])} rows of nothing, expected values in them")
         self._kinds = tuple((_kind(a), a.shape[1:]) for a in arrays)
         self._chunks = [arrays]
 

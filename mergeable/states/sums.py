@@ -53,7 +53,7 @@ class Count(Number):
     @classmethod
     def cells(cls, parameters: dict[str, Any]) -> int:
         """One for each count."""
-        return math.prod(parameters["shape"])
+        return data.cells(parameters["shape"])
 
     def update(self, amount: Any = 1) -> None:
         """Add whole numbers not below 0."""
@@ -150,7 +150,7 @@ class Sum(Number):
     @classmethod
     def cells(cls, parameters: dict[str, Any]) -> int:
         """One for each sum."""
-        return math.prod(parameters["shape"])
+        return data.cells(parameters["shape"])
 
     @property
     def n_nan(self) -> Any:
@@ -213,13 +213,11 @@ class Sum(Number):
         """Take over sums."""
         units, special = data.fields(saved, "units", "special")
         self._units = data.wholes(units, len(self._units), None)
-        rows = [data.wholes(row, 4) for row in special]
+        if max(map(abs, self._units)) > data.LARGEST_SUM:
+            raise ValueError("found sums that no values have")
+        rows = [data.wholes(row, 4, 0, data.INT64_MAX) for row in data.listed(special, "special values")]
         cells = [cell for cell, *_ in rows]
-        if (
-            cells != sorted(set(cells))
-            or not set(cells) <= set(range(len(self._units)))
-            or not all(any(row[1:]) for row in rows)
-        ):
+        if cells != sorted(set(cells)) or (cells and cells[-1] >= len(self._units)) or not all(any(row[1:]) for row in rows):
             raise ValueError("found special values of cells that do not exist, come twice or hold none")
         self._special = {cell: counts for cell, *counts in rows}
 
@@ -248,6 +246,12 @@ class Sum(Number):
             return (int((values >> np.array(32, values.dtype)).sum()) << 32) + low << exact.UNIT_BITS, NONE_SPECIAL
         values, special = split_special(values)
         return exact.total(values), special
+
+
+def check_weights(cells: Count | Sum) -> None:
+    """Raise ``ValueError`` where sums that were read are none of weights, which are finite and not below 0."""
+    if isinstance(cells, Sum) and (min(cells._units) < 0 or cells._special):
+        raise ValueError("found sums of weights that are negative or not finite")
 
 
 def _shape(shape: Any, who: str) -> tuple[int, ...]:
