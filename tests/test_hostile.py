@@ -511,7 +511,7 @@ def test_depth_in_files():
     for node in (nested(LIMIT + 1), nested(LIMIT + 1, lambda inner: {"tuple": [inner]}), nested(300), nested(900)):
         tree = manifest(metadata=[{"dict": {"origins": [], "x": node}}])
         assert re.search("the metadata: .*nest|JSON that nests too deeply", refusal(packed(tree)))
-    parameters, value = nested(LIMIT, lambda inner: {"state": ("Keyed", inner)} if inner else {"state": ("Max", {})}), {}
+    parameters = nested(LIMIT, lambda inner: {"state": ("Keyed", inner)} if inner else {"state": ("Max", {})})
     assert "nest" in refusal(
         packed(manifest(states={"s": {"class": "Keyed", "parameters": tree_of(parameters), "value": 0, "pickled": []}}))
     )
