@@ -14,6 +14,7 @@ import functools
 import hashlib
 import io
 import struct
+import warnings
 import zipfile
 import zlib
 from collections.abc import Sequence
@@ -151,8 +152,9 @@ def _seal(data: memoryview, entries: Sequence[zipfile.ZipInfo], end: int) -> byt
 def _parsed(header: bytes) -> tuple[str, tuple[int, ...]]:
     """Return dtype and shape of an npy header."""
     try:
-        file = io.BytesIO(header[8:])
-        shape, fortran, dtype = np.lib.format.read_array_header_1_0(file, _MAX_HEADER_BYTES)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # NumPy mends headers of its first years
+            shape, fortran, dtype = np.lib.format.read_array_header_1_0(io.BytesIO(header[8:]), _MAX_HEADER_BYTES)
     except Exception as error:  # NumPy evaluates a literal, which fails in many ways
         raise Unreadable(f"the header is damaged ({error})") from error
     if fortran or dtype.hasobject:

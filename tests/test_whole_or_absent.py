@@ -13,7 +13,7 @@ import mergeable as mg
 from tests.test_snapshot import spread
 
 ROOT = Path(__file__).parent.parent
-KILLS = 40
+KILLS = 30
 SAVER = """
 import itertools, sys
 sys.path.insert(0, sys.argv[1])
@@ -29,8 +29,7 @@ class Wide(mg.Metric):
         return self.last.result()
 
 metric = Wide()
-print("ready", flush=True)
-for n in itertools.count():
+for n in itertools.count(int(sys.argv[3])):
     metric.reset_state()
     metric.update_state(n)
     metric.snapshot({"n": n}).save(sys.argv[2])
@@ -38,27 +37,26 @@ for n in itertools.count():
 
 
 def test_killed_while_it_saves(tmp_path):
-    """A process that saves all the time is killed many times, at random moments: the file is whole each time."""
+    """A process that saves all the time is killed many times, at many moments: the file is whole before, at and after each."""
     path = tmp_path / "state.mg"
-    found = []
-    for i in range(KILLS):
-        process = subprocess.Popen([sys.executable, "-c", SAVER, str(ROOT), str(path)], stdout=subprocess.PIPE, text=True)
-        assert "ready\n" == process.stdout.readline()
-        if i == 0:
-            while not path.exists():
-                time.sleep(0.001)
-        time.sleep(0.002 + 0.0037 * i % 0.05)
-        process.kill()
-        assert -signal.SIGKILL == process.wait(timeout=30)
-        process.stdout.close()
+
+    def saved():
         back = mg.load(path)
         n = back.metadata[0]["n"]
-        cells = back.states["cells"].result()
-        assert {n} == set(cells.tolist())
+        assert {n} == set(back.states["cells"].result().tolist())
         assert float(n) == back.states["last"].result()
-        found.append(n)
+        return n
 
-    assert len(set(found)) > 3  # they were caught at different saves
+    for i in range(KILLS):
+        first = 1_000_000 * i
+        process = subprocess.Popen([sys.executable, "-c", SAVER, str(ROOT), str(path), str(first)])
+        deadline = time.monotonic() + 60
+        while not path.exists() or saved() < first:  # it has not saved yet
+            assert time.monotonic() < deadline
+        time.sleep(0.0037 * i % 0.05)
+        process.kill()
+        assert -signal.SIGKILL == process.wait(timeout=30)
+        assert first <= saved() < first + 1_000_000
 
 
 STEPS = """
