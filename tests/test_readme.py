@@ -1,5 +1,6 @@
 """The README is true: its code runs, its commands exist, its figures are those of the docstrings."""
 
+import os
 import pathlib
 import re
 import subprocess
@@ -50,3 +51,22 @@ def test_paths_named_in_the_documents_exist():
 
     assert paths
     assert [] == [path for path in paths if not (ROOT / path).exists()]
+
+
+def test_shell_commands_run(tmp_path):
+    """The commands of the shell block run, in its order."""
+    package = tmp_path / "mypackage"
+    package.mkdir()
+    (package / "states.py").write_text("from tests.register import Longest\n")
+    blocks = re.findall(r"^```(\w*)\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+    (block,) = [text for language, text in blocks if not language and text.startswith("mergeable ")]
+    lines = [line.partition("#")[0].split() for line in block.splitlines()]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    for line in lines:
+        batches = ["--batches", "tests.register:TEXT_LISTS"] if line[1] == "check" else []
+        command = [sys.executable, "-m", *line, *batches]
+        run = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120, check=False)
+        assert 0 == run.returncode, (line, run.stderr)
+
+    assert ["demo", "merge", "show", "verify", "inspect", "plot", "check"] == [line[1] for line in lines]
+    assert {"all.mg", "roc.png", "shards"} <= {path.name for path in tmp_path.iterdir()}
