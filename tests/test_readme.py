@@ -69,4 +69,4 @@ def test_shell_commands_run(tmp_path):
         assert 0 == run.returncode, (line, run.stderr)
 
     assert ["demo", "merge", "show", "verify", "inspect", "plot", "check"] == [line[1] for line in lines]
-    assert {"all.mg", "roc.png", "shards"} <= {path.name for path in tmp_path.iterdir()}
+    assert {"all.mg", "roc.png", "trial"} <= {path.name for path in tmp_path.iterdir()}
