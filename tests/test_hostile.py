@@ -1,5 +1,6 @@
 """A file from a stranger is read as what it says, whole and unchanged, or refused: no code, no wrong number, no bomb."""
 
+import contextlib
 import copy
 import gc
 import json
@@ -1097,6 +1098,65 @@ class measured:  # noqa: N801 - reads as what it does
     def __exit__(self, *_):
         self.peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
+
+
+MANY = 4_000
+
+
+def many(node):
+    """Return the JSON text of a list of equal nodes."""
+    return f"[{','.join([node] * MANY)}]"
+
+
+SWOLLEN = {
+    "lists": many("[]"),
+    "lists of lists": many("[[]]"),
+    "deep lists": f"[{','.join(['[' * 60 + ']' * 60] * (MANY // 60))}]",
+    "deep lists beside a wide character": f'["\U0001f600",{",".join(["[" * 60 + "]" * 60] * (MANY // 60))}]',
+    "numbers": many("1000"),
+    "texts": many('"\\u0100"'),
+    "wide characters": json.dumps("\U0001f600" * MANY, ensure_ascii=False),
+    "tuples": many('{"tuple":[]}'),
+    "sets": many('{"set":[]}'),
+    "dicts": many('{"dict":{}}'),
+    "counters": many('{"counter":[]}'),
+    "shifted numbers": many('{"int":"0x1p4096"}'),
+    "small arrays": many('{"array":["<i8",[0],""]}'),
+    "arrays of objects": many('{"objects":[[0],[]]}'),
+    "objects of no kind": many("{}"),
+}
+
+
+@pytest.mark.parametrize("name", SWOLLEN)
+def test_memory(name):
+    """What swells most when it is read takes no more than the stated multiple of the file."""
+    text = json.dumps(manifest(metadata=[{"dict": {"origins": [], "x": "HERE"}}]), separators=(",", ":"))
+    data = packed(text.replace('"HERE"', SWOLLEN[name]).encode())
+    with measured() as taken, contextlib.suppress(mg.SnapshotError):
+        opened(data, "here", trusted=False)
+
+    assert len(data) > 8_000
+    assert taken.peak < MULTIPLE * len(data) + ROOM
+    assert f"at most {MULTIPLE} times its size while it is read, and one megabyte" in mg.Snapshot.__doc__
+
+
+def test_memory_of_states():
+    """States, keys and origins take no more either, in a file that names very many of them."""
+    for part in (
+        {"states": {f"{i:x}": hostile.PARTS["Max"][0]["states"]["held"] for i in range(MANY // 10)}},
+        {
+            "coverage": {
+                "origins": {f"{i:x}": dict.fromkeys(("replica", "worker", "updates", "rows"), 0) for i in range(MANY)},
+                "missing": [],
+            }
+        },
+        {"coverage": {"origins": {}, "missing": [""] * MANY}},
+    ):
+        tree, arrays = copy.deepcopy(hostile.PARTS["Max"])
+        data = packed({**tree, **part}, arrays)
+        with measured() as taken:
+            opened(data, "here", trusted=False)
+        assert taken.peak < MULTIPLE * len(data) + ROOM
 
 
 # What was made at random.

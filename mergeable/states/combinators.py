@@ -27,7 +27,11 @@ class _Product(State, Generic[K]):
         bad = {name: part for name, part in parts.items() if not isinstance(part, State)}
         if bad or not parts:
             raise TypeError(f"{type(self).__name__}: got {bad or 'no parts'}, expected states, as in Tuple(Sum(), Max()).")
-        self._parts = {name: part.empty() for name, part in parts.items()}
+        self._hold({name: part.empty() for name, part in parts.items()})
+
+    def _hold(self, parts: dict[K, State]) -> None:
+        """Take these states as the parts themselves: copies of copies, level by level, would take the square of the depth."""
+        self._parts = parts
         self.exact = all(part.exact for part in parts.values())
         self.commutative = all(part.commutative for part in parts.values())
         self.idempotent = all(part.idempotent for part in parts.values())
@@ -137,8 +141,9 @@ class Tuple(_Product[int]):
     @classmethod
     def of(cls, parameters: dict[str, Any]) -> Tuple:
         """Return a tuple of such empty parts."""
-        parts = [parameters[str(i)] for i in range(len(parameters))]
-        return Tuple(*(_class(name).of(inner) for name, inner in parts))
+        fresh = Tuple.__new__(Tuple)
+        fresh._hold(_parts_of({i: parameters[str(i)] for i in range(len(parameters))}))
+        return fresh
 
     def empty(self) -> Tuple:
         """Return a tuple of fresh identities."""
@@ -166,7 +171,7 @@ class Dict(_Product[str]):
         {'mean': 1.5, 'worst': 2.0}
     """
 
-    def __init__(self, **states: State) -> None:
+    def __init__(self, /, **states: State) -> None:
         super().__init__(dict(states))
 
     def _recipe(self) -> Any:
@@ -175,7 +180,9 @@ class Dict(_Product[str]):
     @classmethod
     def of(cls, parameters: dict[str, Any]) -> Dict:
         """Return a dict of such empty parts."""
-        return Dict(**{part: _class(name).of(inner) for part, (name, inner) in parameters.items()})
+        fresh = Dict.__new__(Dict)
+        fresh._hold(_parts_of(parameters))
+        return fresh
 
     def empty(self) -> Dict:
         """Return a dict of fresh identities."""
@@ -357,6 +364,13 @@ def _assign(parts: Any, name: Any, value: Any) -> None:
     part = parts[name]
     if value is not part:
         part.assign(value)
+
+
+def _parts_of(parameters: dict[K, Any]) -> dict[K, State]:
+    """Return empty parts of which a file names the classes and parameters."""
+    if not parameters:
+        raise ValueError("found no parts")
+    return {part: _class(name).of(inner) for part, (name, inner) in parameters.items()}
 
 
 def _class(name: str) -> type[State]:
