@@ -15,7 +15,7 @@ one member, which says what it is:
     {"objects": [[2], [...]]}       an array of Python objects: shape, items
     {"pickle": {"array": 4}}        anything else, pickled; it is read only where the reader trusts its source
 
-What lies deeper than 64 collections, and whole numbers of more than 8,192 bits, are pickled too: so all that can be done with what
+What lies deeper than 32 collections, and whole numbers of more than 8,192 bits, are pickled too: so all that can be done with what
 was read takes little time and no more of the stack than there is.
 
 Not its job: to know states, zip files, or what a pickle may hold.
@@ -38,7 +38,7 @@ SMALL = 256
 
 _EXACT = 2**53
 _MANY = 16
-_MAX_DEPTH = 64
+_MAX_DEPTH = 32
 _MAX_BITS = 8192  # of a whole number; the largest of a state's, in Moments, has 6,358
 _MAX_SHIFT = 4096
 _MAX_ALIKE = 256
