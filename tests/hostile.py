@@ -523,7 +523,7 @@ def _near(rng, value):
         return rng.choice(
             [value[:at] + rng.choice("0123456789abcdef-xp\x00") + value[at + 1 :], value[:at], value[at:], "-" + value]
         )
-    return rng.choice(PLAIN)
+    return copy.deepcopy(rng.choice(PLAIN))
 
 
 # What a program may do with a file.
