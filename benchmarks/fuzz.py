@@ -8,6 +8,7 @@ import argparse
 import collections
 import os
 import sys
+import time
 import traceback
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -29,16 +30,18 @@ CHUNK = 500
 
 
 def tried(numbers):
-    """Return how the inputs of these numbers end, by attack, and what went wrong."""
-    seen, wrong = collections.Counter(), []
+    """Return how the inputs of these numbers end, by attack, the seconds of the slowest ones, and what went wrong."""
+    seen, slowest, wrong = collections.Counter(), collections.Counter(), []
     for number in numbers:
         case = hostile.case(number)
+        start = time.perf_counter()
         try:
             seen[case.attack, hostile.outcome(case.data, case.of)] += 1
         except Exception:  # whatever comes is what this program looks for
             seen[case.attack, "wrong"] += 1
             wrong.append((number, case.of, traceback.format_exc(limit=-3)))
-    return seen, wrong
+        slowest[case.attack] = max(slowest[case.attack], time.perf_counter() - start)
+    return seen, slowest, wrong
 
 
 def main():
@@ -49,16 +52,17 @@ def main():
     arguments = parser.parse_args()
     console = Console(width=140)
     numbers = range(arguments.seed, arguments.seed + arguments.inputs)
-    total, wrong = collections.Counter(), []
+    total, slowest, wrong = collections.Counter(), collections.Counter(), []
     with ProcessPoolExecutor(arguments.processes, mp_context=get_context("spawn")) as pool:
         parts = pool.map(tried, _chunks(numbers))
-        for seen, found in track(parts, "trying", -(-arguments.inputs // CHUNK), console=Console(stderr=True)):
+        for seen, slow, found in track(parts, "trying", -(-arguments.inputs // CHUNK), console=Console(stderr=True)):
             total += seen
+            slowest |= slow  # the larger one of each
             wrong += found
-    table = Table("what was changed", "inputs", "refused", "read, and consistent", "anything else", box=box.MARKDOWN)
+    table = Table("what was changed", "inputs", "refused", "read, and consistent", "anything else", "slowest", box=box.MARKDOWN)
     for attack in hostile.ATTACKS:
         counts = [total[attack, outcome] for outcome in ("refused", "consistent", "wrong")]
-        table.add_row(attack, *(f"{n:,}" for n in (sum(counts), *counts)))
+        table.add_row(attack, *(f"{n:,}" for n in (sum(counts), *counts)), f"{slowest[attack] * 1e3:,.0f} ms")
     console.print(table)
     for number, of, text in wrong[:10]:
         console.print(f"input {number}, of {of}:\n{text}", markup=False)

@@ -10,11 +10,11 @@ Not its job: to know what the tree says, or where the bytes lie.
 
 from __future__ import annotations
 
+import ast
 import functools
 import hashlib
 import io
 import struct
-import warnings
 import zipfile
 import zlib
 from collections.abc import Sequence
@@ -149,14 +149,15 @@ def _seal(data: memoryview, entries: Sequence[zipfile.ZipInfo], end: int) -> byt
 
 
 @functools.lru_cache
-def _parsed(header: bytes) -> tuple[str, tuple[int, ...]]:
-    """Return dtype and shape of an npy header."""
+def _parsed(header: bytes) -> tuple[Any, tuple[Any, ...]]:
+    """Return dtype and shape of an npy header, which is a dict in Python's notation."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")  # NumPy mends headers of its first years
-            shape, fortran, dtype = np.lib.format.read_array_header_1_0(io.BytesIO(header[8:]), _MAX_HEADER_BYTES)
-    except Exception as error:  # NumPy evaluates a literal, which fails in many ways
-        raise Unreadable(f"the header is damaged ({error})") from error
-    if fortran or dtype.hasobject:
-        raise Unreadable("the array is stored column by column or holds Python objects, expected rows of plain numbers")
-    return dtype.str, shape
+        found = ast.literal_eval(header[10:].decode("latin1"))  # NumPy would mend headers of its first years
+        dtype, is_fortran, shape = found["descr"], found["fortran_order"], found["shape"]
+    except Exception as error:  # what is no literal fails in many ways
+        raise Unreadable(f"the header is damaged ({type(error).__name__}: {error})") from error
+    if len(found) != 3 or type(is_fortran) is not bool or type(shape) is not tuple:
+        raise Unreadable("the header is damaged, expected descr, fortran_order and shape")
+    if is_fortran:
+        raise Unreadable("the array is stored column by column, expected row by row")
+    return dtype, shape

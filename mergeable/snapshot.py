@@ -35,8 +35,7 @@ class Snapshot:
     """What a metric held at one moment: the fold of its states, and what that covers. It never changes.
 
     ``metric.snapshot()`` makes one, ``mergeable.load`` reads one, ``mergeable.merge`` makes one of several. Memory: that of the
-    states. A file takes at most 64 times its size while it is read, and one megabyte. Its ``states``, ``save`` and a merge with it
-    take at most 96 times its size; a result takes what its state says: that of a ``ConfusionMatrix`` is dense.
+    states. A file takes at most 64 times its size while it is read, and one megabyte; results take what their states say.
 
     Example:
         >>> import mergeable as mg, tempfile
