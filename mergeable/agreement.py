@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from mergeable.errors import IncompatibleStates, UndeclaredState, UnsupportedStrategy
 from mergeable.parameters import differences
+from mergeable.plain import some
 
 if TYPE_CHECKING:
     from mergeable.metric import Metric
@@ -34,9 +35,8 @@ def check_declared(*metrics: Metric) -> None:
     """Raise ``UndeclaredState`` where metrics hold values in attributes that are not declared."""
     undeclared = sorted({name for metric in metrics for name in metric._undeclared})
     if undeclared:
-        names = ", ".join(undeclared)
         raise UndeclaredState(
-            f"{type(metrics[0]).__name__}.merge_state: got values in attributes that are not declared as states: {names}. "
+            f"{type(metrics[0]).__name__}.merge_state: got values in attributes that are not declared as states: {some(undeclared)}. "
             f"Nothing says how they merge. Declare them, as in {undeclared[0]} = mergeable.Sum() on the class, define "
             "merge_state, or list in scratch those that no result depends on."
         )

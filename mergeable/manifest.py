@@ -23,7 +23,7 @@ Not its job: to know metrics, or where the bytes lie.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any, TypeGuard
 
 import mergeable
@@ -32,7 +32,7 @@ from mergeable.archive import Archive
 from mergeable.coverage import Coverage
 from mergeable.description import Description, Unbuilt, brief, described, filled
 from mergeable.parameters import differences, same
-from mergeable.plain import Pickled, Reader, Unreadable, Writer, short
+from mergeable.plain import Pickled, Reader, Unreadable, Writer, short, some
 from mergeable.state import State
 from mergeable.states.held import Held
 from mergeable.wire import Classes, unpickled
@@ -75,7 +75,7 @@ class Opening:
                 f"it has version {short(version)} of the format, and mergeable {mergeable.__version__} reads up to {VERSION}{newer}"
             )
         if tree.keys() != _MEMBERS or type(tree["mergeable"]) is not str:
-            raise Unreadable(f"manifest.json has the members {_some(tree)}, expected {', '.join(sorted(_MEMBERS))}")
+            raise Unreadable(f"manifest.json has the members {some(tree)}, expected {', '.join(sorted(_MEMBERS))}")
         unpickle = functools.partial(unpickled, classes=self._classes) if self._trusted else None
         self._reader = Reader(self._arrays(), unpickle)
         description = self._description(_object(tree["metric"], "class", "name", "arguments", "omitted", "merge", "plots"))
@@ -106,7 +106,7 @@ class Opening:
         found = {"make": None, **_dict(found)}
         class_name, parameters, types, make = found.get("class"), found.get("parameters"), found.get("pickled"), found["make"]
         if found.keys() != {"class", "parameters", "value", "pickled", "make"} or type(class_name) is not str:
-            raise Unreadable(f"state {short(name)} is described by {_some(found)}, expected class, parameters, value, pickled")
+            raise Unreadable(f"state {short(name)} is described by {some(found)}, expected class, parameters, value, pickled")
         if type(types) is not list or not all(type(text) is str for text in types):
             raise Unreadable(f"state {short(name)} does not say what in it is pickled")
         parameters = self._value(f"the parameters of state {short(name)}", parameters)
@@ -218,13 +218,8 @@ def _dict(tree: Any) -> dict[str, Any]:
 
 def _object(tree: Any, *names: str) -> dict[str, Any]:
     if _dict(tree).keys() != set(names):
-        raise Unreadable(f"manifest.json holds an object with {_some(tree)}, expected {', '.join(names)}")
+        raise Unreadable(f"manifest.json holds an object with {some(tree)}, expected {', '.join(names)}")
     return _dict(tree)
-
-
-def _some(names: Iterable[str]) -> str:
-    """Return the first of many names."""
-    return ", ".join(map(short, sorted(names)[:10]))
 
 
 def _is_named(value: Any) -> TypeGuard[dict[str, Any]]:

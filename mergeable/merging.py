@@ -22,6 +22,7 @@ from mergeable.coverage import Contribution, Coverage
 from mergeable.description import Description, Unbuilt
 from mergeable.errors import DuplicateOrigin, IncompatibleStates, MergeableError, SnapshotError
 from mergeable.manifest import Known
+from mergeable.plain import some
 from mergeable.snapshot import Snapshot, opened
 from mergeable.state import State
 from mergeable.wire import from_bytes, to_bytes
@@ -205,10 +206,11 @@ class Merging:
         if self._metric is not None:
             prototypes: Mapping[str, State] = snapshot._in(self._metric, f"merge: {source}")._states
         else:
-            unknown = [f"{name} ({found.class_name})" for name, found in snapshot._states.items() if isinstance(found, Unbuilt)]
+            unknown = {name: found.class_name for name, found in snapshot._states.items() if isinstance(found, Unbuilt)}
             if unknown:
                 raise SnapshotError(
-                    f"merge: {source}: the classes of these states are not known here: {', '.join(unknown)}. Pass "
+                    f"merge: {source}: these states cannot be built, as their classes are not registered, or as they take far more "
+                    f"memory than their file: {some(unknown)} (of {some({*unknown.values()})}). Pass "
                     "metric=MyMetric, register the classes with mergeable.register, or, for mergeable.state(...), pass "
                     "allow_pickle=True if you trust the files."
                 )

@@ -5,6 +5,7 @@ one member, which says what it is:
 
     {"int": "0x3p1074"}             a larger whole number: 3 times 2 to the 1074; without p, the hexadecimal number itself
     {"float": "7ff8000000000000"}   any float by its bits, where JSON has no number: NaN, infinities, those nearest to zero
+    {"str": ["...", "..."]}         a string in parts, where JSON would take two halves of characters that nothing pairs for one
     {"bytes": "00ff"}               bytes in hexadecimal
     {"tuple": [...]}, {"set": [...]}, {"frozenset": [...]}
     {"list": {"array": ...}}, {"tuple": {"array": ...}}  many numbers of one kind, floats or whole ones
@@ -28,7 +29,7 @@ import json
 import math
 import re
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn
 
 import numpy as np
@@ -47,6 +48,7 @@ _MAX_EMPTY = 2**16  # bytes of an item of an array that has none
 _DTYPES = {"b": 1, "i": 8, "u": 8, "f": 8, "c": 16, "m": 8, "M": 8, "U": math.inf, "S": math.inf}  # kind and largest size
 _SCALARS = frozenset({type(None), bool, int, float, str})
 _INT = re.compile("(-?0x[0-9a-f]+)(?:p([0-9]{1,4}))?")
+_PAIR = re.compile("(?<=[\ud800-\udbff])(?=[\udc00-\udfff])")  # JSON takes two such halves for one character
 _TINY = 1e-290  # below it, text to number and back may pass subnormal numbers, which some threads flush to zero
 
 
@@ -62,12 +64,15 @@ class Writer:
         self.pickled: list[str] = []
         self._pickle = pickle
         self._depth = 0
+        self._small: float = SMALL
 
     def tree(self, value: Any) -> Any:
         """Return a value as a JSON tree; what is not plain is pickled, and its type noted in ``pickled``."""
         kind = type(value)
-        if value is None or kind is bool or kind is str:
+        if value is None or kind is bool:
             return value
+        if kind is str:
+            return value if value.isascii() else _text(value)
         if kind is int:
             if -_EXACT < value < _EXACT:
                 return value
@@ -75,7 +80,7 @@ class Writer:
         if kind is float:
             return value if _TINY < abs(value) < math.inf else _float(value)
         if kind is bytes:
-            return {"bytes": value.hex() if len(value) <= SMALL else self._stored(np.frombuffer(value, np.uint8))}
+            return {"bytes": value.hex() if len(value) <= self._small else self._stored(np.frombuffer(value, np.uint8))}
         if kind is np.ndarray and value.dtype != object:
             return self._array(value)
         if isinstance(value, np.generic) and value.dtype.kind in "biufc" and _is_portable(value.dtype):
@@ -94,14 +99,17 @@ class Writer:
         if kind is tuple:
             return {"tuple": self._numbers(value) or [*map(self.tree, value)]}
         if kind is dict:
-            if all(type(key) is str for key in value):
+            if all(type(key) is str and _text(key) is key for key in value):
                 return {"dict": {key: self.tree(part) for key, part in value.items()}}
             return {"items": self._items(value)}
         if kind is collections.Counter:
             return {"counter": self._items(value)}
         if kind is np.ndarray:
             return {"objects": [list(value.shape), [*map(self.tree, value.ravel().tolist())]]}
-        return {kind.__name__: sorted(map(self.tree, value), key=to_text)}
+        before, self._small = self._small, math.inf  # whole texts of members have an order, numbers of entries have none
+        members = sorted(map(self.tree, value), key=to_text)
+        self._small = before
+        return {kind.__name__: members}
 
     def _numbers(self, values: list[Any] | tuple[Any, ...]) -> Any:
         """Return an array for many numbers of one kind, which is shorter than their text, and read faster."""
@@ -121,7 +129,7 @@ class Writer:
         if not _is_portable(value.dtype):
             return self._opaque(value)
         array = np.ascontiguousarray(value, _little(value.dtype)).reshape(value.shape)
-        if array.nbytes <= SMALL:
+        if array.nbytes <= self._small:
             return {"array": [array.dtype.str, list(array.shape), array.tobytes().hex()]}
         return {"array": self._stored(array)}
 
@@ -258,7 +266,9 @@ def is_plain(value: Any) -> bool:
 
 def check_hashes(keys: Sequence[Any]) -> None:
     """Raise ``Unreadable`` where so many keys have one hash that a dict would compare each of them with all others."""
-    if len(keys) > _MAX_ALIKE and max(collections.Counter(map(hash, keys)).values()) > _MAX_ALIKE:
+    if len(keys) <= _MAX_ALIKE or {*map(type, keys)} == {str}:  # whose hashes nobody can choose
+        return
+    if max(collections.Counter(map(hash, keys)).values()) > _MAX_ALIKE:
         raise Unreadable(f"found more than {_MAX_ALIKE} keys that are equal or have one hash")
 
 
@@ -296,6 +306,11 @@ def _hex(value: int) -> str:
     return f"{value >> shift:#x}p{shift}" if 64 <= shift <= _MAX_SHIFT else f"{value:#x}"
 
 
+def _text(value: str) -> Any:
+    """Return a string, in parts where JSON would take two of its characters for one."""
+    return {"str": _PAIR.split(value)} if _PAIR.search(value) else value
+
+
 def _float(value: float) -> Any:
     bits = struct.pack(">d", value)
     return 0.0 if bits == bytes(8) else {"float": bits.hex()}
@@ -323,6 +338,10 @@ def _read_int(_: Reader, body: Any) -> int:
 def _read_float(_: Reader, body: Any) -> float:
     value: float = struct.unpack(">d", _bytes(body, 8))[0]
     return value
+
+
+def _read_str(_: Reader, body: Any) -> str:
+    return "".join(_list(body))
 
 
 def _read_bytes(reader: Reader, body: Any) -> bytes:
@@ -377,6 +396,7 @@ def _read_objects(reader: Reader, body: Any) -> np.ndarray:
 _READ: dict[str, Callable[[Reader, Any], Any]] = {
     "int": _read_int,
     "float": _read_float,
+    "str": _read_str,
     "bytes": _read_bytes,
     "list": lambda reader, body: reader.numbers(body),
     "tuple": lambda reader, body: tuple(reader.members(body) if type(body) is list else reader.numbers(body)),
@@ -390,7 +410,7 @@ _READ: dict[str, Callable[[Reader, Any], Any]] = {
     "objects": _read_objects,
     "pickle": lambda reader, body: reader.unpickled(body),
 }
-_LEAVES = frozenset({"int", "float", "bytes", "array", "scalar", "pickle"})
+_LEAVES = frozenset({"int", "float", "str", "bytes", "array", "scalar", "pickle"})
 _COLLECTIONS = frozenset({list, tuple, dict, set, frozenset, collections.Counter, np.ndarray})
 
 
@@ -442,6 +462,13 @@ def short(value: Any) -> str:
     small = len(items) <= _MAX_AXES and all(type(item) in _SCALARS and not _is_long(item) for item in items)
     text = repr(value) if small else type(value).__name__
     return text if len(text) <= 40 else f"{text[:37]}..."
+
+
+def some(names: Iterable[str]) -> str:
+    """Return the first of many names, cut; in quotes those that no attribute could have."""
+    listed = sorted(names)
+    more = f" and {len(listed) - _MANY:,} more" if len(listed) > _MANY else ""
+    return ", ".join(name if name.isidentifier() and len(name) <= 40 else short(name) for name in listed[:_MANY]) + more
 
 
 def _is_long(value: Any) -> bool:

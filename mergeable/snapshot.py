@@ -20,7 +20,7 @@ from mergeable.coverage import Coverage
 from mergeable.description import Description, Unbuilt, like
 from mergeable.errors import IncompatibleStates, SnapshotError, UndeclaredState
 from mergeable.manifest import FORMAT, VERSION, Known, Opening, PickledState, state_tree
-from mergeable.plain import Unreadable, Writer
+from mergeable.plain import Unreadable, Writer, some
 from mergeable.state import State
 from mergeable.wire import Classes, pickled
 
@@ -253,7 +253,7 @@ class Snapshot:
             raise UndeclaredState(
                 f"{who}: got a {self.metric.rpartition(':')[2]}, "
                 + (
-                    f"which holds values in attributes that are not declared as states ({', '.join(sorted(self._undeclared))})"
+                    f"which holds values in attributes that are not declared as states ({some(self._undeclared)})"
                     if self._undeclared
                     else "which has a merge_state of its own"
                 )

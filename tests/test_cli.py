@@ -563,7 +563,8 @@ def test_classes_that_nobody_registered(shop, place):
     subprocess.run([sys.executable, "unknown_of_test_cli.py"], check=True, timeout=60, env=environment(PYTHONPATH=str(ROOT)))
     text = refusal("merge", "t*.mg", "-o", "all.mg")
 
-    assert "mergeable: t0.mg: the classes of these states are not known here: total (unknown_of_test_cli:Sum2)" in text
+    assert "mergeable: t0.mg: these states cannot be built, as their classes are not registered" in text
+    assert ": total (of 'unknown_of_test_cli:Sum2'). Pass --metric" in text
     assert "Pass --metric MODULE:CLASS, import the module that registers them with --import MODULE, or" in text
     assert "allow_pickle" not in text
     for name in ("Total", "three"):

@@ -258,7 +258,7 @@ def test_a_plain_object_needs_the_metric_or_permission():
     assert [1] == closed.result(Vocabulary)
     assert {} == closed.states
     assert {1} == trusted.states["seen"].result()
-    with pytest.raises(mg.SnapshotError, match=r"the classes of these states are not known here: seen \(Held\)"):
+    with pytest.raises(mg.SnapshotError, match=r"these states cannot be built, as .*: seen \(of Held\)"):
         mg.merge([closed])
 
 

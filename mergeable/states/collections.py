@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import operator
 from collections.abc import Iterator, Mapping
 from typing import Any, final
 
@@ -169,8 +171,8 @@ def add_counts(counts: dict[Any, int], more: dict[Any, int]) -> None:
     if not counts:
         counts.update(more)
         return
-    for key, amount in more.items():
-        counts[key] = counts.get(key, 0) + amount
+    before = map(counts.get, more, itertools.repeat(0))
+    counts.update(zip(more, map(operator.add, before, more.values()), strict=True))
 
 
 def subtract_counts(counts: dict[Any, int], less: dict[Any, int]) -> None:

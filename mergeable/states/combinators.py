@@ -57,7 +57,7 @@ class _Product(State, Generic[K]):
         """Merge part by part: all parts, or none."""
         with self._all_or_nothing():
             for name, part in self._parts.items():
-                part.merge(other._parts[name])
+                part.merge_part(other._parts[name])
 
     def to_data(self) -> Any:
         """Return what every part gives."""
@@ -273,7 +273,7 @@ class Keyed(State, Generic[S]):
         """Merge key by key: all keys, or none."""
         with self._all_or_nothing():
             for label, state in other._states.items():
-                self._at(label).merge(state)
+                self._at(label).merge_part(state)
 
     def result(self) -> dict[Any, Any]:
         """Return the results by key."""

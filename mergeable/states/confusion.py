@@ -58,7 +58,7 @@ class ConfusionMatrix(State):
         self._classes = None if labels is None else tuple(_label(label) for label in labels)
         if self._classes is not None and len(set(self._classes)) != len(self._classes):
             raise ValueError(f"ConfusionMatrix: got the classes {classes!r}, expected labels that differ.")
-        self._counted = self._classes == tuple(("int", i) for i in range(len(self._classes or ())))
+        self._counted = self._classes == tuple(range(len(self._classes or ())))
         self._cells: dict[Any, Any] | Count | Sum = {}
         if self._classes is not None:
             shape = (len(self._classes),) * 2
@@ -146,7 +146,7 @@ class ConfusionMatrix(State):
         pairs = list(zip(data.keys_of(true), data.keys_of(pred), strict=True))
         most = data.LARGEST_SUM if self.weighted else data.INT64_MAX
         self._cells = data.distinct(pairs, data.wholes(amounts, len(pairs), 1, most))
-        if not {tag for pair in pairs for tag, _ in pair} <= {"int", "str"}:
+        if not {type(label) for pair in pairs for label in pair} <= {int, str}:
             raise ValueError("found labels that are neither whole numbers nor strings")
 
     def result(self) -> np.ndarray:

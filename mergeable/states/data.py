@@ -22,6 +22,7 @@ LARGEST_SUM = LARGEST << 64
 """More, in these units, than all values come to that anybody adds."""
 
 _INT64 = range(-(2**63), 2**63)
+_FEW_ALIKE = 64  # bits of whole numbers of which at most 9 have one hash
 _MAX_AXES = 64  # of NumPy's arrays
 
 
@@ -69,7 +70,8 @@ def cells(shape: Any) -> int:
 
 def packed(values: Sequence[int]) -> Any:
     """Return whole numbers as an int64 array where they fit, for ``wholes``."""
-    return np.array(values, np.int64) if all(value in _INT64 for value in values) else list(values)
+    fits = not values or (min(values) in _INT64 and max(values) in _INT64)
+    return np.array(values, np.int64) if fits else list(values)
 
 
 def array(value: Any, dtype: Any, shape: tuple[int, ...]) -> np.ndarray:
@@ -82,11 +84,13 @@ def array(value: Any, dtype: Any, shape: tuple[int, ...]) -> np.ndarray:
 def column(found: Iterable[keys.Canonical]) -> Any:
     """Return keys as an array of whole numbers or floats where all are of one kind, else as a list, for ``keys_of``."""
     listed = list(found)
-    tags = {tag for tag, _ in listed}
-    if tags == {"int"} and all(value in _INT64 for _, value in listed):
-        return np.array([value for _, value in listed], np.int64)
+    types = {*map(type, listed)}
+    if types == {int} and min(listed) in _INT64 and max(listed) in _INT64:
+        return np.array(listed, np.int64)
+    if types <= {int, str, bytes}:  # these are what they stand for
+        return listed
     plain = [*map(keys.plain, listed)]
-    return np.array(plain, np.float64) if tags == {"float"} else plain
+    return np.array(plain, np.float64) if {*map(type, plain)} == {float} else plain
 
 
 def keys_of(values: Any) -> list[keys.Canonical]:
@@ -95,9 +99,8 @@ def keys_of(values: Any) -> list[keys.Canonical]:
         values = values.tolist()
     if type(values) is not list:
         raise ValueError(f"found {_found(values)}, expected a list or an array of keys")
-    for tag, kind in (("int", int), ("str", str)):
-        if {*map(type, values)} == {kind}:  # these are what they stand for
-            return [(tag, value) for value in values]
+    if {*map(type, values)} <= {int, str, bytes}:
+        return values
     return keys.canonical_list(values, "keys")
 
 
@@ -105,7 +108,8 @@ def distinct(labels: Sequence[Any], parts: Sequence[Any]) -> dict[Any, Any]:
     """Return keys, of which none may come twice, with a part for each."""
     if len(labels) != len(parts):
         raise ValueError(f"found {len(labels)} keys and {len(parts)} parts, expected one for each")
-    check_hashes(labels)
+    if {*map(type, labels)} != {int} or max(map(int.bit_length, labels)) > _FEW_ALIKE:
+        check_hashes(labels)
     found = dict(zip(labels, parts, strict=True))
     if len(found) < len(labels):
         raise ValueError("found a key twice")

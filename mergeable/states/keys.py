@@ -15,10 +15,12 @@ import numpy as np
 from mergeable.states import exact
 from mergeable.states.arrays import as_float64
 
-Canonical = tuple[str, Any]
-"""A type's tag and a plain value; a float is its order key, which compares by bits, and NaN is None."""
+Canonical = int | str | bytes | tuple[str, Any]
+"""Whole numbers, strings and bytes stand for themselves. The others, which might equal one of these, are a type's tag and a value:
+of a float its order key, which compares by bits, and None for NaN."""
 
-_RANK = {"none": 0, "bool": 1, "int": 2, "float": 3, "str": 4, "bytes": 5, "tuple": 6}
+_RANK = {"none": 0, "bool": 1, int: 2, "float": 3, str: 4, bytes: 5, "tuple": 6}
+_SIMPLE = ({int}, {str}, {bytes})
 
 
 def canonical(key: Any, who: str) -> Canonical:
@@ -26,15 +28,15 @@ def canonical(key: Any, who: str) -> Canonical:
     if isinstance(key, np.generic):
         key = key.item()
     if isinstance(key, str):
-        return "str", str(key)
+        return str(key)
     if isinstance(key, bool):
         return "bool", key
     if isinstance(key, int):
-        return "int", int(key)
+        return int(key)
     if isinstance(key, float):
         return "float", (None if math.isnan(key) else exact.key_of_value(key))
     if isinstance(key, bytes):
-        return "bytes", bytes(key)
+        return bytes(key)
     if key is None:
         return "none", None
     if isinstance(key, tuple):
@@ -88,6 +90,8 @@ def _tally_numbers(array: np.ndarray, who: str) -> dict[Canonical, int]:
 
 def plain(key: Canonical) -> Any:
     """Return the key as a Python value."""
+    if type(key) is not tuple:
+        return key
     tag, value = key
     if tag == "tuple":
         return tuple(plain(part) for part in value)
@@ -99,12 +103,13 @@ def plain(key: Canonical) -> Any:
 def in_order(keys: Iterable[Canonical]) -> list[Canonical]:
     """Return keys in their total order; those of one simple kind, which compare as they are, at the speed of ``sorted``."""
     listed = list(keys)
-    tags = {tag for tag, _ in listed}
-    return sorted(listed) if len(tags) == 1 and tags <= {"bool", "int", "str", "bytes"} else sorted(listed, key=order)
+    return sorted(listed) if {*map(type, listed)} in _SIMPLE else sorted(listed, key=order)
 
 
 def order(key: Canonical) -> Any:
     """Return what to sort keys by: a total order over all canonical keys."""
+    if type(key) is not tuple:
+        return _RANK[type(key)], False, key
     tag, value = key
     if tag == "tuple":
         value = tuple(order(part) for part in value)

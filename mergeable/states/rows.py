@@ -12,9 +12,8 @@ from mergeable.state import State
 from mergeable.states import data
 from mergeable.states.arrays import as_items
 
-_MANY = (
-    2**16
-)  # rows without values, such as those of an array (n, 0), that a file may hold: they take memory when they are read
+_MANY = 2**16  # rows of nothing, such as an array (n, 0), that a file may hold: they take memory when they are read
+_FEW = 16  # cells in a row up to which sorting by one after the other is faster than by their bytes
 
 
 @final
@@ -175,15 +174,27 @@ def _describe(kinds: tuple[tuple[str, tuple[int, ...]], ...] | None) -> str:
 
 
 def _canonical_order(columns: list[np.ndarray]) -> np.ndarray:
-    keys = [key for column in columns for key in _sort_keys(column.reshape(len(column), -1))]
-    return np.lexsort(keys[::-1]) if keys else np.arange(len(columns[0]))
+    """Return the order that decides between any two rows that differ in a byte: that of their first cells, then of the next ones."""
+    keys = [_sort_keys(column.reshape(len(column), -1)) for column in columns]
+    if sum(key.shape[1] for key in keys) <= _FEW:
+        one_by_one = [part for key in keys for part in key.T]
+        return np.lexsort(one_by_one[::-1]) if one_by_one else np.arange(len(columns[0]))
+    rows = np.concatenate([_in_order_of_bytes(key) for key in keys], axis=1)
+    return np.argsort(rows.view(f"V{rows.shape[1]}").ravel(), kind="stable")
 
 
-def _sort_keys(column: np.ndarray) -> list[np.ndarray]:
-    """Return keys (n,) whose order decides between any two rows that differ in a byte. Numbers compare by bits."""
+def _sort_keys(column: np.ndarray) -> np.ndarray:
+    """Return a whole number for each cell (n, m). Floats compare by bits, strings and bytes by their rank in the column."""
     if column.dtype == object:
-        return [np.unique(part, return_inverse=True)[1].ravel() for part in column.T]
+        column = np.unique(column, return_inverse=True)[1].reshape(column.shape)
     if column.dtype.kind == "f":
         bits = np.ascontiguousarray(column).view(f"i{column.dtype.itemsize}")
         column = bits ^ ((bits >> (8 * column.dtype.itemsize - 1)) & np.iinfo(bits.dtype).max)
-    return list(column.T)
+    return column.view(np.uint8) if column.dtype == bool else column
+
+
+def _in_order_of_bytes(key: np.ndarray) -> np.ndarray:
+    """Return whole numbers (n, m) as bytes (n, k) in whose order they are."""
+    if key.dtype.kind == "i":
+        key = key.view(f"u{key.dtype.itemsize}") ^ np.array(1 << (8 * key.dtype.itemsize - 1), f"u{key.dtype.itemsize}")
+    return np.ascontiguousarray(key, key.dtype.newbyteorder(">")).view(np.uint8).reshape(len(key), -1)

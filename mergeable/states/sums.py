@@ -189,15 +189,14 @@ class Sum(Number):
         """Add buffered values (n,) or (n, cells)."""
         columns = [values] if values.ndim == 1 else list(values.T)
         totals = [self._column(np.ascontiguousarray(column)) for column in columns]
-        for cell, (units, special) in enumerate(totals):
+        for cell, (units, _) in enumerate(totals):
             self._units[cell] += units
-            self._add_special(cell, special)
+        self._add_special({cell: special for cell, (_, special) in enumerate(totals) if any(special)})
 
     def merge(self, other: Sum) -> None:
         """Add the other sum, exactly."""
         self._units = added(self._units, other._units)
-        for cell, special in other._special.items():
-            self._add_special(cell, special)
+        self._add_special(other._special)
 
     def result(self) -> Any:
         """Return the correctly rounded sum: a float, or a float64 array of the declared shape."""
@@ -234,10 +233,10 @@ class Sum(Number):
         special = special_value(self._special.get(cell, NONE_SPECIAL))
         return exact.to_float(self._units[cell], 1 << exact.UNIT_BITS) if special is None else special
 
-    def _add_special(self, cell: int, special: list[int]) -> None:
-        if any(special):
-            self._special[cell] = added(self._special.get(cell, NONE_SPECIAL), special)
-            self._special = dict(sorted(self._special.items()))
+    def _add_special(self, special: dict[int, list[int]]) -> None:
+        if special:
+            more = {cell: added(self._special.get(cell, NONE_SPECIAL), counts) for cell, counts in special.items()}
+            self._special = dict(sorted({**self._special, **more}.items()))
 
     @staticmethod
     def _column(values: np.ndarray) -> tuple[int, list[int]]:

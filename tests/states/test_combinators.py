@@ -302,3 +302,46 @@ def test_other_inner_states_are_refused(inner):
     for mine, theirs in ((a, b), (b, a)):
         with pytest.raises(mg.IncompatibleStates, match=r"^Keyed\.merge: parameters differ: state is "):
             mine.merge(theirs)
+
+
+class Asked(mg.State):
+    """Says how often its parameters were asked for."""
+
+    times = 0
+
+    @property
+    def parameters(self):
+        Asked.times += 1  # of all of them
+        return {}
+
+    def update(self, *keys):
+        pass
+
+    def merge(self, other):
+        pass
+
+    def result(self):
+        return 0
+
+
+def test_a_merge_compares_parameters_once():
+    """However many keys there are and however deep they lie, parameters are compared once, not at every level."""
+    counts = []
+    for n in (1, 100):
+        sides = []
+        for _ in range(2):
+            side = mg.Keyed(mg.Tuple(mg.Dict(a=Asked()), mg.Keyed(Asked())))
+            for key in range(n):
+                side[key][1].update([key])
+            sides.append(side)
+        Asked.times = 0
+        sides[0].merge(sides[1])
+        counts.append(Asked.times)
+    assert counts[0] == counts[1]
+
+
+def test_a_merge_still_refuses_other_classes_of_one_name():
+    """Parameters name classes; two classes of one name are two all the same."""
+    other = type("Asked", (Asked,), {})
+    with pytest.raises(mg.IncompatibleStates, match="got Asked, expected another Asked"):
+        mg.Tuple(Asked()).merge(mg.Tuple(other()))

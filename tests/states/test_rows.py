@@ -37,6 +37,20 @@ def test_the_cut_does_not_show(n, parts):
     assert n == len(merged)
 
 
+@pytest.mark.parametrize("dtype", ["bool", "i1", "u2", "i8", "f4", "f8", "str", "bytes"])
+def test_wide_rows_have_the_same_order(dtype):
+    """Rows of many cells are in the order of their cells too."""
+    wide = np.random.default_rng(0).integers(-1, 2, (500, 40)).astype("i8" if dtype in ("str", "bytes") else dtype)
+    if dtype in ("str", "bytes"):
+        wide = np.array([["a", "b\0", ""], [b"a", b"b\0", b""]][dtype == "bytes"], object)[wide]
+    wide[:, :5] = wide[0, :5]
+    both = mg.Rows("x", "y")
+    both.update(wide[:, :38], wide[:, 38:])
+    found = both.result()
+    rows = sorted(wide.tolist())
+    assert rows == np.concatenate([found["x"], found["y"]], axis=1).tolist()
+
+
 def test_rows_stay_together_and_all_are_kept():
     """Columns keep their rows together, equal rows are all kept."""
     rows = fed(mg.Rows("x", "y"), ([2, 1, 1, 1], ["b", "z", "a", "a"]))

@@ -251,3 +251,14 @@ def test_sum_is_small():
     """A sum of every magnitude pickles to a few hundred bytes."""
     total = fed(mg.Sum(), [1.7e308, 5e-324])
     assert total._units[0].bit_length() <= 290 * 8
+
+
+def test_what_is_no_number_in_many_cells():
+    """NaN and infinities are counted cell by cell, in updates and merges, and their cells stay in order."""
+    a, b = mg.Sum(shape=(6,)), mg.Sum(shape=(6,))
+    a.update([[1.0, math.nan, 2.0, math.inf, 0.0, 1.0]] * 2)
+    b.update([math.nan, math.nan, 1.0, -math.inf, 0.0, math.inf])
+    a.merge(b)
+    assert [1, 3, 0, 0, 0, 0] == a.n_nan.tolist()
+    assert np.array_equal([math.nan, math.nan, 5.0, math.nan, 0.0, math.inf], a.result(), equal_nan=True)
+    assert [0, 1, 3, 5] == [cell for cell, *_ in a.to_data()["special"]]
