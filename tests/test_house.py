@@ -65,6 +65,7 @@ PUBLIC = [
     "Coverage",
     "Dict",
     "DuplicateOrigin",
+    "Estimate",
     "ExchangeTimeout",
     "Histogram",
     "IncompatibleStates",

@@ -5,6 +5,7 @@ from mergeable.state import State
 from mergeable.states.collections import Counter, Set
 from mergeable.states.combinators import Dict, Keyed, Tuple
 from mergeable.states.confusion import ConfusionMatrix
+from mergeable.states.estimate import Estimate
 from mergeable.states.extremes import ArgMax, ArgMin, Max, Min
 from mergeable.states.held import Held, state
 from mergeable.states.histogram import Histogram
@@ -19,6 +20,7 @@ __all__ = [
     "Count",
     "Counter",
     "Dict",
+    "Estimate",
     "Histogram",
     "Keyed",
     "Max",

@@ -1,0 +1,94 @@
+"""Keys as 64 bits that look random, the same in every process and on every machine, and never Python's ``hash()``.
+
+Equal keys have equal bits however they came (an array, a list, NumPy numbers); keys of other types have others: 1, 1.0, True and "1" are
+four keys, as everywhere here. Whole numbers and floats are mixed by the finaliser of splitmix64 (Steele, Lea and Flood 2014), without a
+loop over the items; strings, bytes, tuples and whole numbers beyond 64 bits by BLAKE2b, one by one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import numpy as np
+
+from mergeable.states import exact, keys
+from mergeable.states.arrays import as_float64
+
+_GOLDEN = 0x9E37_79B9_7F4A_7C15
+_ALL = 0xFFFF_FFFF_FFFF_FFFF
+_KINDS = {"bool": 1, "int": 2, "float": 3}
+_NAN = np.uint64(0x7FF8_0000_0000_0001)  # all NaNs are one key
+
+
+def hashed(items: Any, seed: int, who: str) -> np.ndarray:
+    """Return 64 bits (n,) uint64 for each key of an array, a list or another iterable.
+
+    Raises:
+        TypeError: a key is none that ``Counter`` would take.
+    """
+    if hasattr(items, "__array__"):
+        array = np.asarray(items).ravel()
+        if array.dtype.kind in "biuf" and array.dtype.itemsize <= 8:
+            return _numbers(array, seed, who)
+    listed = keys.plain_list(items, who)
+    for kind, dtype in ((int, np.int64), (float, np.float64)):
+        if {*map(type, listed)} == {kind} and (kind is float or -(2**63) <= min(listed) <= max(listed) < 2**63):
+            return _numbers(np.array(listed, dtype), seed, who)
+    return np.array([_one(keys.canonical(item, who), seed) for item in listed], np.uint64)
+
+
+def mixed(bits: np.ndarray, seed: int) -> np.ndarray:
+    """Return other 64 bits (n,) for each 64 bits (n,): a permutation of them all for each seed."""
+    with np.errstate(over="ignore"):
+        x = bits + np.uint64((seed * _GOLDEN + _GOLDEN) & _ALL)
+        x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58_476D_1CE4_E5B9)
+        x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D0_49BB_1331_11EB)
+        mixed_bits: np.ndarray = x ^ (x >> np.uint64(31))
+    return mixed_bits
+
+
+def _numbers(array: np.ndarray, seed: int, who: str) -> np.ndarray:
+    kind = array.dtype.kind
+    if kind == "f":
+        wide = as_float64(array, who)
+        bits = np.where(np.isnan(wide), _NAN, wide.view(np.uint64))
+        bits = np.where(bits == np.uint64(1 << 63), np.uint64(0), bits)  # -0.0 is 0.0
+        return _of_kind(bits, "float", seed)
+    if kind == "u" and array.size and int(array.max()) >= 2**63:
+        return np.array([_one(int(item), seed) for item in array.tolist()], np.uint64)
+    return _of_kind(array.astype(np.int64).view(np.uint64), "bool" if kind == "b" else "int", seed)
+
+
+def _of_kind(bits: np.ndarray, kind: str, seed: int) -> np.ndarray:
+    return mixed(mixed(bits, _KINDS[kind]), seed)
+
+
+def _one(key: keys.Canonical, seed: int) -> int:
+    """Return the bits of one canonical key."""
+    tag, value = _tagged(key)
+    if tag == "int" and -(2**63) <= value < 2**63:
+        return int(_of_kind(np.array([value], np.int64).view(np.uint64), "int", seed)[0])
+    if tag == "bool":
+        return int(_of_kind(np.array([value], np.uint64), "bool", seed)[0])
+    if tag == "float":
+        bits = int(_NAN) if value is None else np.array([exact.value_of_key(value)]).view(np.uint64)[0]
+        return int(_of_kind(np.array([bits], np.uint64), "float", seed)[0])
+    digest = hashlib.blake2b(_text(key), digest_size=8, key=(seed & _ALL).to_bytes(8, "little"))
+    return int.from_bytes(digest.digest(), "little")
+
+
+def _tagged(key: keys.Canonical) -> tuple[str, Any]:
+    return key if type(key) is tuple else (type(key).__name__, key)
+
+
+def _text(key: keys.Canonical) -> bytes:
+    """Return bytes that no other key has: a type's tag, the length, and the value."""
+    tag, value = _tagged(key)
+    if tag == "tuple":
+        body = b"".join(map(_text, value))
+    elif tag == "str":
+        body = value.encode("utf-8", "surrogatepass")
+    else:
+        body = value if tag == "bytes" else repr(value).encode()
+    return b"%s:%d:%s" % (tag.encode(), len(body), body)
