@@ -63,9 +63,14 @@ def labels_with_numbers(n):
     return (RNG.integers(0, 10, n), *numbers(n))
 
 
+def pairs(n):
+    return (*numbers(n), *numbers(n))
+
+
 CASES = {  # name: what it holds here, a state, and what makes a batch of n items
     "ArgMax": ("", mg.ArgMax(), numbers_with_ids),
     "ArgMin": ("", mg.ArgMin(), numbers_with_ids),
+    "CoMoments": ("", mg.CoMoments(), pairs),
     "ConfusionMatrix": ("10 classes", mg.ConfusionMatrix(10), labels),
     "Count": ("", mg.Count(), lambda n: (n,)),
     "Counter": ("1,000 keys", mg.Counter(), lambda n: (RNG.integers(0, 1000, n),)),

@@ -21,6 +21,7 @@ from mergeable.state import State
 from mergeable.states import (
     ArgMax,
     ArgMin,
+    CoMoments,
     ConfusionMatrix,
     Count,
     Counter,
@@ -46,6 +47,7 @@ __version__ = "0.1.0"
 __all__ = [
     "ArgMax",
     "ArgMin",
+    "CoMoments",
     "ConfusionMatrix",
     "Contribution",
     "Count",

@@ -109,6 +109,36 @@ def moments(pairs, ddof):
     return {"weight": rounded(weight), "mean": ratio(pairs), "variance": variance, "std": std}
 
 
+def comoments(rows):
+    """Return what CoMoments shows of rows (x, y, weight), each number rounded once."""
+    rows = list(rows)
+    weight = sum((Fraction(w) for _, _, w in rows), Fraction(0))
+    names = ("covariance", "correlation", "slope", "intercept", "r2")
+    found = {
+        "weight": rounded(weight),
+        "mean_x": ratio((x, w) for x, _, w in rows),
+        "mean_y": ratio((y, w) for _, y, w in rows),
+        **dict.fromkeys(names, math.nan),
+    }
+    if not weight or not all(math.isfinite(x) and math.isfinite(y) for x, y, _ in rows):
+        return found
+    exact = [tuple(map(Fraction, row)) for row in rows]
+    mx, my = (sum(row[2] * row[i] for row in exact) / weight for i in (0, 1))
+    vx = sum(w * (x - mx) ** 2 for x, _, w in exact)
+    vy = sum(w * (y - my) ** 2 for _, y, w in exact)
+    c = sum(w * (x - mx) * (y - my) for x, y, w in exact)
+    residual = sum(w * (x - y) ** 2 for x, y, w in exact)
+    found["covariance"] = rounded(c / weight)
+    if vx:
+        found |= {"slope": rounded(c / vx), "intercept": rounded(my - c / vx * mx), "r2": rounded(1 - residual / vx)}
+    else:
+        found["r2"] = -math.inf if residual else math.nan
+    if vx and vy:
+        root = rounded_root(c**2 / (vx * vy))
+        found["correlation"] = -root if c < 0 else root
+    return found
+
+
 def extreme(choose):
     """Return a reference for Max or Min: NaN does not count and -0.0 is 0.0."""
 
@@ -376,6 +406,19 @@ ROWS: dict[str, Row] = {
         lambda batches: moments(pairs(batches), 1),
         [(FINITE, WEIGHTS)],
         others=[mg.Moments(), mg.Moments(ddof=2)],
+    ),
+    "CoMoments": Row(
+        mg.CoMoments(),
+        arbitrary.columns(arbitrary.floats(), arbitrary.floats()),
+        lambda batches: comoments((x, y, 1.0) for x, y in pairs(batches)),
+        [(FINITE, FINITE[::-1])],
+        others=[mg.Moments()],
+    ),
+    "CoMoments with weights": Row(
+        mg.CoMoments(),
+        arbitrary.columns(arbitrary.floats(), arbitrary.floats(), arbitrary.weights()),
+        lambda batches: comoments(row for batch in batches for row in zip(*(c.tolist() for c in batch), strict=True)),
+        [(FINITE, FINITE[::-1], WEIGHTS)],
     ),
     "Max": Row(mg.Max(), FLOATS, extreme(max), [SPREAD], others=[mg.Min()]),
     "Min": Row(mg.Min(), FLOATS, extreme(min), [SPREAD], others=[mg.Max()]),

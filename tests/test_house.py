@@ -58,6 +58,7 @@ FLOORS = {
 PUBLIC = [
     "ArgMax",
     "ArgMin",
+    "CoMoments",
     "ConfusionMatrix",
     "Contribution",
     "Count",

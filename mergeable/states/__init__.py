@@ -4,6 +4,7 @@ from mergeable.registry import register
 from mergeable.state import State
 from mergeable.states.collections import Counter, Set
 from mergeable.states.combinators import Dict, Keyed, Tuple
+from mergeable.states.comoments import CoMoments
 from mergeable.states.confusion import ConfusionMatrix
 from mergeable.states.estimate import Estimate
 from mergeable.states.extremes import ArgMax, ArgMin, Max, Min
@@ -16,6 +17,7 @@ from mergeable.states.sums import Count, Sum
 __all__ = [
     "ArgMax",
     "ArgMin",
+    "CoMoments",
     "ConfusionMatrix",
     "Count",
     "Counter",
@@ -35,7 +37,23 @@ __all__ = [
 ]
 
 _STATES: tuple[type[State], ...] = (
-    *(ArgMax, ArgMin, ConfusionMatrix, Count, Counter, Dict, Held, Histogram, Keyed, Max, Mean, Min, Moments, Rows, Set, Sum),
+    ArgMax,
+    ArgMin,
+    CoMoments,
+    ConfusionMatrix,
+    Count,
+    Counter,
+    Dict,
+    Held,
+    Histogram,
+    Keyed,
+    Max,
+    Mean,
+    Min,
+    Moments,
+    Rows,
+    Set,
+    Sum,
     Tuple,
 )
 for _state in _STATES:
