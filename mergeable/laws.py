@@ -59,6 +59,7 @@ def check_state(
     *,
     update: Callable[[Any, Any], None] | None = None,
     reference: Callable[[list[Batch]], Any] | None = None,
+    within: Callable[[Any, list[Batch]], bool] | None = None,
     others: Sequence[Any] = (),
     laws: Iterable[str] | None = None,
     examples: int = 100,
@@ -71,12 +72,16 @@ def check_state(
             of adversarial floats (NaN, infinities, -0.0, 5e-324, 1.7e308, 1e16, ...), also empty ones.
         update: how the object takes a batch, where it has no ``update(*batch)``.
         reference: the exact result for a list of batches; compared byte by byte.
+        within: of an approximate state (``exact = False``) only: whether a state that took a list of batches is within its
+            bound of the exact answer. Then the laws that compare two ways to one value ask that both are, and "model" uses it
+            in place of ``reference``; all that is no merge (identity, copies, pickles, files, undoing) is still compared by bytes.
         others: states of this class with other parameters, which must be refused.
         laws: names from ``LAWS``; all by default.
         examples: how many inputs to try for each law.
 
     Raises:
         LawBroken: with the law's name, the smallest input found that breaks it, and both sides.
+        ValueError: ``within`` came with a state that declares itself exact.
 
     Example:
         >>> import mergeable as mg
@@ -97,6 +102,11 @@ def check_state(
         ...
     """
     prototype = declare(state)
+    if within is not None and prototype.exact:
+        raise ValueError(
+            f"check_state: got within for {type(prototype).__name__}, which declares exact = True; expected None. An exact state "
+            "has the same bytes however it was merged; set exact = False where it has not."
+        )
 
     def take(target: State, batch: Batch) -> None:
         if update is not None:
@@ -114,6 +124,7 @@ def check_state(
         commutative=prototype.commutative,
         idempotent=prototype.idempotent,
         reference=reference,
+        within=within,
         others=[declare(other) for other in others],
     )
     return _check(subject, floats() if batches is None else batches, laws, examples)

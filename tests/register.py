@@ -29,6 +29,7 @@ class Row:
     fixed: Sequence[typing.Any]
     others: Sequence[typing.Any] = ()
     update: Callable[[typing.Any, typing.Any], None] | None = None
+    within: Callable[[typing.Any, list], bool] | None = None
 
     def take(self, state, batch):
         """Give a state one batch."""

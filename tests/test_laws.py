@@ -411,6 +411,76 @@ def test_only_the_model_catches_a_counter_that_wraps():
     assert tuple(others) == check_state(Int32(), st.integers(0, 2**31), laws=others)
 
 
+class Rounded(mg.State):
+    """A clean approximate state: a sum in float64, whose last bits depend on the order."""
+
+    exact = False
+
+    def __init__(self):
+        self.total = 0.0
+
+    def update(self, xs):
+        for x in xs:
+            self.total += x
+
+    def merge(self, other):
+        self.total += other.total
+
+    def result(self):
+        return self.total
+
+
+class Careless(Rounded):
+    """An approximate state whose merges lose more than its bound allows."""
+
+    def merge(self, other):
+        if other.total:
+            self.total = self.total * (1 - 1e-6) + other.total
+
+
+class Forgetful(Rounded):
+    """An approximate state for which empty is no identity, within the bound or not."""
+
+    def merge(self, other):
+        self.total = (self.total + other.total) * (1 + 2.0**-52)
+
+
+TENTHS = st.lists(st.sampled_from([0.1, 0.2, 0.3, 0.7]), min_size=1, max_size=4)
+
+
+def near(state, batches):
+    exact = math.fsum(x for batch in batches for x in batch)
+    return abs(state.result() - exact) <= 1e-12 * exact
+
+
+def test_an_approximate_state_is_held_to_its_bound():
+    """A state that rounds breaks laws by its bytes, and keeps all of them within its bound."""
+    with pytest.raises(LawBroken, match=r"^(associativity|any tree|homomorphism): Rounded"):
+        check_state(Rounded(), TENTHS, laws=["associativity", "any tree", "homomorphism"])
+    assert tuple(LAWS) == check_state(Rounded(), TENTHS, within=near, examples=20)
+
+
+@pytest.mark.parametrize(
+    "law", ["associativity", "commutativity", "homomorphism", "any tree", "serialisation", "snapshot", "model"]
+)
+def test_an_approximate_state_beyond_its_bound_is_caught(law):
+    """A merge that loses more than the bound breaks every law that merges."""
+    with pytest.raises(LawBroken, match=rf"^{law}: Careless: .*within the bound"):
+        check_state(Careless(), TENTHS, within=near, laws=[law])
+
+
+def test_what_is_no_merge_of_two_values_is_compared_by_bytes():
+    """The identity of an approximate state is one to the byte."""
+    with pytest.raises(LawBroken, match=r"^identity: Forgetful: empty \+ a differs from a"):
+        check_state(Forgetful(), TENTHS, within=near, laws=["identity"])
+
+
+def test_a_bound_of_an_exact_state_is_refused():
+    """An exact state gets no bound to stay within."""
+    with pytest.raises(ValueError, match=r"^check_state: got within for Sum, which declares exact = True; expected None\."):
+        check_state(mg.Sum(), within=near)
+
+
 @pytest.mark.parametrize(
     "state",
     [Total(), mg.Sum(), mg.Max(), mg.Count(shape=2), mg.state(set, merge=set.update, idempotent=True)],

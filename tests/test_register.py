@@ -30,7 +30,14 @@ def test_law(name, law):
     """The state keeps the law on adversarial batches, empty ones among them."""
     row = register.ROWS[name]
     checked = laws.check_state(
-        row.state, row.batches, update=row.update, reference=row.reference, others=row.others, laws=[law], examples=25
+        row.state,
+        row.batches,
+        update=row.update,
+        reference=row.reference,
+        within=row.within,
+        others=row.others,
+        laws=[law],
+        examples=25,
     )
     assert checked == (law,)
 
