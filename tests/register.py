@@ -7,6 +7,7 @@ import bisect
 import collections
 import dataclasses
 import math
+import operator
 import typing
 from collections.abc import Callable, Sequence
 from fractions import Fraction
@@ -138,6 +139,37 @@ def comoments(rows):
         root = rounded_root(c**2 / (vx * vy))
         found["correlation"] = -root if c < 0 else root
     return found
+
+
+def exact_covariances(rows):
+    """Return the means and the covariances of rows as fractions, None where a column is not finite."""
+    columns = [[Fraction(v) for v in column] if all(map(math.isfinite, column)) else None for column in zip(*rows, strict=True)]
+    means = [column and sum(column) / len(column) for column in columns]
+    matrix = [
+        [a and b and sum(map(operator.mul, a, b)) / len(a) - means[j] * means[k] for k, b in enumerate(columns)]
+        for j, a in enumerate(columns)
+    ]
+    return means, matrix
+
+
+def covariances(batches):
+    """Return the covariances of columns, each rounded once; NaN where a column is not finite."""
+    rows = joined(b.tolist() for b in batches)
+    matrix = exact_covariances(rows)[1] if rows else [[None] * 2] * 2
+    return np.array([[math.nan if cell is None else rounded(cell) for cell in row] for row in matrix])
+
+
+def within_covariances(state, batches):
+    """Return whether a Covariance of two columns holds the exact means and covariances between its bounds."""
+    rows = joined(b.tolist() for b in batches)
+    if not rows:
+        return bool(np.isnan(state.mean).all() and np.isnan(state.result()).all())
+    means, matrix = exact_covariances(rows)
+    found = [(means[j], state.mean_estimate(j)) for j in (0, 1) if means[j] is not None]
+    found += [(matrix[j][k], state.estimate(j, k)) for j in (0, 1) for k in (0, 1)]
+    return state.n == len(rows) and all(
+        math.isnan(e.value) if exact is None else e.low <= exact <= e.high and e.low <= e.value <= e.high for exact, e in found
+    )
 
 
 def extreme(choose):
@@ -420,6 +452,14 @@ ROWS: dict[str, Row] = {
         arbitrary.columns(arbitrary.floats(), arbitrary.floats(), arbitrary.weights()),
         lambda batches: comoments(row for batch in batches for row in zip(*(c.tolist() for c in batch), strict=True)),
         [(FINITE, FINITE[::-1], WEIGHTS)],
+    ),
+    "Covariance": Row(
+        mg.Covariance(2),
+        arbitrary.arrays(arbitrary.floats(), columns=2),
+        covariances,
+        [np.array([[1.0, 2.0], [3.0, 6.0]]), np.array([[1.0, 6.0], [3.0, 2.0]])],
+        others=[mg.Covariance(3), mg.CoMoments()],
+        within=within_covariances,
     ),
     "Max": Row(mg.Max(), FLOATS, extreme(max), [SPREAD], others=[mg.Min()]),
     "Min": Row(mg.Min(), FLOATS, extreme(min), [SPREAD], others=[mg.Max()]),

@@ -63,6 +63,7 @@ PUBLIC = [
     "Contribution",
     "Count",
     "Counter",
+    "Covariance",
     "Coverage",
     "Dict",
     "DuplicateOrigin",

@@ -6,6 +6,7 @@ from mergeable.states.collections import Counter, Set
 from mergeable.states.combinators import Dict, Keyed, Tuple
 from mergeable.states.comoments import CoMoments
 from mergeable.states.confusion import ConfusionMatrix
+from mergeable.states.covariance import Covariance
 from mergeable.states.estimate import Estimate
 from mergeable.states.extremes import ArgMax, ArgMin, Max, Min
 from mergeable.states.held import Held, state
@@ -21,6 +22,7 @@ __all__ = [
     "ConfusionMatrix",
     "Count",
     "Counter",
+    "Covariance",
     "Dict",
     "Estimate",
     "Histogram",
@@ -43,6 +45,7 @@ _STATES: tuple[type[State], ...] = (
     ConfusionMatrix,
     Count,
     Counter,
+    Covariance,
     Dict,
     Held,
     Histogram,
