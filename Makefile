@@ -20,7 +20,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 .venv-lowest/.ready: pyproject.toml tests/lowest.txt
 	$(PYTHON) -m venv .venv-lowest
 	.venv-lowest/bin/python -m pip install --quiet --upgrade pip
-	.venv-lowest/bin/python -m pip install --quiet --constraint tests/lowest.txt --editable '.[laws]' ml_dtypes pytest pytest-xdist
+	.venv-lowest/bin/python -m pip install --quiet --constraint tests/lowest.txt --editable '.[laws,sketches]' ml_dtypes pytest pytest-xdist
 	touch $@
 
 demo: .venv/.ready

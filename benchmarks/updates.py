@@ -82,6 +82,7 @@ CASES = {  # name: what it holds here, a state, and what makes a batch of n item
     "Mean": ("", mg.Mean(), numbers),
     "Min": ("", mg.Min(), numbers),
     "Moments": ("", mg.Moments(), numbers),
+    "RankQuantiles": ("k = 200", mg.RankQuantiles(), numbers),
     "Rows": ("2 columns", mg.Rows("id", "value"), numbers_with_ids),
     "Set": ("all keys differ", mg.Set(), ids),
     "Sum": ("", mg.Sum(), numbers),

@@ -172,6 +172,30 @@ def within_covariances(state, batches):
     )
 
 
+def items_of(batches):
+    """Return the numbers in order, as RankQuantiles takes them: subnormal numbers are 0, NaN are none."""
+    return sorted(0.0 if abs(v) < 2.0**-1022 else v for v in joined(b.tolist() for b in batches) if not math.isnan(v))
+
+
+def quartiles(batches):
+    """Return the number of items, the extremes and the quartiles: items of rank ceil(q n)."""
+    items = items_of(batches)
+    ranks = {"min": 0, "25%": 1, "50%": 2, "75%": 3, "max": 4}
+    found = {name: items[max(math.ceil(q * len(items) / 4) - 1, 0)] if items else math.nan for name, q in ranks.items()}
+    return {"n": len(items), **found}
+
+
+def within_ranks(state, batches):
+    """Return whether a RankQuantiles counts all, has the extremes and items that came, and its ranks are as near as 99.9999 % are."""
+    items = items_of(batches)
+    n, found = len(items), state.result()
+    if n != found["n"] or not n or (items[0], items[-1]) != (found["min"], found["max"]):
+        return n == found["n"] == 0
+    loose = 2 * state.rank_error + 1e-12
+    ranks = ((state.rank(x), bisect.bisect_right(items, x) / n) for x in set(items))
+    return {*state.quantile(np.linspace(0, 1, 30)).tolist()} <= {*items} and all(abs(a - b) <= loose for a, b in ranks)
+
+
 def extreme(choose):
     """Return a reference for Max or Min: NaN does not count and -0.0 is 0.0."""
 
@@ -536,6 +560,21 @@ ROWS: dict[str, Row] = {
         confusion(weighted=True),
         [(NAMES, NAMES[::-1], WEIGHTS)],
         others=[mg.ConfusionMatrix()],
+    ),
+    "RankQuantiles": Row(
+        mg.RankQuantiles(),
+        FLOATS,
+        quartiles,
+        [SPREAD],
+        others=[mg.RankQuantiles(100), mg.RankQuantiles(201), mg.Max()],
+    ),
+    "RankQuantiles of many": Row(
+        mg.RankQuantiles(32),
+        arbitrary.arrays(arbitrary.floats(), max_size=80),
+        quartiles,
+        [SPREAD],
+        others=[mg.RankQuantiles()],
+        within=within_ranks,
     ),
     "Rows of numbers": Row(
         mg.Rows("y_true", "y_pred"),

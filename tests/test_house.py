@@ -79,6 +79,7 @@ PUBLIC = [
     "Min",
     "Moments",
     "PyMetric",
+    "RankQuantiles",
     "ReadOnlyState",
     "Rows",
     "Set",
@@ -170,7 +171,15 @@ def loaded_by(code):
 
 
 def heavy(modules):
-    return {name.split(".")[0] for name in modules} & {"tensorflow", "keras", "tf_keras", "hypothesis", "sklearn", "matplotlib"}
+    return {name.split(".")[0] for name in modules} & {
+        "tensorflow",
+        "keras",
+        "tf_keras",
+        "hypothesis",
+        "sklearn",
+        "matplotlib",
+        "datasketches",
+    }
 
 
 def test_import_is_light():

@@ -77,7 +77,7 @@ def test_metrics_snapshots_and_paths_mix(tmp_path):
 
 @pytest.mark.parametrize("name", register.ROWS)
 def test_every_state_merges_from_files(name):
-    """Every state of the register, cut into files, is the bits of one that took everything; order is kept where it matters."""
+    """Every state of the register, cut into files, is the bits of one that took everything, or within its bound; order is kept."""
     row = register.ROWS[name]
 
     class Holder(mg.Metric):
@@ -89,11 +89,15 @@ def test_every_state_merges_from_files(name):
         def result(self):
             return 0
 
-    parts = [fed(Holder(), (batch,)) for batch in [*row.fixed, *row.fixed]]
+    batches = [*row.fixed, *row.fixed]
+    parts = [fed(Holder(), (batch,)) for batch in batches]
     merged = mg.merge([mg.Snapshot.from_bytes(part.snapshot().to_bytes()) for part in parts], metric=Holder())
-    whole = fed(Holder(), *((batch,) for batch in [*row.fixed, *row.fixed]))
+    whole = fed(Holder(), *((batch,) for batch in batches))
 
-    assert canonical_bytes(whole._fold()) == value(merged)
+    if row.within is not None:
+        assert [True, True] == [row.within(states["held"], batches) for states in (merged.states, whole._fold())]
+    else:
+        assert canonical_bytes(whole._fold()) == value(merged)
 
 
 def test_processes_give_the_same_file(tmp_path):

@@ -12,6 +12,7 @@ from mergeable.states.extremes import ArgMax, ArgMin, Max, Min
 from mergeable.states.held import Held, state
 from mergeable.states.histogram import Histogram
 from mergeable.states.moments import Mean, Moments
+from mergeable.states.rank_quantiles import RankQuantiles
 from mergeable.states.rows import Rows
 from mergeable.states.sums import Count, Sum
 
@@ -31,6 +32,7 @@ __all__ = [
     "Mean",
     "Min",
     "Moments",
+    "RankQuantiles",
     "Rows",
     "Set",
     "Sum",
@@ -54,6 +56,7 @@ _STATES: tuple[type[State], ...] = (
     Mean,
     Min,
     Moments,
+    RankQuantiles,
     Rows,
     Set,
     Sum,

@@ -15,6 +15,7 @@ STATES = {
     "Min": mg.Min(),
     "Max": mg.Max(),
     "Histogram": mg.Histogram([-1e-309, 0.0, 5e-324, 1e-308, 1.0]),
+    "RankQuantiles": mg.RankQuantiles(),
     "Rows": mg.Rows("x"),
     "Set": mg.Set(),
     "Counter": mg.Counter(),
@@ -61,11 +62,11 @@ def test_same_bytes_inside_and_outside(name, dtype):
     assert canonical_bytes(outside.result()) == canonical_bytes(inside.fed.result())
 
 
-@pytest.mark.parametrize("name", ["Mean", "Moments"])
-def test_weights_inside_and_outside(name):
-    """Products of values and weights are exact in a callback too."""
+@pytest.mark.parametrize("state", [mg.CoMoments(), mg.Mean(), mg.Moments()], ids=lambda state: type(state).__name__)
+def test_weights_inside_and_outside(state):
+    """Products of values and weights, or of pairs, are exact in a callback too."""
     weights = np.abs(TINY[::-1]).copy()
-    inside, outside = Feeds(STATES[name], weighted=True), STATES[name].empty()
+    inside, outside = Feeds(state, weighted=True), state.empty()
     tf.function(lambda w, x: inside.update_state(w, x))(tf.constant(weights), tf.constant(TINY))
     outside.update(TINY, weights)
 
