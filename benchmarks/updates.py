@@ -76,6 +76,7 @@ CASES = {  # name: what it holds here, a state, and what makes a batch of n item
     "Counter": ("1,000 keys", mg.Counter(), lambda n: (RNG.integers(0, 1000, n),)),
     "Covariance": ("4 columns", mg.Covariance(4), lambda n: (RNG.normal(size=(n, 4)),)),
     "Dict": ("Sum, Max", mg.Dict(total=mg.Sum(), largest=mg.Max()), numbers),
+    "FrequentItems": ("k = 1,024", mg.FrequentItems(), lambda n: (np.minimum(RNG.zipf(1.2, n), 2**62),)),
     "Histogram": ("1,000 bins", mg.Histogram(np.linspace(-4, 4, 1001)), lambda n: (RNG.normal(size=n),)),
     "Keyed": ("10 keys, Sum", mg.Keyed(mg.Sum()), labels_with_numbers),
     "Max": ("", mg.Max(), numbers),

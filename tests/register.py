@@ -196,6 +196,22 @@ def within_ranks(state, batches):
     return {*state.quantile(np.linspace(0, 1, 30)).tolist()} <= {*items} and all(abs(a - b) <= loose for a, b in ranks)
 
 
+def within_counts(state, batches):
+    """Return whether a FrequentItems counts all, and holds every true count between bounds that are as near as promised."""
+    exact = collections.Counter(joined(batches))
+    total = sum(exact.values())
+    bounds = {key: state.estimate(key) for key in exact}
+    return (
+        state.total == total
+        and len(state) <= state.k
+        and state.max_error * (state.k + 1) <= total
+        and all(
+            low <= exact[key] <= high and low <= value <= high and high - low == state.max_error
+            for key, (value, low, high) in bounds.items()
+        )
+    )
+
+
 def extreme(choose):
     """Return a reference for Max or Min: NaN does not count and -0.0 is 0.0."""
 
@@ -503,6 +519,21 @@ ROWS: dict[str, Row] = {
         [{"ü": 2**70, b"a": 0, 3: 1}],
     ),
     "Set": Row(mg.Set(), st.lists(arbitrary.keys(), max_size=6), distinct, [MIXED, NAMES], others=[mg.Counter()]),
+    "FrequentItems": Row(
+        mg.FrequentItems(),
+        st.lists(arbitrary.keys(), max_size=6),
+        counted,
+        [MIXED, NAMES],
+        others=[mg.FrequentItems(1023), mg.Counter()],
+    ),
+    "FrequentItems of many": Row(
+        mg.FrequentItems(3),
+        st.lists(st.integers(0, 9) | arbitrary.texts() | st.just(1), max_size=12),
+        counted,
+        [["a", "ü", "a"], ["a", 7]],
+        others=[mg.FrequentItems()],
+        within=within_counts,
+    ),
     "Histogram": Row(
         mg.Histogram(EDGES),
         FLOATS,

@@ -69,6 +69,7 @@ PUBLIC = [
     "DuplicateOrigin",
     "Estimate",
     "ExchangeTimeout",
+    "FrequentItems",
     "Histogram",
     "IncompatibleStates",
     "Keyed",

@@ -9,6 +9,7 @@ from mergeable.states.confusion import ConfusionMatrix
 from mergeable.states.covariance import Covariance
 from mergeable.states.estimate import Estimate
 from mergeable.states.extremes import ArgMax, ArgMin, Max, Min
+from mergeable.states.frequent_items import FrequentItems
 from mergeable.states.held import Held, state
 from mergeable.states.histogram import Histogram
 from mergeable.states.moments import Mean, Moments
@@ -26,6 +27,7 @@ __all__ = [
     "Covariance",
     "Dict",
     "Estimate",
+    "FrequentItems",
     "Histogram",
     "Keyed",
     "Max",
@@ -49,6 +51,7 @@ _STATES: tuple[type[State], ...] = (
     Counter,
     Covariance,
     Dict,
+    FrequentItems,
     Held,
     Histogram,
     Keyed,

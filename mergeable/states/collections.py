@@ -48,15 +48,7 @@ class Counter(State):
 
     def update(self, items: Any) -> None:
         """Count keys."""
-        if isinstance(items, Mapping):
-            bad = {k: n for k, n in items.items() if not hasattr(n, "__index__") or n < 0}
-            if bad:
-                raise ValueError(f"Counter.update: got the counts {bad!r}, expected whole numbers not below 0.")
-            counts: dict[keys.Canonical, int] = {}
-            for key, n in items.items():  # several NaNs are several keys of a dict, and one here
-                add_counts(counts, {keys.canonical(key, "Counter.update"): int(n)} if n else {})
-        else:
-            counts = keys.tally(items, "Counter.update")
+        counts = counted(items, "Counter.update")
         add_counts(self._counts, counts)
         self._record(lambda: subtract_counts(self._counts, counts))
 
@@ -164,6 +156,19 @@ class Set(State):
 
     def _copy_value(self) -> dict[str, Any]:
         return {"_keys": set(self._keys)}
+
+
+def counted(items: Any, who: str) -> dict[keys.Canonical, int]:
+    """Return how often each key comes, in a list or an array of keys or in a mapping of keys to counts."""
+    if not isinstance(items, Mapping):
+        return keys.tally(items, who)
+    bad = {k: n for k, n in items.items() if not hasattr(n, "__index__") or n < 0}
+    if bad:
+        raise ValueError(f"{who}: got the counts {bad!r}, expected whole numbers not below 0.")
+    counts: dict[keys.Canonical, int] = {}
+    for key, n in items.items():  # several NaNs are several keys of a dict, and one here
+        add_counts(counts, {keys.canonical(key, who): int(n)} if n else {})
+    return counts
 
 
 def add_counts(counts: dict[Any, int], more: dict[Any, int]) -> None:

@@ -14,6 +14,7 @@ STATES = {
     "Moments": mg.Moments(),
     "Min": mg.Min(),
     "Max": mg.Max(),
+    "FrequentItems": mg.FrequentItems(),
     "Histogram": mg.Histogram([-1e-309, 0.0, 5e-324, 1e-308, 1.0]),
     "RankQuantiles": mg.RankQuantiles(),
     "Rows": mg.Rows("x"),

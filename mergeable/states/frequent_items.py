@@ -1,0 +1,147 @@
+"""The most frequent keys, in a bounded number of counters."""
+
+from __future__ import annotations
+
+from typing import Any, final
+
+import numpy as np
+
+from mergeable.state import State
+from mergeable.states import data, keys
+from mergeable.states.collections import add_counts, counted, subtract_counts
+from mergeable.states.estimate import Estimate
+
+_MOST_K = 1 << 20
+
+
+@final
+class FrequentItems(State):
+    """The most frequent keys and how often they came, in at most ``k`` counters: the summary of Misra and Gries.
+
+    Where there are more than k keys, the count of the (k + 1)-th most frequent one is taken from all of them, and those with none left
+    go; ``max_error`` is what was taken in all. A key that has a counter came at least as often as that says, and at most
+    ``max_error`` more; one that has none came at most ``max_error`` times. Up to k keys every count is exact. Empty: no keys.
+    Approximate (``exact`` is False): with more keys than k, counts depend on batches and merges, within the bound; two states
+    that merge give the same bytes in either order. For exact counts, in memory that grows with the keys: ``Counter``.
+
+    ``update(keys)``: as in ``Counter``: a list or an array of keys, told apart by type, or a mapping of keys to whole numbers.
+    ``k`` is from 1 to 2**20. Memory: about 300 bytes a counter, and the keys. Error, always: at most total / (k + 1), 0.1 % of all
+    for k = 1024, in any tree of merges; every key that came more often than that has a counter.
+
+    Raises:
+        TypeError: a key is not plain, or a single string came where a list was expected.
+        ValueError: a mapping's count is negative or not whole.
+
+    Example:
+        >>> words = FrequentItems(k=2)
+        >>> words.update(["to", "be", "or", "not", "to", "be", "to"])
+        >>> words.top(1)
+        [('to', Estimate(value=3, low=2, high=3))]
+        >>> words.estimate("or"), words.max_error
+        (Estimate(value=0, low=0, high=1), 1)
+
+    Source: Misra and Gries 1982; Agarwal, Cormode, Huang, Phillips, Wei and Yi 2012 (merges keep the bound).
+    """
+
+    exact = False
+    _undoes_updates = True
+
+    def __init__(self, k: int = 1024) -> None:
+        if isinstance(k, bool) or not (isinstance(k, int | np.integer) and 1 <= k <= _MOST_K):
+            raise ValueError(f"FrequentItems: got k = {k!r}, expected a whole number from 1 to 2**20.")
+        self.k = int(k)
+        self._total = 0
+        self._taken = 0  # from each key that has a counter, if it had it all along
+        self._counts: dict[keys.Canonical, int] = {}  # up to 2 k of them wait to be reduced to k
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """``k``."""
+        return {"k": self.k}
+
+    @property
+    def total(self) -> int:
+        """How many keys came in, equal ones each time."""
+        return self._total
+
+    @property
+    def max_error(self) -> int:
+        """By how much a count is off at most."""
+        self.flush()
+        return self._taken
+
+    def update(self, items: Any) -> None:
+        """Count keys."""
+        counts = counted(items, "FrequentItems.update")
+        self._add(counts)
+        self._record(lambda: self._subtract(counts))
+        if len(self._counts) > 2 * self.k:
+            self.flush()
+
+    def merge(self, other: FrequentItems) -> None:
+        """Add the other's counters, and reduce them to k."""
+        self._total += other._total - sum(other._counts.values())
+        self._taken += other._taken
+        self._add(other._counts)
+        self.flush()
+
+    def flush(self) -> None:
+        """Reduce the counters to k."""
+        if len(self._counts) <= self.k:
+            return
+        self._before_write()
+        least = sorted(self._counts.values(), reverse=True)[self.k]
+        self._counts = {key: count - least for key, count in self._counts.items() if count > least}
+        self._taken += least
+
+    def result(self) -> dict[Any, int]:
+        """Return a dict of keys to estimated counts, in the canonical order of the keys; equal ones (1 and 1.0) add up there."""
+        counts: dict[Any, int] = {}
+        for key in keys.in_order(self._counts):
+            add_counts(counts, {keys.plain(key): self._counts[key] + self._taken})
+        return counts
+
+    def top(self, n: int | None = None) -> list[tuple[Any, Estimate]]:
+        """Return the n most frequent keys with their counts and what these lie between, always; ties in the order of the keys."""
+        self.flush()
+        ranked = sorted(self._counts.items(), key=lambda item: (-item[1], keys.order(item[0])))
+        return [(keys.plain(key), Estimate(count + self._taken, count, count + self._taken)) for key, count in ranked[:n]]
+
+    def estimate(self, key: Any) -> Estimate:
+        """Return how often a key came and what this lies between, always; 0 for a key without a counter."""
+        self.flush()
+        count = self._counts.get(keys.canonical(key, "FrequentItems.estimate"), 0)
+        return Estimate(count + self._taken if count else 0, count, count + self._taken)
+
+    def to_data(self) -> Any:
+        """Return how many keys came, what was taken, and the keys with counters in their canonical order, with their counts."""
+        self.flush()
+        found = keys.in_order(self._counts)
+        counts = data.packed([self._counts[key] for key in found])
+        return {"total": self._total, "max_error": self._taken, "keys": data.column(found), "counts": counts}
+
+    def from_data(self, saved: Any) -> None:
+        """Take over counters."""
+        total, taken, found, counts = data.fields(saved, "total", "max_error", "keys", "counts")
+        held = data.distinct(data.keys_of(found), data.wholes(counts, low=1))
+        lost = data.whole(total) - sum(held.values())
+        if len(held) > self.k:
+            raise ValueError(f"found {len(held)} counters, expected at most {self.k}")
+        if lost < data.whole(taken) * (self.k + 1) or (lost and not taken):
+            raise ValueError("found counts that do not add up to the total and what was taken from them")
+        self._total, self._taken, self._counts = total, taken, held
+
+    def __len__(self) -> int:
+        self.flush()
+        return len(self._counts)
+
+    def _add(self, counts: dict[keys.Canonical, int]) -> None:
+        self._total += sum(counts.values())
+        add_counts(self._counts, counts)
+
+    def _subtract(self, counts: dict[keys.Canonical, int]) -> None:
+        self._total -= sum(counts.values())
+        subtract_counts(self._counts, counts)
+
+    def _copy_value(self) -> dict[str, Any]:
+        return {"k": self.k, "_total": self._total, "_taken": self._taken, "_counts": dict(self._counts)}
