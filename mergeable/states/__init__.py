@@ -3,12 +3,13 @@
 from mergeable.registry import register
 from mergeable.state import State
 from mergeable.states.collections import Counter, Set
-from mergeable.states.combinators import Dict, Keyed, Tuple
+from mergeable.states.combinators import Dict, Tuple
 from mergeable.states.confusion import ConfusionMatrix
 from mergeable.states.estimate import Estimate
 from mergeable.states.extremes import ArgMax, ArgMin, Max, Min
 from mergeable.states.held import Held, state
 from mergeable.states.histogram import Histogram
+from mergeable.states.keyed import Keyed
 from mergeable.states.moments import Mean, Moments
 from mergeable.states.rows import Rows
 from mergeable.states.sums import Count, Sum
