@@ -21,11 +21,12 @@ from mergeable.state import State
 from mergeable.states import (
     ArgMax,
     ArgMin,
+    Bootstrap,
     ConfusionMatrix,
     Count,
     Counter,
+    Deduplicated,
     Dict,
-    Estimate,
     Histogram,
     Keyed,
     Max,
@@ -34,10 +35,13 @@ from mergeable.states import (
     Moments,
     Rows,
     Set,
+    Sliced,
     Sum,
     Tuple,
+    Windowed,
     state,
 )
+from mergeable.states.estimate import Estimate
 
 if TYPE_CHECKING:
     from mergeable.keras import PyMetric
@@ -46,11 +50,13 @@ __version__ = "0.1.0"
 __all__ = [
     "ArgMax",
     "ArgMin",
+    "Bootstrap",
     "ConfusionMatrix",
     "Contribution",
     "Count",
     "Counter",
     "Coverage",
+    "Deduplicated",
     "Dict",
     "DuplicateOrigin",
     "Estimate",
@@ -68,6 +74,7 @@ __all__ = [
     "ReadOnlyState",
     "Rows",
     "Set",
+    "Sliced",
     "Snapshot",
     "SnapshotError",
     "State",
@@ -75,6 +82,7 @@ __all__ = [
     "Tuple",
     "UndeclaredState",
     "UnsupportedStrategy",
+    "Windowed",
     "load",
     "merge",
     "register",
