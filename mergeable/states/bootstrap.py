@@ -100,7 +100,8 @@ class Bootstrap(Product[int]):
     def estimate(self, level: float = 0.95) -> Any:
         """Return ``Estimate(value, low, high)``: the percentile interval that holds the share ``level`` of the replicates' results.
 
-        Of a result that is an array, arrays; of a dict or a tuple, one of each member.
+        Of a result that is an array, arrays; of a dict or a tuple, one of each member. Replicates whose result is NaN, such as a mean
+        of no rows, do not count.
         """
         if not 0 < level < 1:
             raise ValueError(f"Bootstrap.estimate: got level={level!r}, expected a number between 0 and 1, such as 0.95.")
@@ -152,5 +153,8 @@ def _interval(value: Any, others: list[Any], level: float) -> Any:
     if isinstance(value, tuple | list):
         return tuple(_interval(part, [other[i] for other in others], level) for i, part in enumerate(value))
     samples = np.asarray(others, np.float64)
-    low, high = np.quantile(samples, [(1 - level) / 2, (1 + level) / 2], axis=0)
+    none = np.isnan(samples).all(axis=0, keepdims=True)
+    known = np.where(none, 0.0, samples)  # NumPy warns where there is nothing but NaN
+    ends = np.nanquantile(known, [(1 - level) / 2, (1 + level) / 2], axis=0)
+    low, high = np.where(none, np.nan, ends)
     return Estimate(value, low, high) if samples.ndim > 1 else Estimate(float(value), float(low), float(high))

@@ -120,6 +120,13 @@ def test_a_bad_row_undoes_all_replicates():
     assert before == canonical_bytes(boot)
 
 
+def test_replicates_without_rows_do_not_count():
+    """Replicates that drew no row of a mean have none; the interval is that of the others."""
+    boot = fed(mg.Bootstrap(mg.Mean(), replicates=60), [1, 2], [0.0, 1.0])
+    assert np.isnan(boot.samples()).any()
+    assert (0.5, 0.0, 1.0) == tuple(boot.estimate())
+
+
 def test_empty():
     """Empty states have the empty result, and an empty batch changes nothing."""
     boot = fed(mg.Bootstrap(mg.Mean(), replicates=2), [], [])
