@@ -21,13 +21,14 @@ from mergeable.state import State
 from mergeable.states import (
     ArgMax,
     ArgMin,
+    Bootstrap,
     CoMoments,
     ConfusionMatrix,
     Count,
     Counter,
     Covariance,
+    Deduplicated,
     Dict,
-    Estimate,
     FrequentItems,
     Histogram,
     Keyed,
@@ -38,10 +39,13 @@ from mergeable.states import (
     RankQuantiles,
     Rows,
     Set,
+    Sliced,
     Sum,
     Tuple,
+    Windowed,
     state,
 )
+from mergeable.states.estimate import Estimate
 
 if TYPE_CHECKING:
     from mergeable.keras import PyMetric
@@ -50,6 +54,7 @@ __version__ = "0.1.0"
 __all__ = [
     "ArgMax",
     "ArgMin",
+    "Bootstrap",
     "CoMoments",
     "ConfusionMatrix",
     "Contribution",
@@ -57,6 +62,7 @@ __all__ = [
     "Counter",
     "Covariance",
     "Coverage",
+    "Deduplicated",
     "Dict",
     "DuplicateOrigin",
     "Estimate",
@@ -76,6 +82,7 @@ __all__ = [
     "ReadOnlyState",
     "Rows",
     "Set",
+    "Sliced",
     "Snapshot",
     "SnapshotError",
     "State",
@@ -83,6 +90,7 @@ __all__ = [
     "Tuple",
     "UndeclaredState",
     "UnsupportedStrategy",
+    "Windowed",
     "load",
     "merge",
     "register",

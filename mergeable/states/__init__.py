@@ -2,31 +2,37 @@
 
 from mergeable.registry import register
 from mergeable.state import State
+from mergeable.states.bootstrap import Bootstrap
 from mergeable.states.collections import Counter, Set
-from mergeable.states.combinators import Dict, Keyed, Tuple
+from mergeable.states.combinators import Dict, Tuple
 from mergeable.states.comoments import CoMoments
 from mergeable.states.confusion import ConfusionMatrix
 from mergeable.states.covariance import Covariance
-from mergeable.states.estimate import Estimate
+from mergeable.states.deduplicated import Deduplicated
 from mergeable.states.extremes import ArgMax, ArgMin, Max, Min
 from mergeable.states.frequent_items import FrequentItems
 from mergeable.states.held import Held, state
 from mergeable.states.histogram import Histogram
+from mergeable.states.keyed import Keyed
 from mergeable.states.moments import Mean, Moments
+from mergeable.states.nested import Nested
 from mergeable.states.rank_quantiles import RankQuantiles
 from mergeable.states.rows import Rows
+from mergeable.states.sliced import Sliced
 from mergeable.states.sums import Count, Sum
+from mergeable.states.windowed import Windowed
 
 __all__ = [
     "ArgMax",
     "ArgMin",
+    "Bootstrap",
     "CoMoments",
     "ConfusionMatrix",
     "Count",
     "Counter",
     "Covariance",
+    "Deduplicated",
     "Dict",
-    "Estimate",
     "FrequentItems",
     "Histogram",
     "Keyed",
@@ -37,19 +43,23 @@ __all__ = [
     "RankQuantiles",
     "Rows",
     "Set",
+    "Sliced",
     "Sum",
     "Tuple",
+    "Windowed",
     "state",
 ]
 
 _STATES: tuple[type[State], ...] = (
     ArgMax,
     ArgMin,
+    Bootstrap,
     CoMoments,
     ConfusionMatrix,
     Count,
     Counter,
     Covariance,
+    Deduplicated,
     Dict,
     FrequentItems,
     Held,
@@ -59,11 +69,14 @@ _STATES: tuple[type[State], ...] = (
     Mean,
     Min,
     Moments,
+    Nested,
     RankQuantiles,
     Rows,
     Set,
+    Sliced,
     Sum,
     Tuple,
+    Windowed,
 )
 for _state in _STATES:
     register(_state)

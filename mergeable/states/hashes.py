@@ -38,6 +38,13 @@ def hashed(items: Any, seed: int, who: str) -> np.ndarray:
     return np.array([_one(keys.canonical(item, who), seed) for item in listed], np.uint64)
 
 
+def seed_of(seed: Any, who: str) -> int:
+    """Return a seed, a whole number of at most 64 bits."""
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed <= _ALL:
+        raise ValueError(f"{who}: got seed={seed!r}, expected a whole number from 0 to 2**64 - 1.")
+    return int(seed)
+
+
 def mixed(bits: np.ndarray, seed: int) -> np.ndarray:
     """Return other 64 bits (n,) for each 64 bits (n,): a permutation of them all for each seed."""
     with np.errstate(over="ignore"):

@@ -138,6 +138,17 @@ class Rows(State):
         self._kinds = tuple((_kind(a), a.shape[1:]) for a in arrays)
         self._chunks = [arrays]
 
+    def keep_distinct(self) -> None:
+        """Keep each row once; rows are equal where all their bytes are."""
+        if len(self):
+            columns = list(self.result().values())
+            new = np.ones(len(columns[0]), bool)
+            new[1:] = False
+            for column in columns:
+                cells = _sort_keys(column.reshape(len(column), -1))
+                new[1:] |= (cells[1:] != cells[:-1]).any(axis=1)
+            self._chunks = [tuple(column[new] for column in columns)]
+
     def __len__(self) -> int:
         self.flush()
         return sum(len(chunk[0]) for chunk in self._chunks)
