@@ -179,7 +179,6 @@ def test_bad_k_is_refused(k):
         ({"a": 0.5}, ValueError, r"^FrequentItems\.update: got the counts"),
         (np.array([1.0, object()]), TypeError, r"^FrequentItems\.update: got the key <object"),
     ],
-    ids=str,
 )
 def test_bad_keys_are_refused_and_change_nothing(items, error, text):
     """What is no list of keys, and counts that are none, are refused, and every byte stays."""

@@ -230,7 +230,6 @@ def test_bad_k_is_refused(k):
         ),
         (lambda s: s.rank([1.0]), ValueError, r"^RankQuantiles\.rank: got a value of shape \(1,\)"),
     ],
-    ids=str,
 )
 def test_bad_input_is_refused_and_changes_nothing(act, error, text):
     """Weights, what is no number, and shares outside of [0, 1] are refused, and every byte stays."""
