@@ -74,6 +74,7 @@ CASES = {  # name: what it holds here, a state, and what makes a batch of n item
     "Dict": ("Sum, Max", mg.Dict(total=mg.Sum(), largest=mg.Max()), numbers),
     "Histogram": ("1,000 bins", mg.Histogram(np.linspace(-4, 4, 1001)), lambda n: (RNG.normal(size=n),)),
     "Keyed": ("10 keys, Sum", mg.Keyed(mg.Sum()), labels_with_numbers),
+    "LogLinearHistogram": ("defaults", mg.LogLinearHistogram(), lambda n: (RNG.normal(size=n),)),
     "Max": ("", mg.Max(), numbers),
     "Mean": ("", mg.Mean(), numbers),
     "Min": ("", mg.Min(), numbers),

@@ -182,6 +182,55 @@ def binned(edges, *, weighted=False):
     return reference
 
 
+def log_linear(precision, max_bins):
+    """Return a reference for LogLinearHistogram: bins of exact logarithmic position, halved from the top until they are few enough."""
+
+    def place(x):  # the exponent, and how far the mantissa has come: log2 with straight lines between powers of two
+        mantissa, exponent = math.frexp(abs(x))
+        return Fraction(exponent - 1) + Fraction(mantissa) * 2 - 1
+
+    def number(place, p):
+        return math.floor(place * Fraction(2) ** p)
+
+    def edge(number, p):
+        place = number / Fraction(2) ** p
+        return (1 + place - math.floor(place)) * Fraction(2) ** math.floor(place)
+
+    def neighbour(value, toward):
+        """Return the float nearest to a fraction on one side of it, or beyond it; above 0."""
+        near = min(float(value) if value < 2**1024 else math.inf, 1.7976931348623157e308)
+        if toward == math.inf:
+            return near if Fraction(near) >= value and near else math.nextafter(near, math.inf)
+        return near if Fraction(near) < value else math.nextafter(near, 0.0)
+
+    def reference(batches):
+        items = sorted(x or 0.0 for x in joined(batch.tolist() for batch in batches) if not math.isnan(x))
+        if not items:
+            return {"n": 0, **dict.fromkeys(("min", "25%", "50%", "75%", "max"), math.nan)}
+        sides = [[abs(x) for x in items if x * sign > 0 and math.isfinite(x)] for sign in (-1, 1)]
+        places = [[place(x) for x in side] for side in sides if side]
+        p = precision
+        while any(number(max(side), p) - number(min(side), p) >= max_bins for side in places):
+            p -= 1
+
+        def read(q):
+            rank = max(1, math.ceil(q * len(items)))
+            item = items[rank - 1]
+            if item == 0 or math.isinf(item) or rank in (1, len(items)):
+                return item
+            side, k = sides[item > 0], number(place(item), p)
+            low = max(min(side), neighbour(edge(k, p), math.inf))
+            high = min(max(side), neighbour(edge(k + 1, p), 0.0))
+            return math.copysign(rounded(2 / (1 / Fraction(low) + 1 / Fraction(high))), item)
+
+        return {
+            "n": len(items),
+            **{k: read(q) for k, q in zip(("min", "25%", "50%", "75%", "max"), np.arange(5) / 4, strict=True)},
+        }
+
+    return reference
+
+
 def confusion(labels=None, *, weighted=False):
     """Return a reference for ConfusionMatrix from a plain dict of pairs."""
 
@@ -483,6 +532,19 @@ ROWS: dict[str, Row] = {
         binned(EDGES, weighted=True),
         [(FINITE, WEIGHTS)],
         others=[mg.Histogram(EDGES)],
+    ),
+    "LogLinearHistogram": Row(
+        mg.LogLinearHistogram(),
+        FLOATS,
+        log_linear(7, 4096),
+        [SPREAD, FINITE],
+        others=[mg.LogLinearHistogram(8), mg.LogLinearHistogram(max_bins=4095)],
+    ),
+    "LogLinearHistogram of two bins": Row(
+        mg.LogLinearHistogram(precision=2, max_bins=2),
+        FLOATS | arbitrary.arrays(st.floats(0.5, 8.0)),
+        log_linear(2, 2),
+        [np.array([1.0, 1.25, 1.5, 1.75, 2.0, -3.0])],
     ),
     "ConfusionMatrix of numbers": Row(
         mg.ConfusionMatrix(3),

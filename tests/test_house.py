@@ -72,6 +72,7 @@ PUBLIC = [
     "Histogram",
     "IncompatibleStates",
     "Keyed",
+    "LogLinearHistogram",
     "Max",
     "Mean",
     "MergeableError",

@@ -11,6 +11,7 @@ from mergeable.states.extremes import ArgMax, ArgMin, Max, Min
 from mergeable.states.held import Held, state
 from mergeable.states.histogram import Histogram
 from mergeable.states.keyed import Keyed
+from mergeable.states.log_linear import LogLinearHistogram
 from mergeable.states.moments import Mean, Moments
 from mergeable.states.nested import Nested
 from mergeable.states.rows import Rows
@@ -29,6 +30,7 @@ __all__ = [
     "Dict",
     "Histogram",
     "Keyed",
+    "LogLinearHistogram",
     "Max",
     "Mean",
     "Min",
@@ -45,7 +47,7 @@ __all__ = [
 _STATES: tuple[type[State], ...] = (
     *(Bootstrap, Deduplicated, Nested, Sliced, Windowed),
     *(ArgMax, ArgMin, ConfusionMatrix, Count, Counter, Dict, Held, Histogram, Keyed, Max, Mean, Min, Moments, Rows, Set, Sum),
-    Tuple,
+    *(LogLinearHistogram, Tuple),
 )
 for _state in _STATES:
     register(_state)
