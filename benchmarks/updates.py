@@ -63,6 +63,11 @@ def labels_with_numbers(n):
     return (RNG.integers(0, 10, n), *numbers(n))
 
 
+def scored(n):
+    labels = RNG.integers(0, 2, n)
+    return labels, 1 / (1 + np.exp(-RNG.normal(size=n) - labels))
+
+
 CASES = {  # name: what it holds here, a state, and what makes a batch of n items
     "ArgMax": ("", mg.ArgMax(), numbers_with_ids),
     "ArgMin": ("", mg.ArgMin(), numbers_with_ids),
@@ -80,6 +85,7 @@ CASES = {  # name: what it holds here, a state, and what makes a batch of n item
     "Min": ("", mg.Min(), numbers),
     "Moments": ("", mg.Moments(), numbers),
     "Rows": ("2 columns", mg.Rows("id", "value"), numbers_with_ids),
+    "ScoreHistogram": ("defaults", mg.ScoreHistogram(), scored),
     "Set": ("all keys differ", mg.Set(), ids),
     "Sliced": ("10 slices, Sum", mg.Sliced(mg.Sum()), labels_with_numbers),
     "Sum": ("", mg.Sum(), numbers),

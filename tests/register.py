@@ -185,9 +185,8 @@ def binned(edges, *, weighted=False):
 def log_linear(precision, max_bins):
     """Return a reference for LogLinearHistogram: bins of exact logarithmic position, halved from the top until they are few enough."""
 
-    def place(x):  # the exponent, and how far the mantissa has come: log2 with straight lines between powers of two
-        mantissa, exponent = math.frexp(abs(x))
-        return Fraction(exponent - 1) + Fraction(mantissa) * 2 - 1
+    def place(x):
+        return _log2(Fraction(abs(x)))
 
     def number(place, p):
         return math.floor(place * Fraction(2) ** p)
@@ -229,6 +228,69 @@ def log_linear(precision, max_bins):
         }
 
     return reference
+
+
+def ranked(precision, *, weighted=False):
+    """Return a reference for ScoreHistogram: pairs and thresholds of cells, each the extremes of a bin or what is between."""
+
+    def bin_of(score):
+        if not score or math.isinf(score):
+            return score
+        size = Fraction(abs(score))
+        upper = Fraction(1, 2) < size < 1
+        return score < 0, upper, math.floor(_log2(1 - size if upper else size) * 2**precision)
+
+    def cells(rows):
+        bins = collections.defaultdict(list)
+        for score, label, weight in rows:
+            bins[bin_of(score)].append((score, label, weight))
+        found = []
+        for members in bins.values():
+            low, high = min(members)[0], max(members)[0]
+            for part in ({low}, {s for s, _, _ in members} - {low, high}, {high} - {low}):
+                amounts = [
+                    sum((Fraction(w) for s, y, w in members if s in part and y == label), Fraction(0)) for label in (0, 1)
+                ]
+                if any(amounts):
+                    found.append((min(part), *amounts, bool(part & {low, high})))
+        return sorted(found)
+
+    def precision_at(true, false):
+        return true / (true + false) if true + false else Fraction(1)
+
+    def reference(batches):
+        rows = []
+        for labels, scores, *weights in batches:
+            weight = weights[0].tolist() if weights else [1.0] * len(scores)
+            rows += [
+                (s or 0.0, int(y), w)
+                for s, y, w in zip(scores.tolist(), labels.tolist(), weight, strict=True)
+                if not math.isnan(s) and w
+            ]
+        negatives, positives = (sum((Fraction(w) for _, y, w in rows if y == label), Fraction(0)) for label in (0, 1))
+        if not negatives or not positives:
+            return dict.fromkeys(("roc_auc", "pr_auc", "ks"), math.nan)
+        pairs, below, above, ks = Fraction(0), Fraction(0), Fraction(0), Fraction(0)
+        for _, negative, positive, _ in cells(rows):
+            pairs += positive * (below + negative / 2)
+            below, above = below + negative, above + positive
+            ks = max(ks, abs(below / negatives - above / positives))
+        true, false, area = Fraction(0), Fraction(0), Fraction(0)
+        for _, negative, positive, tied in reversed(cells(rows)):
+            first, last = true + (not weighted), true + positive
+            ways = [(last, false + negative)] if tied else [(t, f) for t in (first, last) for f in (false, false + negative)]
+            area += positive / positives * sum(precision_at(t, f) for t, f in ways) / len(ways)
+            true, false = last, false + negative
+        return {"roc_auc": rounded(pairs / negatives / positives), "pr_auc": rounded(area), "ks": rounded(ks)}
+
+    return reference
+
+
+def _log2(value):
+    """Return log2 of a fraction above 0 with straight lines between powers of two."""
+    exponent = value.numerator.bit_length() - value.denominator.bit_length()
+    exponent -= value < Fraction(2) ** exponent
+    return exponent + value / Fraction(2) ** exponent - 1
 
 
 def confusion(labels=None, *, weighted=False):
@@ -414,6 +476,8 @@ class Longest(mg.State):
 
 FLOATS = arbitrary.arrays(arbitrary.floats())
 WEIGHTED = arbitrary.columns(arbitrary.floats(), arbitrary.weights())
+SCORES = arbitrary.floats() | st.floats(0.0, 1.0) | st.sampled_from([0.5, 0.51, 0.9, 0.901, 0.9015, 0.902])
+SCORED = arbitrary.columns(st.integers(0, 1), SCORES, dtypes=(np.int64, np.float64))
 PLAIN_KEYED = arbitrary.columns(arbitrary.plain_keys(), arbitrary.floats(), dtypes=(None, np.float64))
 TEXT_LISTS = st.lists(arbitrary.texts(), max_size=6)
 RANKED = arbitrary.columns(arbitrary.floats(), arbitrary.ints() | arbitrary.texts(), dtypes=(np.float64, None))
@@ -545,6 +609,20 @@ ROWS: dict[str, Row] = {
         FLOATS | arbitrary.arrays(st.floats(0.5, 8.0)),
         log_linear(2, 2),
         [np.array([1.0, 1.25, 1.5, 1.75, 2.0, -3.0])],
+    ),
+    "ScoreHistogram": Row(
+        mg.ScoreHistogram(),
+        SCORED,
+        ranked(7),
+        [(np.arange(9) % 2, SPREAD), (np.array([1.0, 0.0, 1.0]), np.array([0.35, 0.3501, 0.3502]))],
+        others=[mg.ScoreHistogram(8), mg.ScoreHistogram(weighted=True)],
+    ),
+    "ScoreHistogram with weights": Row(
+        mg.ScoreHistogram(2, weighted=True),
+        arbitrary.columns(st.booleans(), SCORES, arbitrary.weights(), dtypes=(bool, np.float64, np.float64)),
+        ranked(2, weighted=True),
+        [(np.arange(8) % 2, FINITE, WEIGHTS), (np.array([1, 0, 1]), np.array([0.7, 0.71, 0.72]), np.array([2.0, 5e-324, 1.0]))],
+        others=[mg.ScoreHistogram(2)],
     ),
     "ConfusionMatrix of numbers": Row(
         mg.ConfusionMatrix(3),

@@ -82,6 +82,7 @@ PUBLIC = [
     "PyMetric",
     "ReadOnlyState",
     "Rows",
+    "ScoreHistogram",
     "Set",
     "Sliced",
     "Snapshot",

@@ -16,6 +16,7 @@ from mergeable.states.moments import Mean, Moments
 from mergeable.states.nested import Nested
 from mergeable.states.rows import Rows
 from mergeable.states.sliced import Sliced
+from mergeable.states.scores import ScoreHistogram
 from mergeable.states.sums import Count, Sum
 from mergeable.states.windowed import Windowed
 
@@ -36,6 +37,7 @@ __all__ = [
     "Min",
     "Moments",
     "Rows",
+    "ScoreHistogram",
     "Set",
     "Sliced",
     "Sum",
@@ -47,7 +49,7 @@ __all__ = [
 _STATES: tuple[type[State], ...] = (
     *(Bootstrap, Deduplicated, Nested, Sliced, Windowed),
     *(ArgMax, ArgMin, ConfusionMatrix, Count, Counter, Dict, Held, Histogram, Keyed, Max, Mean, Min, Moments, Rows, Set, Sum),
-    *(LogLinearHistogram, Tuple),
+    *(LogLinearHistogram, ScoreHistogram, Tuple),
 )
 for _state in _STATES:
     register(_state)

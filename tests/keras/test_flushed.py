@@ -14,6 +14,7 @@ STATES = {
     "Moments": mg.Moments(),
     "Min": mg.Min(),
     "Max": mg.Max(),
+    "LogLinearHistogram": mg.LogLinearHistogram(),
     "Histogram": mg.Histogram([-1e-309, 0.0, 5e-324, 1e-308, 1.0]),
     "Rows": mg.Rows("x"),
     "Set": mg.Set(),
@@ -33,6 +34,11 @@ class Feeds(mg.PyMetric):
 
     def result(self):
         return 0.0
+
+
+class ScoreFeeds(Feeds):
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        self.fed.update(y_true, y_pred, sample_weight)
 
 
 def test_a_callback_flushes():
@@ -70,6 +76,18 @@ def test_weights_inside_and_outside(name):
     outside.update(TINY, weights)
 
     assert canonical_bytes(outside) == canonical_bytes(inside._fold()["fed"])
+
+
+def test_labels_and_scores_inside_and_outside():
+    """Scores and weights are told apart by their bits in a callback too, and a subnormal label is refused there."""
+    labels, weights = np.arange(TINY.size) % 2, np.abs(TINY[::-1]).copy()
+    inside, outside = ScoreFeeds(mg.ScoreHistogram(weighted=True)), mg.ScoreHistogram(weighted=True)
+    tf.function(lambda y, x, w: inside.update_state(y, x, w))(*map(tf.constant, (labels, TINY, weights)))
+    outside.update(labels, TINY, weights)
+
+    assert canonical_bytes(outside) == canonical_bytes(inside._fold()["fed"])
+    with pytest.raises(Exception, match="expected 0 and 1"):
+        tf.function(lambda y, x, w: inside.update_state(y, x, w))(*(tf.constant([v], tf.float64) for v in (5e-324, 0.5, 1.0)))
 
 
 @pytest.mark.parametrize(
