@@ -72,6 +72,7 @@ CASES = {  # name: what it holds here, a state, and what makes a batch of n item
     "ArgMax": ("", mg.ArgMax(), numbers_with_ids),
     "ArgMin": ("", mg.ArgMin(), numbers_with_ids),
     "Bootstrap": ("100 replicates, Sum", mg.Bootstrap(mg.Sum()), lambda n: (*ids(n), *numbers(n))),
+    "Calibration": ("15 bins", mg.Calibration(), scored),
     "ConfusionMatrix": ("10 classes", mg.ConfusionMatrix(10), labels),
     "Count": ("", mg.Count(), lambda n: (n,)),
     "Counter": ("1,000 keys", mg.Counter(), lambda n: (RNG.integers(0, 1000, n),)),

@@ -293,6 +293,26 @@ def _log2(value):
     return exponent + value / Fraction(2) ** exponent - 1
 
 
+def calibrated(bins):
+    """Return a reference for Calibration by bisection and fractions."""
+    edges = [i / bins for i in range(1, bins)]
+
+    def reference(batches):
+        gaps, squares, total = [Fraction(0)] * bins, Fraction(0), Fraction(0)
+        for labels, probabilities, *weights in batches:
+            weight = weights[0].tolist() if weights else [1.0] * len(labels)
+            for y, p, w in zip(labels.tolist(), probabilities.tolist(), weight, strict=True):
+                if not math.isnan(p):
+                    gap = Fraction(p) - int(y)
+                    gaps[bisect.bisect_left(edges, p)] += Fraction(w) * gap
+                    squares, total = squares + Fraction(w) * gap**2, total + Fraction(w)
+        if not total:
+            return {"ece": math.nan, "brier": math.nan}
+        return {"ece": rounded(sum(map(abs, gaps)) / total), "brier": rounded(squares / total)}
+
+    return reference
+
+
 def confusion(labels=None, *, weighted=False):
     """Return a reference for ConfusionMatrix from a plain dict of pairs."""
 
@@ -476,6 +496,7 @@ class Longest(mg.State):
 
 FLOATS = arbitrary.arrays(arbitrary.floats())
 WEIGHTED = arbitrary.columns(arbitrary.floats(), arbitrary.weights())
+PROBABILITIES = st.floats(0.0, 1.0) | st.sampled_from([0.0, -0.0, 5e-324, 1 / 3, 2 / 3, 0.2, 0.1, 1.0, 1e-170, math.nan])
 SCORES = arbitrary.floats() | st.floats(0.0, 1.0) | st.sampled_from([0.5, 0.51, 0.9, 0.901, 0.9015, 0.902])
 SCORED = arbitrary.columns(st.integers(0, 1), SCORES, dtypes=(np.int64, np.float64))
 PLAIN_KEYED = arbitrary.columns(arbitrary.plain_keys(), arbitrary.floats(), dtypes=(None, np.float64))
@@ -487,6 +508,7 @@ EDGES = [-1.0, 0.0, 5e-324, 0.1, 3.0, 1e16]
 SPREAD = np.array([1e16, 1.0, -1e16, 0.1, -0.0, 5e-324, math.nan, math.inf, -1.7e308])
 FINITE = np.array([1e16, 1.0, -1e16, 0.1, -0.0, 5e-324, 2.0**53, -1.7e308])
 WEIGHTS = np.array([0.1, 1.0, 0.0, 5e-324, 3.0, 1e-170, 2.0**53, 0.5])
+UNITS = np.array([0.0, 1.0, 1 / 3, 5e-324, 1e-170, 0.2, math.nan, 0.9])
 NAMES = ["ü", "", "a", "日本", "b", "a", "zebra", "yak"]
 MIXED = [None, True, 1, 1.0, "1", b"1", (1, "a"), -0.0, math.nan, 10**400, "ü"]
 
@@ -623,6 +645,20 @@ ROWS: dict[str, Row] = {
         ranked(2, weighted=True),
         [(np.arange(8) % 2, FINITE, WEIGHTS), (np.array([1, 0, 1]), np.array([0.7, 0.71, 0.72]), np.array([2.0, 5e-324, 1.0]))],
         others=[mg.ScoreHistogram(2)],
+    ),
+    "Calibration": Row(
+        mg.Calibration(),
+        arbitrary.columns(st.integers(0, 1), PROBABILITIES, dtypes=(np.int64, np.float64)),
+        calibrated(15),
+        [(np.arange(8) % 2, UNITS)],
+        others=[mg.Calibration(16), mg.Calibration(weighted=True)],
+    ),
+    "Calibration with weights": Row(
+        mg.Calibration(3, weighted=True),
+        arbitrary.columns(st.booleans(), PROBABILITIES, arbitrary.weights(), dtypes=(bool, np.float64, np.float64)),
+        calibrated(3),
+        [(np.arange(8) % 2, UNITS, WEIGHTS)],
+        others=[mg.Calibration(3)],
     ),
     "ConfusionMatrix of numbers": Row(
         mg.ConfusionMatrix(3),

@@ -59,6 +59,7 @@ PUBLIC = [
     "ArgMax",
     "ArgMin",
     "Bootstrap",
+    "Calibration",
     "ConfusionMatrix",
     "Contribution",
     "Count",

@@ -3,6 +3,7 @@
 from mergeable.registry import register
 from mergeable.state import State
 from mergeable.states.bootstrap import Bootstrap
+from mergeable.states.calibration import Calibration
 from mergeable.states.collections import Counter, Set
 from mergeable.states.combinators import Dict, Tuple
 from mergeable.states.confusion import ConfusionMatrix
@@ -15,8 +16,8 @@ from mergeable.states.log_linear import LogLinearHistogram
 from mergeable.states.moments import Mean, Moments
 from mergeable.states.nested import Nested
 from mergeable.states.rows import Rows
-from mergeable.states.sliced import Sliced
 from mergeable.states.scores import ScoreHistogram
+from mergeable.states.sliced import Sliced
 from mergeable.states.sums import Count, Sum
 from mergeable.states.windowed import Windowed
 
@@ -24,6 +25,7 @@ __all__ = [
     "ArgMax",
     "ArgMin",
     "Bootstrap",
+    "Calibration",
     "ConfusionMatrix",
     "Count",
     "Counter",
@@ -49,7 +51,7 @@ __all__ = [
 _STATES: tuple[type[State], ...] = (
     *(Bootstrap, Deduplicated, Nested, Sliced, Windowed),
     *(ArgMax, ArgMin, ConfusionMatrix, Count, Counter, Dict, Held, Histogram, Keyed, Max, Mean, Min, Moments, Rows, Set, Sum),
-    *(LogLinearHistogram, ScoreHistogram, Tuple),
+    *(Calibration, LogLinearHistogram, ScoreHistogram, Tuple),
 )
 for _state in _STATES:
     register(_state)

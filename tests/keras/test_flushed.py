@@ -78,16 +78,20 @@ def test_weights_inside_and_outside(name):
     assert canonical_bytes(outside) == canonical_bytes(inside._fold()["fed"])
 
 
-def test_labels_and_scores_inside_and_outside():
+@pytest.mark.parametrize(
+    "state", [mg.ScoreHistogram(weighted=True), mg.Calibration(weighted=True)], ids=["scores", "calibration"]
+)
+def test_labels_and_scores_inside_and_outside(state):
     """Scores and weights are told apart by their bits in a callback too, and a subnormal label is refused there."""
-    labels, weights = np.arange(TINY.size) % 2, np.abs(TINY[::-1]).copy()
-    inside, outside = ScoreFeeds(mg.ScoreHistogram(weighted=True)), mg.ScoreHistogram(weighted=True)
-    tf.function(lambda y, x, w: inside.update_state(y, x, w))(*map(tf.constant, (labels, TINY, weights)))
-    outside.update(labels, TINY, weights)
+    labels, scores, weights = np.arange(TINY.size) % 2, np.minimum(np.abs(TINY), 1.0), np.abs(TINY[::-1]).copy()
+    inside, outside = ScoreFeeds(state), state.empty()
+    step = tf.function(lambda y, x, w: inside.update_state(y, x, w))
+    step(*map(tf.constant, (labels, scores, weights)))
+    outside.update(labels, scores, weights)
 
     assert canonical_bytes(outside) == canonical_bytes(inside._fold()["fed"])
     with pytest.raises(Exception, match="expected 0 and 1"):
-        tf.function(lambda y, x, w: inside.update_state(y, x, w))(*(tf.constant([v], tf.float64) for v in (5e-324, 0.5, 1.0)))
+        step(*(tf.constant([value], tf.float64) for value in (5e-324, 0.5, 1.0)))
 
 
 @pytest.mark.parametrize(
