@@ -70,7 +70,7 @@ class Calibration(State):
     @property
     def edges(self) -> np.ndarray:
         """The edges (bins + 1,) of the bins."""
-        return np.array([i / self.bins for i in range(self.bins + 1)])
+        return np.arange(self.bins + 1) / self.bins
 
     @property
     def n(self) -> Any:
@@ -109,13 +109,13 @@ class Calibration(State):
             nan = int(missing.sum()) if weights is None else exact.total(weights[missing])
             positive, probabilities = positive[~missing], probabilities[~missing]
             weights = None if weights is None else weights[~missing]
-        inner = exact.order_keys(self.edges[1:-1])
-        places = np.searchsorted(inner, exact.order_keys(probabilities))  # what is on an edge belongs below
+        places = self._places(probabilities)
         order = np.argsort(places, kind="stable")
-        bounds = np.searchsorted(places[order], np.arange(self.bins + 1)).tolist()
+        counts = np.bincount(places, minlength=self.bins)
+        ends = np.cumsum(counts).tolist()
         columns = [[0] * self.bins for _ in range(3)]
-        for i in np.unique(places).tolist():
-            rows = order[bounds[i] : bounds[i + 1]]
+        for i in np.flatnonzero(counts).tolist():
+            rows = order[ends[i - 1] if i else 0 : ends[i]]
             columns[0][i] = _weight(None if weights is None else weights[rows], ~positive[rows])
             columns[1][i] = _weight(None if weights is None else weights[rows], positive[rows])
             columns[2][i] = exact.product_total(*_of(weights, rows), probabilities[rows])
@@ -182,6 +182,15 @@ class Calibration(State):
         predicted = [exact.to_float(p, n << _UNIT) if n else math.nan for p, n in zip(self._predicted, amounts, strict=True)]
         dtype = np.float64 if self.weighted else np.int64
         return np.array(observed), np.array(predicted), np.array([*map(self._read, amounts)], dtype)
+
+    def _places(self, probabilities: np.ndarray) -> np.ndarray:
+        """Return the bins (n,) of probabilities (n,): near the product's place, and told by the bits of the edges."""
+        edges, keys = exact.order_keys(self.edges), exact.order_keys(probabilities)
+        places = np.clip(np.ceil(probabilities * self.bins).astype(np.int64) - 1, 0, self.bins - 1)
+        places -= (keys <= edges[places]) & (places > 0)  # what is on an edge belongs below
+        places += keys > edges[places + 1]
+        short: np.ndarray = places.astype(np.uint16)  # sorts fast
+        return short
 
     def _total(self) -> int:
         self.flush()

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple, final
 
 import numpy as np
 
 from mergeable.state import State
-from mergeable.states import data, exact, octaves
+from mergeable.states import data, exact, octaves, ranking
 from mergeable.states.arrays import as_scored
 from mergeable.states.estimate import Estimate
 
 _UNIT = 1 << exact.UNIT_BITS
-_FINE = 128  # bits of quotients that are added up
 _MOST_BITS = 23  # of a float32's mantissa
 _HIGHEST = octaves.INFINITY  # the order key of infinity
 _HALF, _ONE = exact.key_of_value(0.5), exact.key_of_value(1.0)
@@ -30,19 +28,6 @@ class _Table(NamedTuple):
     low: np.ndarray
     high: np.ndarray
     amounts: np.ndarray
-
-
-class _Cells(NamedTuple):
-    """What holds something, in increasing order: a bin's lowest score, its highest one, and between them others whose order is not known.
-
-    ``threshold``: the order key of the lowest score that may be meant; ``negative`` and ``positive``: how much there is of either label;
-    ``tied``: whether it is one score.
-    """
-
-    threshold: np.ndarray
-    negative: np.ndarray
-    positive: np.ndarray
-    tied: np.ndarray
 
 
 @final
@@ -62,7 +47,7 @@ class ScoreHistogram(State):
 
     ``update(y_true, y_score, weights=None)``: labels are 0 and 1 (numbers or bools), scores any real numbers, of equal shape or one a
     row; weights as in ``Mean`` need ``weighted=True``, whose cells are exact sums. ``precision`` is from 0 to 23; with 23 the bins tell
-    all float32 scores above 1 or below 1/2 apart, and most others.
+    all float32 scores apart, and nothing is left open.
     Memory: 64 bytes (``weighted``: up to 2 KB) for each bin that holds something, of which an octave has 2^precision; plus a buffer of at
     most 128 KiB. For scores spread evenly over [0, 1], 2,600 bins of 7 bits, ROC AUC is certain to within 0.0007; 10 bits take 14,000
     and are certain to within 0.0001. The value itself is nearer than that.
@@ -186,93 +171,40 @@ class ScoreHistogram(State):
         return {"roc_auc": self.roc_auc(), "pr_auc": self.pr_auc(), "ks": self.ks()}
 
     def roc_auc(self) -> float:
-        """Return the area under the ROC curve, each bin a tie: exact for the bins, and rounded once."""
+        """Return the area under the ROC curve: exact where scores are known, what is between a tie; rounded once."""
         return self.roc_auc_estimate().value
 
     def roc_auc_estimate(self) -> Estimate:
-        """Return the area under the ROC curve with bounds that are certain: a bin of several scores may rank in any way."""
-        negatives, positives = self._totals()
-        if not negatives or not positives:
-            return _NONE
-        cells = self._cells(2 * negatives * positives)
-        above = int(((np.cumsum(cells.negative) - cells.negative) * cells.positive).sum())  # pairs that different cells rank
-        ties = cells.negative * cells.positive
-        within, known = int(ties.sum()), int(ties[cells.tied].sum())
-        twice = (2 * above + within, 2 * above + known, 2 * above + 2 * within - known)
-        return Estimate(*(exact.to_float(pairs, 2 * negatives * positives) for pairs in twice))
+        """Return the area under the ROC curve with bounds that are certain."""
+        return ranking.roc_auc(self._cells())
 
     def pr_auc(self) -> float:
         """Return the average precision: the sum over thresholds of precision times the step in recall."""
         return self.pr_auc_estimate().value
 
     def pr_auc_estimate(self) -> Estimate:
-        """Return the average precision with bounds that are certain.
-
-        Of a bin of several scores, the positives rank first at best and last at worst; the value takes the middle between both
-        ways of ranking them one by one. Quotients are followed to 128 bits, and bounds are
-        rounded to the safe side.
-        """
-        negatives, positives = self._totals()
-        if not negatives or not positives:
-            return _NONE
-        cells = [*zip(*(column.tolist() for column in self._cells()[1:]), strict=True)]
-        smallest = min(positive for _, positive, _ in cells if positive)
-        places: int = _FINE + (negatives + positives).bit_length() - smallest.bit_length()
-
-        def precision(true: int, false: int) -> int:
-            return (true << places) // (true + false) if true + false else 1 << places
-
-        found, true, false = [0, 0, 0], 0, 0
-        for negative, positive, tied in reversed(cells):
-            if positive:
-                first, last, after = true + (not self.weighted), true + positive, false + negative
-                if tied:
-                    bounds = [precision(last, after)] * 3
-                else:  # precision is a concave function of the true positives, so that its mean is above the mean of its ends
-                    worst = (precision(first, after) + precision(last, after)) // 2
-                    best = (precision(first, false) + precision(last, false)) // 2
-                    bounds = [(worst + best) // 2, worst, precision(last, false)]
-                bounds[2] += 1  # quotients are rounded down
-                found = [total + positive * bound for total, bound in zip(found, bounds, strict=True)]
-            true, false = true + positive, false + negative
-        return Estimate(*(exact.to_float(min(total, positives << places), positives << places) for total in found))
+        """Return the average precision with bounds that are certain."""
+        return ranking.average_precision(self._cells(), one=int(not self.weighted))
 
     def ks(self) -> float:
-        """Return the largest difference between the shares of negatives and positives up to a score, over the bins' ends."""
+        """Return the largest difference between the shares of negatives and positives up to a score, over the scores that are known."""
         return self.ks_estimate().value
 
     def ks_estimate(self) -> Estimate:
         """Return the Kolmogorov-Smirnov statistic with bounds that are certain; the value is the lower one."""
-        negatives, positives = self._totals()
-        if not negatives or not positives:
-            return _NONE
-        cells = self._cells(2 * negatives * positives)
-        up, down = cells.positive * negatives, cells.negative * positives
-        after = np.cumsum(up - down)
-        before = after - up + down
-        low = int(np.abs(after).max())
-        high = max([low, *np.maximum(before + up, down - before)[~cells.tied].tolist()])
-        value, bound = (exact.to_float(difference, negatives * positives) for difference in (low, high))
-        return Estimate(value, value, bound)
+        return ranking.kolmogorov_smirnov(self._cells())
 
     def roc_curve(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return false and true positive rates and the thresholds (n + 1,) at which they are had, from inf down.
 
-        A row is called positive where its score is at least the threshold, which is the lowest score of a bin: points are exact.
+        A row is called positive where its score is at least the threshold: points are exact. A threshold is a score, or the float
+        just above one.
         """
-        thresholds, false, true = self._descending()
-        negatives, positives = self._totals()
-        return (
-            _quotients([0, *false], [negatives] * (len(false) + 1)),
-            _quotients([0, *true], [positives] * (len(true) + 1)),
-            np.concatenate([[np.inf], thresholds]),
-        )
+        return ranking.roc_curve(self._cells())
 
     def precision_recall_curve(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return precisions and recalls (n + 1,) and the increasing thresholds (n,) at which they are had; the last point is (1, 0)."""
-        thresholds, false, true = self._descending()
-        precisions = _quotients([*true[::-1], 1], [*(t + f for t, f in zip(true[::-1], false[::-1], strict=True)), 1])
-        return precisions, _quotients([*true[::-1], 0], [self._totals()[1]] * (len(true) + 1)), thresholds[::-1].copy()
+        return ranking.precision_recall_curve(self._cells())
 
     def _totals(self) -> tuple[int, int]:
         """Return how much there is of label 0 and of label 1."""
@@ -280,25 +212,17 @@ class ScoreHistogram(State):
         negatives, positives = self._table.amounts[:, 0].sum(axis=0).tolist()
         return int(negatives), int(positives)
 
-    def _cells(self, largest: int = 0) -> _Cells:
-        """Return what holds something, with amounts whose products, which may be so large, do not wrap around."""
+    def _cells(self) -> ranking.Cells:
+        """Return the rows of one score that are known to be, and those between them."""
         self.flush()
         low, high, amounts = self._table
-        if largest > data.INT64_MAX:
-            amounts = amounts.astype(object)
         everything, at_low, at_high = (amounts[:, part] for part in range(3))
         several = (low != high)[:, None]
         parts = [at_low, np.where(several, everything - at_low - at_high, 0), np.where(several, at_high, 0)]
         found = np.stack(parts, axis=1).reshape(-1, 2)
         some = found.any(axis=1)
         thresholds, tied = np.stack([low, low + 1, high], axis=1).reshape(-1), np.tile([True, False, True], low.size)
-        return _Cells(thresholds[some], found[some, 0], found[some, 1], tied[some])
-
-    def _descending(self) -> tuple[np.ndarray, list[int], list[int]]:
-        """Return thresholds from the top down, and how much of label 0 and of label 1 scores at least as high."""
-        cells = self._cells()
-        thresholds = exact.values_of_keys(cells.threshold[::-1])
-        return thresholds, np.cumsum(cells.negative[::-1]).tolist(), np.cumsum(cells.positive[::-1]).tolist()
+        return ranking.Cells(thresholds[some], found[some, 0], found[some, 1], tied[some])
 
     def _bins(self, keys: np.ndarray) -> np.ndarray:
         """Return the bins (n,) of scores that have these order keys (n,): whole numbers in the order of the scores, 0 for 0."""
@@ -325,8 +249,9 @@ class ScoreHistogram(State):
         starts = _starts(self._bins(keys))
         lows, highs = keys[starts], keys[np.append(starts[1:], keys.size)[: starts.size] - 1]
         last = np.searchsorted(keys, highs)  # where the highest score of each bin begins
-        runs = np.unique(np.concatenate([starts, np.searchsorted(keys, lows, side="right"), last]))
-        runs = runs[: np.searchsorted(runs, keys.size)]  # a run may end with the last row
+        begins = np.zeros(keys.size + 1, bool)
+        begins[starts] = begins[last] = begins[np.searchsorted(keys, lows, side="right")] = True
+        runs = np.flatnonzero(begins[: keys.size])
         some = np.diff(np.append(runs, keys.size)) if weights is None else exact.run_totals(weights, runs)
         first = np.searchsorted(runs, starts)
         amounts = np.zeros((starts.size, 3, 2), some.dtype)
@@ -371,17 +296,9 @@ _COLUMNS = {
 }
 """What a file calls the amounts."""
 
-_NONE = Estimate(math.nan, math.nan, math.nan)
-
 
 def _starts(bins: np.ndarray) -> np.ndarray:
     """Return where runs of equal bins (n,) begin."""
     begins = np.ones(bins.size, bool)
     begins[1:] = bins[1:] != bins[:-1]
     return np.flatnonzero(begins)
-
-
-def _quotients(numerators: list[int], denominators: list[int]) -> np.ndarray:
-    """Return quotients, each rounded once; NaN where there is nothing to divide by."""
-    pairs = zip(numerators, denominators, strict=True)
-    return np.array([exact.to_float(a, b) if b else math.nan for a, b in pairs], np.float64)

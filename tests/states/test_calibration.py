@@ -104,6 +104,20 @@ def test_edges_belong_below():
     assert (0.0, 0.1, 0.3, 1.0) == tuple(state.edges[[0, 1, 3, 10]])
 
 
+@pytest.mark.parametrize("bins", [1, 2, 3, 49, 1000])
+def test_numbers_near_the_edges(bins):
+    """Every edge, and the numbers next to it, fall where bisection puts them."""
+    edges = np.arange(bins + 1) / bins
+    p = np.concatenate([edges, np.nextafter(edges, 0), np.nextafter(edges[:-1], 1), [5e-324, 1e-310]])
+    expected = np.bincount(np.searchsorted(edges[1:-1], p), minlength=bins)
+    assert expected.tolist() == fed(np.zeros(p.size), p, bins=bins).curve()[2].tolist()
+
+
+def test_as_many_bins_as_there_may_be():
+    """The last of 65,536 bins holds 1."""
+    assert [65_535] == np.flatnonzero(fed([1], [1.0], bins=65_536).curve()[2]).tolist()
+
+
 def test_nan_and_empty():
     """NaN are counted apart; of nothing the values are NaN."""
     state = fed([0, 1], [math.nan, math.nan])

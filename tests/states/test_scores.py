@@ -76,6 +76,20 @@ def test_scores_of_every_kind(kind):
     assert all(estimate.high - estimate.low < 0.01 for estimate in estimates(histogram))
 
 
+def test_float32_scores_apart():
+    """Bins of 23 bits tell all float32 scores apart, those next to 1/2 and 1 and the smallest too, and nothing is left open."""
+    rng = np.random.default_rng(0)
+    ends = np.array([2.0**-149, 2.0**-126, 2.0**-20, 0.5, 1.0, 2.0, 3e38])
+    near = [np.nextafter(np.float32(ends), np.float32(way)) for way in (0, np.inf)]
+    scores = np.concatenate([np.float32(ends), *near, rng.random(5000).astype(np.float32)])
+    scores = np.concatenate([scores, -scores])
+    y = rng.random(scores.size) < 0.5
+    histogram = fed(y, scores, precision=23)
+    assert len(np.unique(scores.view(np.int32) * (scores != 0))) == len(histogram.to_data()["low"])
+    assert all(estimate.high - estimate.low < 1e-15 for estimate in estimates(histogram))
+    assert math.isclose(roc_auc_score(y, scores.astype(np.float64)), histogram.roc_auc())
+
+
 @pytest.mark.parametrize("name", streams.STREAMS)
 def test_every_stream(name):
     """On every stream the bounds hold the values of the scores' ranks; merged from 1,000 shards the state is the same bytes."""
