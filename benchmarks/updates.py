@@ -59,6 +59,10 @@ def numbers_with_ids(n):
     return (*numbers(n), *ids(n))
 
 
+def ids_with_weights(n):
+    return (*ids(n), RNG.pareto(1.5, n))
+
+
 def labels_with_numbers(n):
     return (RNG.integers(0, 10, n), *numbers(n))
 
@@ -66,6 +70,7 @@ def labels_with_numbers(n):
 CASES = {  # name: what it holds here, a state, and what makes a batch of n items
     "ArgMax": ("", mg.ArgMax(), numbers_with_ids),
     "ArgMin": ("", mg.ArgMin(), numbers_with_ids),
+    "BottomK": ("all keys differ", mg.BottomK(), ids),
     "ConfusionMatrix": ("10 classes", mg.ConfusionMatrix(10), labels),
     "Count": ("", mg.Count(), lambda n: (n,)),
     "Counter": ("1,000 keys", mg.Counter(), lambda n: (RNG.integers(0, 1000, n),)),
@@ -80,6 +85,7 @@ CASES = {  # name: what it holds here, a state, and what makes a batch of n item
     "Set": ("all keys differ", mg.Set(), ids),
     "Sum": ("", mg.Sum(), numbers),
     "Tuple": ("Sum, Max", mg.Tuple(mg.Sum(), mg.Max()), numbers),
+    "WeightedBottomK": ("all keys differ", mg.WeightedBottomK(), ids_with_weights),
     "state": ("np.sum in an object", mg.state(Total), numbers),
 }
 

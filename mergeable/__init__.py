@@ -21,6 +21,7 @@ from mergeable.state import State
 from mergeable.states import (
     ArgMax,
     ArgMin,
+    BottomK,
     ConfusionMatrix,
     Count,
     Counter,
@@ -36,6 +37,7 @@ from mergeable.states import (
     Set,
     Sum,
     Tuple,
+    WeightedBottomK,
     state,
 )
 
@@ -46,6 +48,7 @@ __version__ = "0.1.0"
 __all__ = [
     "ArgMax",
     "ArgMin",
+    "BottomK",
     "ConfusionMatrix",
     "Contribution",
     "Count",
@@ -75,6 +78,7 @@ __all__ = [
     "Tuple",
     "UndeclaredState",
     "UnsupportedStrategy",
+    "WeightedBottomK",
     "load",
     "merge",
     "register",

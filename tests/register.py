@@ -6,7 +6,9 @@ References are Python's ``fractions``, ``collections``, ``sorted`` and ``numpy``
 import bisect
 import collections
 import dataclasses
+import hashlib
 import math
+import struct
 import typing
 from collections.abc import Callable, Sequence
 from fractions import Fraction
@@ -211,6 +213,68 @@ def rows_of(*names, dtypes):
     return reference
 
 
+def scrambled(bits, seed):
+    """Return 64 bits mixed by the finaliser of splitmix64."""
+    x = (bits + (seed + 1) * 0x9E3779B97F4A7C15) % 2**64
+    x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9 % 2**64
+    x = (x ^ (x >> 27)) * 0x94D049BB133111EB % 2**64
+    return x ^ (x >> 31)
+
+
+def hash_of(key, seed):
+    """Return the hash of a bool, a whole number of 64 bits, a float or a string."""
+    if isinstance(key, str):
+        text = key.encode("utf-8", "surrogatepass")
+        digest = hashlib.blake2b(b"str:%d:%s" % (len(text), text), digest_size=8, key=seed.to_bytes(8, "little"))
+        return int.from_bytes(digest.digest(), "little")
+    if isinstance(key, float):
+        key = simple(key)
+        bits, kind = 0x7FF8_0000_0000_0001 if math.isnan(key) else struct.unpack("<Q", struct.pack("<d", key))[0], 3
+    else:
+        bits, kind = int(key) % 2**64, 1 if isinstance(key, bool) else 2
+    return scrambled(scrambled(bits, kind), seed)
+
+
+def by_bits(x):
+    """Return what orders floats by their bits, -0.0 before 0.0."""
+    bits = struct.unpack("<q", struct.pack("<d", x))[0]
+    return bits if bits >= 0 else -(2**63) - bits - 1
+
+
+def lowest(k, seed, rows=False):
+    """Return a reference for BottomK: sort by hash, and keep of each key the first row."""
+
+    def reference(batches):
+        found = {}
+        for batch in batches:
+            for key, *row in zip(*batch, strict=True) if rows else zip(batch, strict=True):
+                order = hash_of(key, seed), rank(simple(key)), [by_bits(x) if isinstance(x, float) else x for x in row]
+                entry = (order, (simple(key), *map(plain_number, row)) if rows else simple(key))
+                found[repr(order[:2])] = min(entry, found.get(repr(order[:2]), entry), key=lambda entry: entry[0])
+        return [value for _, value in sorted(found.values(), key=lambda entry: entry[0])[:k]]
+
+    return reference
+
+
+def plain_number(x):
+    """Return a NumPy number as Python's."""
+    return x.item() if isinstance(x, np.generic) else x
+
+
+def lowest_by_weight(k, seed):
+    """Return a reference for WeightedBottomK: sort by u / w in fractions, w being the largest weight of a key."""
+
+    def reference(batches):
+        weights = {}
+        for key, weight in ((key, w) for labels, column in batches for key, w in zip(labels, column.tolist(), strict=True)):
+            weights[key] = max(weight, weights.get(key, 0.0))
+        shares = {key: Fraction(2 * (hash_of(key, seed) >> 12) + 1, 2**53) for key in weights}
+        ranks = {key: shares[key] / Fraction(weight) for key, weight in weights.items() if weight}
+        return [(key, weights[key]) for key in sorted(ranks, key=ranks.get)[:k]]
+
+    return reference
+
+
 def keyed(inner):
     """Return a reference for Keyed: the inner reference on each key's values."""
 
@@ -297,6 +361,7 @@ WEIGHTED = arbitrary.columns(arbitrary.floats(), arbitrary.weights())
 PLAIN_KEYED = arbitrary.columns(arbitrary.plain_keys(), arbitrary.floats(), dtypes=(None, np.float64))
 TEXT_LISTS = st.lists(arbitrary.texts(), max_size=6)
 RANKED = arbitrary.columns(arbitrary.floats(), arbitrary.ints() | arbitrary.texts(), dtypes=(np.float64, None))
+HASHED = st.booleans() | st.integers(-2, 2) | st.integers(-(2**63), 2**63 - 1) | arbitrary.floats() | arbitrary.texts()
 CLASSES = ["", "a", "ü"]
 EDGES = [-1.0, 0.0, 5e-324, 0.1, 3.0, 1e16]
 
@@ -381,6 +446,30 @@ ROWS: dict[str, Row] = {
     "Min": Row(mg.Min(), FLOATS, extreme(min), [SPREAD], others=[mg.Max()]),
     "ArgMax": Row(mg.ArgMax(), RANKED, arg_extreme(max), [(FINITE, NAMES)], others=[mg.ArgMin()]),
     "ArgMin": Row(mg.ArgMin(), RANKED, arg_extreme(min), [(FINITE, [*range(8)])], others=[mg.ArgMax()]),
+    "BottomK": Row(
+        mg.BottomK(k=3, seed=5),
+        st.lists(HASHED, max_size=6),
+        lowest(3, 5),
+        [[True, 1, 1.0, "1"], [-0.0, math.nan, "ü", 2**62]],
+        others=[mg.BottomK(k=4, seed=5), mg.BottomK(k=3), mg.WeightedBottomK(k=3, seed=5)],
+    ),
+    "BottomK of an array": Row(mg.BottomK(k=3), FLOATS, lambda batches: lowest(3, 0)([b.tolist() for b in batches]), [SPREAD]),
+    "BottomK with columns": Row(
+        mg.BottomK(k=3),
+        arbitrary.columns(
+            st.integers(-3, 3), arbitrary.finite_floats(), arbitrary.texts(), dtypes=(np.int64, np.float64, None)
+        ),
+        lambda batches: lowest(3, 0, rows=True)([(ids.tolist(), xs.tolist(), names) for ids, xs, names in batches]),
+        [(np.array([5, 3, 5, 8, 2, 1, 3, 9]), FINITE, NAMES)],
+        others=[mg.BottomK(k=3, seed=1)],
+    ),
+    "WeightedBottomK": Row(
+        mg.WeightedBottomK(k=2, seed=1),
+        arbitrary.columns(arbitrary.texts(), arbitrary.weights(), dtypes=(None, np.float64)),
+        lowest_by_weight(2, 1),
+        [(NAMES, WEIGHTS)],
+        others=[mg.WeightedBottomK(k=3, seed=1), mg.WeightedBottomK(k=2), mg.BottomK(k=2, seed=1)],
+    ),
     "Counter": Row(mg.Counter(), st.lists(arbitrary.keys(), max_size=6), counted, [MIXED, NAMES], others=[mg.Set()]),
     "Counter of an array": Row(
         mg.Counter(),

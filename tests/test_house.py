@@ -58,6 +58,7 @@ FLOORS = {
 PUBLIC = [
     "ArgMax",
     "ArgMin",
+    "BottomK",
     "ConfusionMatrix",
     "Contribution",
     "Count",
@@ -87,6 +88,7 @@ PUBLIC = [
     "Tuple",
     "UndeclaredState",
     "UnsupportedStrategy",
+    "WeightedBottomK",
     "load",
     "merge",
     "register",

@@ -11,11 +11,13 @@ from mergeable.states.held import Held, state
 from mergeable.states.histogram import Histogram
 from mergeable.states.moments import Mean, Moments
 from mergeable.states.rows import Rows
+from mergeable.states.samples import BottomK, WeightedBottomK
 from mergeable.states.sums import Count, Sum
 
 __all__ = [
     "ArgMax",
     "ArgMin",
+    "BottomK",
     "ConfusionMatrix",
     "Count",
     "Counter",
@@ -31,12 +33,14 @@ __all__ = [
     "Set",
     "Sum",
     "Tuple",
+    "WeightedBottomK",
     "state",
 ]
 
 _STATES: tuple[type[State], ...] = (
     *(ArgMax, ArgMin, ConfusionMatrix, Count, Counter, Dict, Held, Histogram, Keyed, Max, Mean, Min, Moments, Rows, Set, Sum),
     Tuple,
+    *(BottomK, WeightedBottomK),
 )
 for _state in _STATES:
     register(_state)

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from mergeable.states import exact, keys
+from mergeable.states import keys
 from mergeable.states.arrays import as_float64
 
 _GOLDEN = 0x9E37_79B9_7F4A_7C15
@@ -56,7 +56,15 @@ def of_keys(array: np.ndarray, seed: int) -> np.ndarray:
         return _of_kind(array.astype(np.int64, copy=False).view(np.uint64), "bool" if array.dtype == bool else "int", seed)
     if array.dtype == np.float64:
         return _of_kind(array.view(np.uint64), "float", seed)
-    return np.array([_one(key, seed) for key in array.tolist()], np.uint64)
+    listed = array.tolist()
+    found = np.zeros(array.size, np.uint64)
+    kinds: dict[str, list[int]] = {}
+    for i, key in enumerate(listed):
+        kinds.setdefault(_kind(key), []).append(i)
+    for kind, places in kinds.items():
+        some = [listed[i] for i in places]
+        found[places] = [_digest(key, seed) for key in some] if kind == "other" else _of_kind(_bits(kind, some), kind, seed)
+    return found
 
 
 def objects(items: Collection[Any]) -> np.ndarray:
@@ -98,16 +106,21 @@ def _of_kind(bits: np.ndarray, kind: str, seed: int) -> np.ndarray:
     return mixed(mixed(bits, _KINDS[kind]), seed)
 
 
-def _one(key: keys.Canonical, seed: int) -> int:
-    """Return the bits of one canonical key."""
+def _kind(key: keys.Canonical) -> str:
+    """Return the kind of a key whose bits are mixed, or other."""
     tag, value = _tagged(key)
-    if tag == "int" and -(2**63) <= value < 2**63:
-        return int(_of_kind(np.array([value], np.int64).view(np.uint64), "int", seed)[0])
-    if tag == "bool":
-        return int(_of_kind(np.array([value], np.uint64), "bool", seed)[0])
-    if tag == "float":
-        bits = int(_NAN) if value is None else np.array([exact.value_of_key(value)]).view(np.uint64)[0]
-        return int(_of_kind(np.array([bits], np.uint64), "float", seed)[0])
+    return tag if tag in ("bool", "float") or (tag == "int" and -(2**63) <= value < 2**63) else "other"
+
+
+def _bits(kind: str, found: list[Any]) -> np.ndarray:
+    if kind == "float":
+        orders = np.array([0 if order is None else order for _, order in found], np.int64)
+        bits = np.where(orders < 0, -orders | np.int64(-(2**63)), orders).view(np.uint64)
+        return np.where([order is None for _, order in found], _NAN, bits)
+    return np.array([_tagged(key)[1] for key in found], np.int64).view(np.uint64)
+
+
+def _digest(key: keys.Canonical, seed: int) -> int:
     digest = hashlib.blake2b(_text(key), digest_size=8, key=(seed & _ALL).to_bytes(8, "little"))
     return int.from_bytes(digest.digest(), "little")
 
