@@ -76,6 +76,7 @@ CASES = {  # name: what it holds here, a state, and what makes a batch of n item
     "Counter": ("1,000 keys", mg.Counter(), lambda n: (RNG.integers(0, 1000, n),)),
     "Dict": ("Sum, Max", mg.Dict(total=mg.Sum(), largest=mg.Max()), numbers),
     "Histogram": ("1,000 bins", mg.Histogram(np.linspace(-4, 4, 1001)), lambda n: (RNG.normal(size=n),)),
+    "HyperLogLog": ("all keys differ", mg.HyperLogLog(), ids),
     "Keyed": ("10 keys, Sum", mg.Keyed(mg.Sum()), labels_with_numbers),
     "Max": ("", mg.Max(), numbers),
     "Mean": ("", mg.Mean(), numbers),

@@ -275,6 +275,51 @@ def lowest_by_weight(k, seed):
     return reference
 
 
+def sigma(x):
+    """Return sigma as algorithm 6 of Ertl 2017 computes it."""
+    if x == 1.0:
+        return math.inf
+    y, z = 1.0, x
+    while True:
+        x, last = x * x, z
+        z, y = z + x * y, y + y
+        if z == last:
+            return z
+
+
+def tau(x):
+    """Return tau as algorithm 6 of Ertl 2017 computes it."""
+    if x in (0.0, 1.0):
+        return 0.0
+    y, z = 1.0, 1 - x
+    while True:
+        x, y, last = math.sqrt(x), 0.5 * y, z
+        z -= (1 - x) * (1 - x) * y
+        if z == last:
+            return z / 3
+
+
+def registers(precision, seed):
+    """Return a reference for HyperLogLog: registers one by one, and the estimator of Ertl 2017."""
+
+    def reference(batches):
+        size, longest = 2**precision, 64 - precision
+        held = [0] * size
+        for key in joined(batches):
+            bits = hash_of(key, seed)
+            place, rest = bits >> longest, bits % 2**longest
+            zeros = (rest & -rest).bit_length() - 1 if rest else longest
+            held[place] = max(held[place], zeros + 1)
+        counts = collections.Counter(held)
+        z = size * (tau(1 - counts[longest + 1] / size))
+        for k in range(longest, 0, -1):
+            z = 0.5 * (z + counts[k])
+        z += size * sigma(counts[0] / size)
+        return 0.7213475204444817 * size * size / z
+
+    return reference
+
+
 def keyed(inner):
     """Return a reference for Keyed: the inner reference on each key's values."""
 
@@ -574,6 +619,16 @@ ROWS: dict[str, Row] = {
             mg.Dict(mean=mg.Mean(), histogram=mg.Histogram([0, 1])),
             mg.Dict(mean=mg.Mean(), histogram=mg.Histogram(EDGES), worst=mg.Max()),
         ],
+    ),
+    "HyperLogLog": Row(
+        mg.HyperLogLog(precision=4, seed=3),
+        st.lists(HASHED, max_size=12),
+        registers(4, 3),
+        [[True, 1, 1.0, "1"], [-0.0, math.nan, "ü", 2**62], [*range(40)]],
+        others=[mg.HyperLogLog(precision=5, seed=3), mg.HyperLogLog(precision=4)],
+    ),
+    "HyperLogLog of an array": Row(
+        mg.HyperLogLog(), FLOATS, lambda batches: registers(12, 0)([b.tolist() for b in batches]), [SPREAD]
     ),
     "Keyed": Row(
         mg.Keyed(mg.Sum()),

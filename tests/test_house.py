@@ -69,6 +69,7 @@ PUBLIC = [
     "Estimate",
     "ExchangeTimeout",
     "Histogram",
+    "HyperLogLog",
     "IncompatibleStates",
     "Keyed",
     "Max",

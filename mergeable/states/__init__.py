@@ -9,6 +9,7 @@ from mergeable.states.estimate import Estimate
 from mergeable.states.extremes import ArgMax, ArgMin, Max, Min
 from mergeable.states.held import Held, state
 from mergeable.states.histogram import Histogram
+from mergeable.states.hyperloglog import HyperLogLog
 from mergeable.states.moments import Mean, Moments
 from mergeable.states.rows import Rows
 from mergeable.states.samples import BottomK, WeightedBottomK
@@ -24,6 +25,7 @@ __all__ = [
     "Dict",
     "Estimate",
     "Histogram",
+    "HyperLogLog",
     "Keyed",
     "Max",
     "Mean",
@@ -40,7 +42,7 @@ __all__ = [
 _STATES: tuple[type[State], ...] = (
     *(ArgMax, ArgMin, ConfusionMatrix, Count, Counter, Dict, Held, Histogram, Keyed, Max, Mean, Min, Moments, Rows, Set, Sum),
     Tuple,
-    *(BottomK, WeightedBottomK),
+    *(BottomK, HyperLogLog, WeightedBottomK),
 )
 for _state in _STATES:
     register(_state)
