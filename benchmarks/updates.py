@@ -73,6 +73,7 @@ CASES = {  # name: what it holds here, a state, and what makes a batch of n item
     "BottomK": ("all keys differ", mg.BottomK(), ids),
     "ConfusionMatrix": ("10 classes", mg.ConfusionMatrix(10), labels),
     "Count": ("", mg.Count(), lambda n: (n,)),
+    "CountMin": ("all keys differ", mg.CountMin(), ids),
     "Counter": ("1,000 keys", mg.Counter(), lambda n: (RNG.integers(0, 1000, n),)),
     "Dict": ("Sum, Max", mg.Dict(total=mg.Sum(), largest=mg.Max()), numbers),
     "Histogram": ("1,000 bins", mg.Histogram(np.linspace(-4, 4, 1001)), lambda n: (RNG.normal(size=n),)),

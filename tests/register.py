@@ -320,6 +320,20 @@ def registers(precision, seed):
     return reference
 
 
+def table(width, depth, seed, *, times=False):
+    """Return a reference for CountMin: counts one by one."""
+
+    def reference(batches):
+        cells = np.zeros((depth, width), object)
+        for batch in batches:
+            for key, n in zip(batch[0], batch[1].tolist(), strict=True) if times else ((key, 1) for key in batch):
+                for row in range(depth):
+                    cells[row, (scrambled(hash_of(key, seed), row) >> 32) * width >> 32] += n
+        return cells.astype(np.int64)
+
+    return reference
+
+
 def keyed(inner):
     """Return a reference for Keyed: the inner reference on each key's values."""
 
@@ -514,6 +528,19 @@ ROWS: dict[str, Row] = {
         lowest_by_weight(2, 1),
         [(NAMES, WEIGHTS)],
         others=[mg.WeightedBottomK(k=3, seed=1), mg.WeightedBottomK(k=2), mg.BottomK(k=2, seed=1)],
+    ),
+    "CountMin": Row(
+        mg.CountMin(width=5, depth=2, seed=3),
+        st.lists(HASHED, max_size=12),
+        table(5, 2, 3),
+        [[True, 1, 1.0, "1"], [-0.0, math.nan, "ü", 2**62], [*range(40)]],
+        others=[mg.CountMin(width=6, depth=2, seed=3), mg.CountMin(width=5, depth=3, seed=3), mg.CountMin(width=5, depth=2)],
+    ),
+    "CountMin with times": Row(
+        mg.CountMin(width=3),
+        arbitrary.columns(HASHED, st.integers(0, 2**56), dtypes=(None, np.int64)),
+        table(3, 4, 0, times=True),
+        [(NAMES, np.array([2**60, 1, 0, 2**40, 2**41, 3, 1, 1]))],
     ),
     "Counter": Row(mg.Counter(), st.lists(arbitrary.keys(), max_size=6), counted, [MIXED, NAMES], others=[mg.Set()]),
     "Counter of an array": Row(

@@ -62,6 +62,7 @@ PUBLIC = [
     "ConfusionMatrix",
     "Contribution",
     "Count",
+    "CountMin",
     "Counter",
     "Coverage",
     "Dict",

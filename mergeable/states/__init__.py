@@ -5,6 +5,7 @@ from mergeable.state import State
 from mergeable.states.collections import Counter, Set
 from mergeable.states.combinators import Dict, Keyed, Tuple
 from mergeable.states.confusion import ConfusionMatrix
+from mergeable.states.count_min import CountMin
 from mergeable.states.estimate import Estimate
 from mergeable.states.extremes import ArgMax, ArgMin, Max, Min
 from mergeable.states.held import Held, state
@@ -21,6 +22,7 @@ __all__ = [
     "BottomK",
     "ConfusionMatrix",
     "Count",
+    "CountMin",
     "Counter",
     "Dict",
     "Estimate",
@@ -42,7 +44,7 @@ __all__ = [
 _STATES: tuple[type[State], ...] = (
     *(ArgMax, ArgMin, ConfusionMatrix, Count, Counter, Dict, Held, Histogram, Keyed, Max, Mean, Min, Moments, Rows, Set, Sum),
     Tuple,
-    *(BottomK, HyperLogLog, WeightedBottomK),
+    *(BottomK, CountMin, HyperLogLog, WeightedBottomK),
 )
 for _state in _STATES:
     register(_state)

@@ -15,6 +15,7 @@ STATES = {
     "Moments": mg.Moments(),
     "Min": mg.Min(),
     "Max": mg.Max(),
+    "CountMin": mg.CountMin(width=9),
     "HyperLogLog": mg.HyperLogLog(4),
     "Histogram": mg.Histogram([-1e-309, 0.0, 5e-324, 1e-308, 1.0]),
     "Rows": mg.Rows("x"),
