@@ -86,6 +86,7 @@ CASES = {  # name: what it holds here, a state, and what makes a batch of n item
     "Rows": ("2 columns", mg.Rows("id", "value"), numbers_with_ids),
     "Set": ("all keys differ", mg.Set(), ids),
     "Sum": ("", mg.Sum(), numbers),
+    "TopK": ("10 of 1,000 keys", mg.TopK(10), lambda n: (RNG.integers(0, 1000, n),)),
     "Tuple": ("Sum, Max", mg.Tuple(mg.Sum(), mg.Max()), numbers),
     "WeightedBottomK": ("all keys differ", mg.WeightedBottomK(), ids_with_weights),
     "state": ("np.sum in an object", mg.state(Total), numbers),

@@ -169,6 +169,18 @@ def distinct(batches):
     return [key for _, key in sorted({repr(rank(k)): (rank(k), k) for k in map(simple, joined(batches))}.values())]
 
 
+def most_common(k):
+    """Return a reference for TopK: count one by one, and sort."""
+
+    def reference(batches):
+        times = collections.Counter(repr(rank(simple(key))) for key in joined(batches))
+        return sorted(((key, times[repr(rank(key))]) for key in distinct(batches)), key=lambda pair: (-pair[1], rank(pair[0])))[
+            :k
+        ]
+
+    return reference
+
+
 def binned(edges, *, weighted=False):
     """Return a reference for Histogram by bisection."""
 
@@ -628,6 +640,13 @@ ROWS: dict[str, Row] = {
         arbitrary.columns(arbitrary.texts(), st.booleans(), dtypes=(None, bool)),
         rows_of("text", "flag", dtypes=(object, bool)),
         [(NAMES, [False, True] * 4)],
+    ),
+    "TopK": Row(
+        mg.TopK(2),
+        st.lists(arbitrary.keys(), max_size=6),
+        most_common(2),
+        [MIXED, NAMES, ["yak", "a"]],
+        others=[mg.TopK(3), mg.Counter()],
     ),
     "Tuple": Row(
         mg.Tuple(mg.Sum(), mg.Max()),

@@ -87,6 +87,7 @@ PUBLIC = [
     "SnapshotError",
     "State",
     "Sum",
+    "TopK",
     "Tuple",
     "UndeclaredState",
     "UnsupportedStrategy",

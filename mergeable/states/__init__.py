@@ -2,7 +2,7 @@
 
 from mergeable.registry import register
 from mergeable.state import State
-from mergeable.states.collections import Counter, Set
+from mergeable.states.collections import Counter, Set, TopK
 from mergeable.states.combinators import Dict, Keyed, Tuple
 from mergeable.states.confusion import ConfusionMatrix
 from mergeable.states.count_min import CountMin
@@ -36,6 +36,7 @@ __all__ = [
     "Rows",
     "Set",
     "Sum",
+    "TopK",
     "Tuple",
     "WeightedBottomK",
     "state",
@@ -44,7 +45,7 @@ __all__ = [
 _STATES: tuple[type[State], ...] = (
     *(ArgMax, ArgMin, ConfusionMatrix, Count, Counter, Dict, Held, Histogram, Keyed, Max, Mean, Min, Moments, Rows, Set, Sum),
     Tuple,
-    *(BottomK, CountMin, HyperLogLog, WeightedBottomK),
+    *(BottomK, CountMin, HyperLogLog, TopK, WeightedBottomK),
 )
 for _state in _STATES:
     register(_state)

@@ -21,6 +21,7 @@ STATES = {
     "Rows": mg.Rows("x"),
     "Set": mg.Set(),
     "Counter": mg.Counter(),
+    "TopK": mg.TopK(3),
     "Tuple": mg.Tuple(mg.Sum(), mg.Max()),
 }
 
