@@ -181,6 +181,26 @@ def most_common(k):
     return reference
 
 
+def record(value):
+    """Return the canonical bytes of a whole number, a float or a string: its type, length and text or bits."""
+    if isinstance(value, float):
+        text = b"nan" if math.isnan(value) else struct.pack("<d", value)
+    else:
+        text = value.encode("utf-8", "surrogatepass") if isinstance(value, str) else str(value).encode()
+    return type(value).__name__.encode() + b"(" + struct.pack("<Q", len(text)) + text + b")"
+
+
+def by_step(choose):
+    """Return a reference for First or Last: compare steps as fractions; of one step the value of the first bytes."""
+
+    def reference(batches):
+        pairs = [(Fraction(plain_number(s)), plain_number(v)) for batch in batches for s, v in zip(*batch, strict=True)]
+        best = choose((step for step, _ in pairs), default=None)
+        return min((value for step, value in pairs if step == best), key=record, default=None)
+
+    return reference
+
+
 def binned(edges, *, weighted=False):
     """Return a reference for Histogram by bisection."""
 
@@ -433,6 +453,7 @@ PLAIN_KEYED = arbitrary.columns(arbitrary.plain_keys(), arbitrary.floats(), dtyp
 TEXT_LISTS = st.lists(arbitrary.texts(), max_size=6)
 RANKED = arbitrary.columns(arbitrary.floats(), arbitrary.ints() | arbitrary.texts(), dtypes=(np.float64, None))
 HASHED = st.booleans() | st.integers(-2, 2) | st.integers(-(2**63), 2**63 - 1) | arbitrary.floats() | arbitrary.texts()
+STEPS = st.integers(-2, 2) | st.sampled_from([0.5, 1.0, -0.0, 5e-324, -5e-324, 1e300]) | st.floats(-2, 2)
 CLASSES = ["", "a", "ü"]
 EDGES = [-1.0, 0.0, 5e-324, 0.1, 3.0, 1e16]
 
@@ -568,6 +589,22 @@ ROWS: dict[str, Row] = {
         [{"ü": 2**70, b"a": 0, 3: 1}],
     ),
     "Set": Row(mg.Set(), st.lists(arbitrary.keys(), max_size=6), distinct, [MIXED, NAMES], others=[mg.Counter()]),
+    "First": Row(
+        mg.First(),
+        arbitrary.columns(STEPS, st.integers() | arbitrary.floats() | arbitrary.texts(), dtypes=(None, None)),
+        by_step(min),
+        [([3, 2, 2.0], [None, "b", "a"]), ([5e-324], [{"loss": [1, (0.5, None)], "at": {1, 2}}]), ([2], [NAMES])],
+        others=[mg.Last()],
+    ),
+    "Last of arrays": Row(
+        mg.Last(),
+        arbitrary.columns(
+            st.integers(-(2**63), 2**63 - 1) | st.integers(-1, 1), arbitrary.floats(), dtypes=(np.int64, np.float64)
+        ),
+        by_step(max),
+        [(np.array([2, 7, -1, 7]), SPREAD[:4]), ([7.0], [1e17])],
+        others=[mg.First()],
+    ),
     "Histogram": Row(
         mg.Histogram(EDGES),
         FLOATS,

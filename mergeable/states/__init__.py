@@ -8,6 +8,7 @@ from mergeable.states.confusion import ConfusionMatrix
 from mergeable.states.count_min import CountMin
 from mergeable.states.estimate import Estimate
 from mergeable.states.extremes import ArgMax, ArgMin, Max, Min
+from mergeable.states.first_last import First, Last
 from mergeable.states.held import Held, state
 from mergeable.states.histogram import Histogram
 from mergeable.states.hyperloglog import HyperLogLog
@@ -26,9 +27,11 @@ __all__ = [
     "Counter",
     "Dict",
     "Estimate",
+    "First",
     "Histogram",
     "HyperLogLog",
     "Keyed",
+    "Last",
     "Max",
     "Mean",
     "Min",
@@ -45,7 +48,7 @@ __all__ = [
 _STATES: tuple[type[State], ...] = (
     *(ArgMax, ArgMin, ConfusionMatrix, Count, Counter, Dict, Held, Histogram, Keyed, Max, Mean, Min, Moments, Rows, Set, Sum),
     Tuple,
-    *(BottomK, CountMin, HyperLogLog, TopK, WeightedBottomK),
+    *(BottomK, CountMin, First, HyperLogLog, Last, TopK, WeightedBottomK),
 )
 for _state in _STATES:
     register(_state)

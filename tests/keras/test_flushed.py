@@ -65,12 +65,18 @@ def test_same_bytes_inside_and_outside(name, dtype):
     assert canonical_bytes(outside.result()) == canonical_bytes(inside.fed.result())
 
 
-WEIGHTED = {"Mean": mg.Mean(), "Moments": mg.Moments(), "WeightedBottomK": mg.WeightedBottomK(k=3)}
+WEIGHTED = {
+    "First": mg.First(),
+    "Last": mg.Last(),
+    "Mean": mg.Mean(),
+    "Moments": mg.Moments(),
+    "WeightedBottomK": mg.WeightedBottomK(k=3),
+}
 
 
 @pytest.mark.parametrize("name", WEIGHTED)
 def test_weights_inside_and_outside(name):
-    """Products and quotients of values and weights are exact in a callback too."""
+    """Products, quotients and orders of values and weights are exact in a callback too."""
     weights = np.abs(TINY[::-1]).copy()
     inside, outside = Feeds(WEIGHTED[name], weighted=True), WEIGHTED[name].empty()
     tf.function(lambda w, x: inside.update_state(w, x))(tf.constant(weights), tf.constant(TINY))
