@@ -71,10 +71,12 @@ CASES = {  # name: what it holds here, a state, and what makes a batch of n item
     "ArgMax": ("", mg.ArgMax(), numbers_with_ids),
     "ArgMin": ("", mg.ArgMin(), numbers_with_ids),
     "BottomK": ("all keys differ", mg.BottomK(), ids),
+    "Bootstrap": ("100 replicates, Sum", mg.Bootstrap(mg.Sum()), lambda n: (*ids(n), *numbers(n))),
     "ConfusionMatrix": ("10 classes", mg.ConfusionMatrix(10), labels),
     "Count": ("", mg.Count(), lambda n: (n,)),
     "CountMin": ("all keys differ", mg.CountMin(), ids),
     "Counter": ("1,000 keys", mg.Counter(), lambda n: (RNG.integers(0, 1000, n),)),
+    "Deduplicated": ("no row twice", mg.Deduplicated(mg.Sum(), "value"), lambda n: (*ids(n), *numbers(n))),
     "Dict": ("Sum, Max", mg.Dict(total=mg.Sum(), largest=mg.Max()), numbers),
     "First": ("", mg.First(), lambda n: (np.arange(n), *numbers(n))),
     "Histogram": ("1,000 bins", mg.Histogram(np.linspace(-4, 4, 1001)), lambda n: (RNG.normal(size=n),)),
@@ -87,10 +89,12 @@ CASES = {  # name: what it holds here, a state, and what makes a batch of n item
     "Moments": ("", mg.Moments(), numbers),
     "Rows": ("2 columns", mg.Rows("id", "value"), numbers_with_ids),
     "Set": ("all keys differ", mg.Set(), ids),
+    "Sliced": ("10 slices, Sum", mg.Sliced(mg.Sum()), labels_with_numbers),
     "Sum": ("", mg.Sum(), numbers),
     "TopK": ("10 of 1,000 keys", mg.TopK(10), lambda n: (RNG.integers(0, 1000, n),)),
     "Tuple": ("Sum, Max", mg.Tuple(mg.Sum(), mg.Max()), numbers),
     "WeightedBottomK": ("all keys differ", mg.WeightedBottomK(), ids_with_weights),
+    "Windowed": ("100 steps, Sum", mg.Windowed(mg.Sum(), last=100), lambda n: (int(RNG.integers(0, 100)), *numbers(n))),
     "state": ("np.sum in an object", mg.state(Total), numbers),
 }
 
@@ -156,7 +160,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="a few seconds, for a rough idea")
     budget = 0.01 if parser.parse_args().quick else 0.8
-    missing = set(states.__all__) - set(CASES) - {"Estimate"}
+    missing = set(states.__all__) - set(CASES)
     if missing:
         sys.exit(f"These states have no case in {Path(__file__).name}: {', '.join(sorted(missing))}.")
 
@@ -169,7 +173,7 @@ def main():
         ratios = []
         for n, repeats in SIZES.items():
             batches = [batch_of(n) for _ in range(repeats)]
-            arrays = [batch[0] if isinstance(batch[0], np.ndarray) else np.ones(n) for batch in batches]
+            arrays = [next((part for part in batch if isinstance(part, np.ndarray)), np.ones(n)) for batch in batches]
             ratio, base[n] = update_ratio(state, batches, arrays, np.sum, budget)
             ratios.append(short(ratio))
         cost, ratio, size = merge_cost(state, batches, budget / 4)

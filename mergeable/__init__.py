@@ -21,13 +21,14 @@ from mergeable.state import State
 from mergeable.states import (
     ArgMax,
     ArgMin,
+    Bootstrap,
     BottomK,
     ConfusionMatrix,
     Count,
     Counter,
     CountMin,
+    Deduplicated,
     Dict,
-    Estimate,
     First,
     Histogram,
     HyperLogLog,
@@ -39,12 +40,15 @@ from mergeable.states import (
     Moments,
     Rows,
     Set,
+    Sliced,
     Sum,
     TopK,
     Tuple,
     WeightedBottomK,
+    Windowed,
     state,
 )
+from mergeable.states.estimate import Estimate
 
 if TYPE_CHECKING:
     from mergeable.keras import PyMetric
@@ -53,6 +57,7 @@ __version__ = "0.1.0"
 __all__ = [
     "ArgMax",
     "ArgMin",
+    "Bootstrap",
     "BottomK",
     "ConfusionMatrix",
     "Contribution",
@@ -60,6 +65,7 @@ __all__ = [
     "CountMin",
     "Counter",
     "Coverage",
+    "Deduplicated",
     "Dict",
     "DuplicateOrigin",
     "Estimate",
@@ -80,6 +86,7 @@ __all__ = [
     "ReadOnlyState",
     "Rows",
     "Set",
+    "Sliced",
     "Snapshot",
     "SnapshotError",
     "State",
@@ -89,6 +96,7 @@ __all__ = [
     "UndeclaredState",
     "UnsupportedStrategy",
     "WeightedBottomK",
+    "Windowed",
     "load",
     "merge",
     "register",

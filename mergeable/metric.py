@@ -21,11 +21,12 @@ import numpy as np
 from mergeable.agreement import check_declared, check_mergeable
 from mergeable.arguments import constructor_arguments, row_count, shallow
 from mergeable.coverage import Coverage
-from mergeable.errors import IncompatibleStates
+from mergeable.errors import IncompatibleStates, UndeclaredState
 from mergeable.membership import Membership
 from mergeable.saveable import Saveable, is_saved
 from mergeable.slot import RESTORED, Slot, States
 from mergeable.state import State
+from mergeable.states.nested import Nested, check_nothing_undeclared
 
 M = TypeVar("M", bound="Metric")
 
@@ -321,6 +322,20 @@ class Metric(Saveable):
             }
         )
         return twin
+
+    def as_state(self) -> State:
+        """Return the empty state of such a metric, as ``Keyed``, ``Sliced`` and ``Bootstrap`` hold it; this one stays as it is.
+
+        Raises:
+            UndeclaredState: the metric holds values in attributes that are not declared, or has a merge of its own.
+        """
+        check_nothing_undeclared(self)
+        if self._merges_by_itself:
+            raise UndeclaredState(
+                f"{type(self).__name__}.as_state: got a metric with a merge_state of its own, expected declared states that merge by "
+                "themselves. Declare what it merges."
+            )
+        return Nested(self._twin({}, {}))
 
     @property
     def _merges_by_itself(self) -> bool:

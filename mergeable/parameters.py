@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,11 @@ def same(a: Any, b: Any) -> bool:
         return a == b if _PLAIN.issuperset(kinds) else all(map(same, a, b))
     if isinstance(a, dict):
         return a.keys() == b.keys() and all(same(a[k], b[k]) for k in a)
+    if isinstance(a, FunctionType):
+        parts = [
+            (f.__module__, f.__qualname__, f.__defaults__, [cell.cell_contents for cell in f.__closure__ or ()]) for f in (a, b)
+        ]
+        return a.__code__ == b.__code__ and same(*parts)
     defines_equality = any("__eq__" in vars(cls) for cls in type(a).__mro__[:-1])
     if hasattr(a, "__dict__") and not defines_equality:
         return same(vars(a), vars(b))

@@ -379,7 +379,78 @@ def keyed(inner):
     return reference
 
 
-# States of a user.
+RANKED_KEYS = ["c", "b", "a"]
+"""Keys in the order of their hashes, which is that in which ``Sliced`` keeps them."""
+
+
+def sliced(inner, kept=None):
+    """Return a reference for Sliced: the inner reference on all values, on each key's, and on those of the keys without a slice."""
+
+    def reference(batches):
+        values = collections.defaultdict(list)
+        for keys, column in batches:
+            for key, value in zip(keys, column.tolist(), strict=True):
+                values[key].append(value)
+        ranked = [key for key in RANKED_KEYS if key in values] if kept else list(values)
+        mine = sorted(ranked[:kept], key=rank)
+        rest = [value for key, column in values.items() if key not in mine for value in column]
+        return inner(joined(values.values())), {key: inner(values[key]) for key in mine}, inner(rest)
+
+    return reference
+
+
+def windowed(inner, last, every):
+    """Return a reference for Windowed: the inner reference on the values of the last buckets."""
+
+    def reference(batches):
+        buckets = collections.defaultdict(list)
+        for step, column in batches:
+            if column.size:
+                buckets[step // every].extend(column.tolist())
+        newest = max(buckets, default=0)
+        return inner([v for bucket, values in buckets.items() if bucket > newest - last // every for v in values])
+
+    return reference
+
+
+def first_of_each(inner):
+    """Return a reference for Deduplicated: the inner reference on the smallest value of each id."""
+
+    def reference(batches):
+        values = {}
+        for ids, column in batches:
+            for i, value in zip(ids.tolist(), column.tolist(), strict=True):
+                values[i] = min(value, values.get(i, value))
+        return inner(values.values())
+
+    return reference
+
+
+# States and metrics of a user.
+
+
+@mg.register(name="tests.Range")
+class Range(mg.Metric):
+    """A user's metric with a parameter and two states."""
+
+    largest = mg.Max()
+    smallest = mg.Min()
+
+    def __init__(self, factor=1.0, name=None):
+        super().__init__(name)
+        self.factor = factor
+
+    def update_state(self, values):
+        self.largest.update(values)
+        self.smallest.update(values)
+
+    def result(self):
+        return self.factor * (self.largest.result() - self.smallest.result())
+
+
+def spread(values):
+    """Return a reference for Range."""
+    return extreme(max)([list(values)]) - extreme(min)([list(values)])
 
 
 @dataclasses.dataclass
@@ -726,6 +797,51 @@ ROWS: dict[str, Row] = {
         keyed(lambda xs: {"both": (exact_sum(xs), extreme(min)([xs])), "n": counted([xs])}),
         [(NAMES, FINITE)],
         others=[mg.Keyed(mg.Dict(both=mg.Tuple(mg.Sum(), mg.Max()), n=mg.Counter())), mg.Keyed(mg.Dict(n=mg.Counter()))],
+    ),
+    "Keyed metric": Row(
+        mg.Keyed(Range()),
+        arbitrary.columns(arbitrary.plain_keys(), arbitrary.finite_floats(), dtypes=(None, np.float64)),
+        keyed(spread),
+        [(NAMES, WEIGHTS)],
+        others=[mg.Keyed(Range(2.0)), mg.Keyed(mg.Max())],
+    ),
+    "Bootstrap": Row(
+        mg.Bootstrap(mg.Sum(), replicates=3),
+        arbitrary.columns(arbitrary.plain_keys(), arbitrary.floats(), dtypes=(None, np.float64)),
+        lambda batches: exact_sum(joined(column.tolist() for _, column in batches)),
+        [(NAMES, FINITE)],
+        others=[
+            mg.Bootstrap(mg.Sum(), replicates=4),
+            mg.Bootstrap(mg.Sum(), replicates=3, seed=1),
+            mg.Bootstrap(mg.Mean(), replicates=3),
+        ],
+    ),
+    "Sliced": Row(
+        mg.Sliced(mg.Sum()),
+        PLAIN_KEYED,
+        sliced(exact_sum),
+        [(NAMES, FINITE)],
+        others=[mg.Sliced(mg.Sum(), max_slices=3), mg.Sliced(mg.Sum(), by=0), mg.Sliced(mg.Max())],
+    ),
+    "Sliced that overflows": Row(
+        mg.Sliced(mg.Sum(), max_slices=2),
+        arbitrary.columns(st.sampled_from(RANKED_KEYS), arbitrary.floats(), dtypes=(None, np.float64)),
+        sliced(exact_sum, kept=2),
+        [(["a", "b", "c", "a"], FINITE[:4])],
+    ),
+    "Windowed": Row(
+        mg.Windowed(mg.Sum(), last=6, every=2),
+        st.tuples(st.integers(-20, 20), FLOATS),
+        windowed(exact_sum, 6, 2),
+        [(3, FINITE), (8, FINITE[:2]), (7, FINITE[:1])],
+        others=[mg.Windowed(mg.Sum(), last=6), mg.Windowed(mg.Sum(), last=8, every=2), mg.Windowed(mg.Max(), last=6, every=2)],
+    ),
+    "Deduplicated": Row(
+        mg.Deduplicated(mg.Sum(), "value"),
+        arbitrary.columns(st.integers(0, 3), arbitrary.finite_floats().filter(bool), dtypes=(np.int64, np.float64)),
+        first_of_each(exact_sum),
+        [(np.array([1, 2, 1, 3, 1]), FINITE[[0, 1, 0, 2, 3]])],
+        others=[mg.Deduplicated(mg.Sum(), "loss"), mg.Deduplicated(mg.Max(), "value")],
     ),
     "Tuple of Held and Set": Row(
         mg.Tuple(mg.state(set, merge=set.update, idempotent=True), mg.Set()),

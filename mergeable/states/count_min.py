@@ -49,7 +49,7 @@ class CountMin(State):
 
     def __init__(self, width: int = 2048, depth: int = 4, seed: int = 0) -> None:
         self.width, self.depth = _size("width", width, _MOST_COLUMNS), _size("depth", depth, _MOST_ROWS)
-        self.seed = hashes.as_seed(seed, "CountMin")
+        self.seed = hashes.seed_of(seed, "CountMin")
         self._table = np.zeros((self.depth, self.width), np.int64)
         self._total = 0
 

@@ -72,10 +72,10 @@ def objects(items: Collection[Any]) -> np.ndarray:
     return np.fromiter(items, object, len(items))
 
 
-def as_seed(seed: Any, who: str) -> int:
-    """Return a seed as an int."""
+def seed_of(seed: Any, who: str) -> int:
+    """Return a seed, a whole number of at most 64 bits."""
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed <= _ALL:
-        raise ValueError(f"{who}: got the seed {seed!r}, expected a whole number from 0 to 2**64 - 1.")
+        raise ValueError(f"{who}: got seed={seed!r}, expected a whole number from 0 to 2**64 - 1.")
     return int(seed)
 
 

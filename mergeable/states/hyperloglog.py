@@ -47,7 +47,7 @@ class HyperLogLog(State):
     _undoes_updates = True
 
     def __init__(self, precision: int = 12, seed: int = 0) -> None:
-        self.precision, self.seed = _precision(precision), hashes.as_seed(seed, "HyperLogLog")
+        self.precision, self.seed = _precision(precision), hashes.seed_of(seed, "HyperLogLog")
         self._registers = np.zeros(1 << self.precision, np.uint8)
 
     @property

@@ -10,7 +10,7 @@ from mergeable.errors import IncompatibleStates
 from mergeable.plain import short
 from mergeable.state import State
 from mergeable.states import data
-from mergeable.states.columns import as_column, canonical_order, described, kind_of
+from mergeable.states.columns import as_column, canonical_order, described, kind_of, sort_keys
 
 _MANY = 2**16  # rows of nothing, such as an array (n, 0), that a file may hold: they take memory when they are read
 
@@ -136,6 +136,17 @@ class Rows(State):
             raise ValueError(f"found {len(arrays[0])} rows of nothing, expected values in them")
         self._kinds = tuple((kind_of(a), a.shape[1:]) for a in arrays)
         self._chunks = [arrays]
+
+    def keep_distinct(self) -> None:
+        """Keep each row once; rows are equal where all their bytes are."""
+        if len(self):
+            columns = list(self.result().values())
+            new = np.ones(len(columns[0]), bool)
+            new[1:] = False
+            for column in columns:
+                cells = sort_keys(column.reshape(len(column), -1))
+                new[1:] |= (cells[1:] != cells[:-1]).any(axis=1)
+            self._chunks = [tuple(column[new] for column in columns)]
 
     def __len__(self) -> int:
         self.flush()

@@ -35,7 +35,7 @@ class _Lowest(State):
         who = type(self).__name__
         if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
             raise ValueError(f"{who}: got k = {k!r}, expected a whole number of at least 1.")
-        self.k, self.seed = int(k), hashes.as_seed(seed, who)
+        self.k, self.seed = int(k), hashes.seed_of(seed, who)
         self._hashes = np.zeros(0, np.uint64)
         self._keys = np.zeros(0, object)
         self._columns: tuple[np.ndarray, ...] = ()

@@ -238,7 +238,7 @@ def test_keyed_refuses_and_takes_nothing(keys, column, error, match):
 
 def test_keyed_needs_a_state():
     """A class in the place of a state raises TypeError."""
-    with pytest.raises(TypeError, match=r"^Keyed: got .*, expected a state, as in Keyed\(Mean\(\)\)"):
+    with pytest.raises(TypeError, match=r"^Keyed: got .*, expected a state or a metric, as in Keyed\(Mean\(\)\)"):
         mg.Keyed(mg.Mean)
 
 

@@ -229,7 +229,7 @@ def test_parameters_are_whole_numbers(make):
         with pytest.raises(ValueError, match=r"^(Weighted)?BottomK: got k = .*, expected a whole number of at least 1"):
             make(k=k)
     for seed in (-1, 2**64, 0.5):
-        with pytest.raises(ValueError, match=r"BottomK: got the seed .*, expected a whole number from 0 to"):
+        with pytest.raises(ValueError, match=r"BottomK: got seed=.*, expected a whole number from 0 to"):
             make(seed=seed)
 
 

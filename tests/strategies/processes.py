@@ -1,17 +1,20 @@
 """Real processes on this machine: a job of workers, each with a time limit, and what they print when one fails."""
 
+import importlib
 import json
+import multiprocessing
 import os
 import pickle
 import random
 import socket
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent.parent
+COPIES = multiprocessing.get_context("forkserver")
+COPIES.set_forkserver_preload(["tensorflow", "tf_keras"])
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # for the copies
 
 
 def free_ports(n):
@@ -26,43 +29,50 @@ def free_ports(n):
 
 
 class Worker:
-    """A process that runs a function of a module of the tests: ``"tests.strategies.programs:name"``."""
+    """A process that runs a function of a module of the tests: ``"tests.strategies.programs:name"``.
+
+    It is a copy of one that has imported TensorFlow, and nothing more, which is what takes most of the time otherwise.
+    """
 
     def __init__(self, program, arguments, environment, folder):
         self.report = Path(folder) / f"{time.time_ns()}-{random.random()}"
-        self.log = self.report.with_suffix(".log").open("w+b")
-        code = (
-            "import importlib, pickle, sys; name, arguments, report = sys.argv[1:]; module, _, function = name.partition(':'); "
-            "value = getattr(importlib.import_module(module), function)(*eval(arguments)); "
-            "open(report, 'wb').write(pickle.dumps(value))"
-        )
-        quiet = {"CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3", "OMP_NUM_THREADS": "1"}
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", code, program, repr(arguments), str(self.report)],
-            env={**os.environ, **quiet, **environment},
-            cwd=ROOT,
-            stdout=self.log,
-            stderr=subprocess.STDOUT,
-        )
+        self.log = self.report.with_suffix(".log")
+        self.process = COPIES.Process(target=_run, args=(program, arguments, environment, self.report, self.log))
+        self.process.start()
 
     @property
     def output(self):
         """What the process has printed."""
-        self.log.flush()
-        return Path(self.log.name).read_text(errors="replace")
+        return self.log.read_text(errors="replace") if self.log.exists() else ""
 
-    def kill(self):
+    def end(self):
         """End the process at once, without a chance to clean up."""
         self.process.kill()
+        self.process.join()
+
+    def code(self, deadline):
+        """Return the status that the process ends with, or raise with its output when its time is over."""
+        self.process.join(max(0.1, deadline - time.monotonic()))
+        if self.process.exitcode is None:
+            raise AssertionError(f"process {self.process.pid} ran past its time:\n{self.output[-6000:]}")
+        return self.process.exitcode
 
     def value(self, deadline):
         """Return what the program returned, or raise with its output when it failed or its time is over."""
-        try:
-            code = self.process.wait(timeout=max(0.1, deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            raise AssertionError(f"process {self.process.pid} ran past its time:\n{self.output[-6000:]}") from None
+        code = self.code(deadline)
         assert code == 0, f"process {self.process.pid} ended with {code}:\n{self.output[-6000:]}"
         return pickle.loads(self.report.read_bytes())
+
+
+def _run(program, arguments, environment, report, log):
+    """Run a program in this process."""
+    with log.open("wb") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    os.environ.update(environment)
+    os.chdir(ROOT)
+    module, _, function = program.partition(":")
+    report.write_bytes(pickle.dumps(getattr(importlib.import_module(module), function)(*arguments)))
 
 
 class Job:
@@ -93,10 +103,7 @@ class Job:
 
     def __exit__(self, *_):
         for worker in self.workers:
-            worker.process.kill()
-        for worker in self.workers:
-            worker.process.wait()
-            worker.log.close()
+            worker.end()
         self.folder.cleanup()
 
 

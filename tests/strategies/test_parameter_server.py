@@ -22,9 +22,7 @@ def outcome(program, folder, **environment):
     try:
         return worker.value(time.monotonic() + 150)
     finally:
-        worker.kill()
-        worker.process.wait()
-        worker.log.close()
+        worker.end()
 
 
 @pytest.fixture(scope="module")

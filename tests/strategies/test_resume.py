@@ -18,7 +18,7 @@ def killed(tmp_path_factory):
     """The folder of a job of three workers that were killed after seven and eight of ten steps, and saved after six."""
     folder = tmp_path_factory.mktemp("killed")
     with Job("tests.strategies.programs:resumed", 3, str(folder), 7) as job:
-        codes = [worker.process.wait(timeout=100) for worker in job.workers]
+        codes = [worker.code(job.deadline) for worker in job.workers]
     assert [-9] * 3 == codes
     return folder
 
@@ -40,7 +40,7 @@ def test_fit_goes_on_from_a_backup(tmp_path):
     """Keras starts an epoch that was cut again; its metrics are those of an epoch that was not."""
     program = "tests.strategies.fit_programs:backed_up"
     with Job(program, 3, str(tmp_path), True) as job:
-        codes = [worker.process.wait(timeout=100) for worker in job.workers]
+        codes = [worker.code(job.deadline) for worker in job.workers]
     assert -9 in codes  # one was killed; the others too, or they fail without it
     assert 0 not in codes
     (begun, history), *others = values(program, 3, str(tmp_path), False)

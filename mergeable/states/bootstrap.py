@@ -1,0 +1,156 @@
+"""Confidence by resampling: the same intervals however the data was cut."""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+from typing import Any, final
+
+import numpy as np
+
+from mergeable.plain import short
+from mergeable.states import data, hashes
+from mergeable.states.arrays import as_items
+from mergeable.states.combinators import Product, class_of, inner_of
+from mergeable.states.estimate import Estimate
+
+_MANY = 10_000  # replicates
+
+
+@final
+class Bootstrap(Product[int]):
+    """A state, or a metric, with confidence intervals: ``Bootstrap(Mean())`` holds it once, and once for each replicate.
+
+    In each replicate a row counts as often as a Poisson(1) number says, which is a pure function of the row's id and the
+    replicate: intervals are the same bits for any sharding. ``update(ids, *batch)``: ids (n,), keys as in ``Counter``, one for
+    each row of the batch's arrays (n, ...), which may come by name. Rows with one id are drawn together, which is right where they
+    belong together (the answers of one person) and wrong where ids repeat by chance.
+
+    Empty: every replicate empty. Exact, commutative and bounded where the inner state is.
+    Memory: ``replicates`` + 1 inner states. An update costs that many of the inner one's.
+    The standard error of an interval's end is that of a quantile of ``replicates`` values: for 95 % and 100 replicates about a
+    third of the spread, for 1,000 a tenth.
+
+    Raises:
+        TypeError: ids are no keys, or what came is no state and no metric.
+        ValueError: ids and batch differ in length, ``replicates`` is below 2, or ``level`` is not between 0 and 1.
+
+    Example:
+        >>> import numpy as np
+        >>> from mergeable import Bootstrap, Mean
+        >>> loss = Bootstrap(Mean(), replicates=200)
+        >>> loss.update(np.arange(100), np.arange(100) / 100)
+        >>> value, low, high = loss.estimate(0.95)
+        >>> value
+        0.495
+        >>> low < 0.45 < 0.54 < high
+        True
+
+    Source: Chamandy, Muralidharan, Najmi and Naidu 2012 (Poisson bootstrap); Efron 1979 (percentile intervals).
+    """
+
+    def __init__(self, state: Any, replicates: int = 100, seed: int = 0) -> None:
+        inner = inner_of(state, "Bootstrap")
+        if not isinstance(replicates, int) or not 2 <= replicates <= _MANY:
+            raise ValueError(f"Bootstrap: got replicates={replicates!r}, expected a whole number from 2 to {_MANY:,}.")
+        self.replicates, self.seed = replicates, hashes.seed_of(seed, "Bootstrap")
+        self._hold({i: inner.empty() for i in range(replicates + 1)})
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The inner state's class and parameters, ``replicates`` and ``seed``."""
+        inner = self._parts[0]
+        return {"state": (type(inner).__name__, inner.parameters), "replicates": self.replicates, "seed": self.seed}
+
+    def _recipe(self) -> Any:
+        return Bootstrap, (self._parts[0].empty(), self.replicates, self.seed)
+
+    @classmethod
+    def of(cls, parameters: dict[str, Any]) -> Bootstrap:
+        """Return an empty state for such an inner one."""
+        name, inner = parameters["state"]
+        return Bootstrap(class_of(name).of(inner), parameters["replicates"], parameters["seed"])
+
+    @classmethod
+    def cells(cls, parameters: dict[str, Any]) -> int:
+        """Those of all replicates, and some for each of them."""
+        (name, inner), replicates = parameters["state"], parameters["replicates"]
+        if type(replicates) is not int or not 2 <= replicates <= _MANY:
+            raise ValueError(f"found {short(replicates)} replicates")
+        return (replicates + 1) * (class_of(name).cells(inner) + 64)
+
+    def empty(self) -> Bootstrap:
+        """Return a fresh identity with the same parameters."""
+        return Bootstrap(self._parts[0], self.replicates, self.seed)
+
+    def update(self, ids: Any, *batch: Any, **named: Any) -> None:
+        """Give every replicate its rows of the batch."""
+        keys = hashes.hashed(ids, self.seed, "Bootstrap.update")
+        columns = rows_of((*batch, *named.values()), len(keys), "Bootstrap.update")
+        with self._all_or_nothing():
+            for i, part in self._parts.items():
+                rows = np.repeat(np.arange(len(keys)), poisson(hashes.mixed(keys, i))) if i else slice(None)
+                mine = [column if column is None else column[rows] for column in columns]
+                part.update(*mine[: len(batch)], **dict(zip(named, mine[len(batch) :], strict=True)))
+
+    def result(self) -> Any:
+        """Return the result without resampling."""
+        return self._parts[0].result()
+
+    def estimate(self, level: float = 0.95) -> Any:
+        """Return ``Estimate(value, low, high)``: the percentile interval that holds the share ``level`` of the replicates' results.
+
+        Of a result that is an array, arrays; of a dict or a tuple, one of each member.
+        """
+        if not 0 < level < 1:
+            raise ValueError(f"Bootstrap.estimate: got level={level!r}, expected a number between 0 and 1, such as 0.95.")
+        value, *others = [part.result() for part in self._parts.values()]
+        return _interval(value, others, level)
+
+    def samples(self) -> list[Any]:
+        """Return the results of the replicates."""
+        return [part.result() for i, part in self._parts.items() if i]
+
+    def to_data(self) -> Any:
+        """Return what the inner state and each replicate give."""
+        return {"states": [part.to_data() for part in self._parts.values()]}
+
+    def from_data(self, saved: Any) -> None:
+        """Let every replicate take over its own."""
+        (states,) = data.fields(saved, "states")
+        for part, found in zip(self._parts.values(), data.listed(states, "states", len(self._parts)), strict=True):
+            part.from_data(found)
+
+
+def rows_of(columns: Any, n: int, who: str) -> list[Any]:
+    """Return the columns of a batch as arrays (n, ...); None stays."""
+    arrays = [column if column is None else np.atleast_1d(as_items(column)) for column in columns]
+    lengths = [len(array) for array in arrays if array is not None]
+    if any(length != n for length in lengths):
+        raise ValueError(f"{who}: got {n} keys and columns of lengths {lengths}, expected equal ones.")
+    return arrays
+
+
+def poisson(bits: np.ndarray) -> np.ndarray:
+    """Return Poisson(1) numbers (n,) for random bits (n,) uint64, by the inverse of its distribution function."""
+    return np.searchsorted(_POISSON, bits, side="right")
+
+
+def _thresholds() -> np.ndarray:
+    """Return 2^64 times the probabilities of at most 0, 1, 2, ... as whole numbers; e as a sum of fractions, so that all agree."""
+    e = sum(Fraction(1, math.factorial(i)) for i in range(30))
+    sums = [sum(Fraction(1, math.factorial(i)) for i in range(k + 1)) / e for k in range(18)]
+    return np.array([int(p * 2**64) for p in sums], np.uint64)
+
+
+_POISSON = _thresholds()
+
+
+def _interval(value: Any, others: list[Any], level: float) -> Any:
+    if isinstance(value, dict):
+        return {name: _interval(part, [other[name] for other in others], level) for name, part in value.items()}
+    if isinstance(value, tuple | list):
+        return tuple(_interval(part, [other[i] for other in others], level) for i, part in enumerate(value))
+    samples = np.asarray(others, np.float64)
+    low, high = np.quantile(samples, [(1 - level) / 2, (1 + level) / 2], axis=0)
+    return Estimate(value, low, high) if samples.ndim > 1 else Estimate(float(value), float(low), float(high))

@@ -1,0 +1,160 @@
+"""Rows that come twice count once."""
+
+from __future__ import annotations
+
+from typing import Any, final
+
+import numpy as np
+
+from mergeable.states.arrays import as_items
+from mergeable.states.combinators import Product, class_of, inner_of
+from mergeable.states.rows import Rows
+from mergeable.states.sums import Count
+
+_FEW = 4096  # rows that may wait before repeated ones are dropped
+
+
+@final
+class Deduplicated(Product[str]):
+    """A state, or a metric, to which rows with one id count once: padded batches, retried steps, shards that overlap.
+
+    ``Deduplicated(state, *columns)`` names what it is fed with, as ``Rows`` does; ``update(ids, *columns)`` takes ids (n,), whole
+    numbers or strings of one kind, and the columns (n, ...), in order or by name. A merge cannot take a row out of a mean again, so
+    the distinct rows are kept, and the inner state is fed, in their canonical order and in one batch, when the result is read.
+
+    Of rows that have one id and differ, the first in canonical order counts; ``n_conflicts`` says of how many ids that is so, and
+    ``n_dropped`` how many rows did not count.
+
+    Empty: no rows. Exact where the inner state is; commutative. Memory grows with the distinct rows: their bytes, or twice them while
+    repeated ones wait (``bounded`` is False). Where ids repeat only inside a batch, drop them before ``update`` instead.
+
+    Raises:
+        TypeError: what came is no state and no metric.
+        ValueError: columns are missing, of unequal length, or change their dtype or trailing shape; as in ``Rows``.
+        IncompatibleStates: on merging rows of other dtypes or shapes.
+
+    Example:
+        >>> from mergeable import Deduplicated, Mean
+        >>> loss = Deduplicated(Mean(), "loss")
+        >>> loss.update([1, 2, 3, 3], [1.0, 2.0, 6.0, 6.0])
+        >>> loss.update([2], loss=[2.0])
+        >>> loss.result(), len(loss), loss.n_dropped, loss.n_conflicts
+        (3.0, 3, 2, 0)
+    """
+
+    bounded = False
+
+    def __init__(self, state: Any, *columns: str) -> None:
+        self._inner = inner_of(state, "Deduplicated")
+        self._hold({"rows": Rows("id", *columns), "came": Count()})
+        self.exact, self.bounded = self._inner.exact, False
+        self._next = _FEW  # how many rows have come when repeated ones are dropped
+
+    @property
+    def _rows(self) -> Rows:
+        return self._parts["rows"]  # type: ignore[return-value]  # so it was made
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The inner state's class and parameters, and ``columns``."""
+        return {"state": (type(self._inner).__name__, self._inner.parameters), "columns": self._rows.columns[1:]}
+
+    def _recipe(self) -> Any:
+        return Deduplicated, (self._inner, *self._rows.columns[1:])
+
+    @classmethod
+    def of(cls, parameters: dict[str, Any]) -> Deduplicated:
+        """Return an empty state for such an inner one."""
+        name, inner = parameters["state"]
+        rows = Rows.of({"columns": ("id", *parameters["columns"])})
+        return Deduplicated(class_of(name).of(inner), *rows.columns[1:])
+
+    @classmethod
+    def cells(cls, parameters: dict[str, Any]) -> int:
+        """Those of the inner state."""
+        name, inner = parameters["state"]
+        return class_of(name).cells(inner)
+
+    def empty(self) -> Deduplicated:
+        """Return a fresh identity with the same parameters."""
+        return Deduplicated(self._inner, *self._rows.columns[1:])
+
+    def update(self, ids: Any, *columns: Any, **named: Any) -> None:
+        """Take rows, each under its id."""
+        if len(columns) + len(named) + 1 != len(self._rows.columns):
+            raise ValueError(
+                f"Deduplicated.update: got {len(columns)} columns in order and {sorted(named)} by name, expected each of "
+                f"{list(self._rows.columns[1:])} once. Name them in Deduplicated(state, ...)."
+            )
+        ids = as_items(ids)
+        if ids.ndim != 1 or ids.dtype.kind == "f":
+            raise ValueError(
+                f"Deduplicated.update: got ids of dtype {ids.dtype} and shape {ids.shape}, expected whole numbers or strings (n,). "
+                "Cast them, or number the rows."
+            )
+        with self._all_or_nothing():
+            self._rows.update(ids, *columns, **named)
+            self._parts["came"].update(len(ids))
+        if self._came >= self._next:
+            self._drop_repeated()
+
+    def merge(self, other: Any) -> None:
+        """Take the other's rows."""
+        super().merge(other)
+        self._drop_repeated()
+
+    def result(self) -> Any:
+        """Return the inner state's result of the rows of distinct ids."""
+        fresh = self._inner.empty()
+        if len(self):
+            ids, *columns = self._rows.result().values()
+            fresh.update(*(column[_first(ids)] for column in columns))
+        return fresh.result()
+
+    def __len__(self) -> int:
+        self._drop_repeated()
+        return int(_first(self._rows.result()["id"]).sum())
+
+    @property
+    def n_dropped(self) -> int:
+        """How many rows did not count."""
+        return self._came - len(self)
+
+    @property
+    def n_conflicts(self) -> int:
+        """Of how many ids there are rows that differ."""
+        self._drop_repeated()
+        first = _first(self._rows.result()["id"])
+        return int((first[:-1] & ~first[1:]).sum())
+
+    def to_data(self) -> Any:
+        """Return the distinct rows, and how many came."""
+        self._drop_repeated()
+        return super().to_data()
+
+    def from_data(self, saved: Any) -> None:
+        """Take over rows."""
+        super().from_data(saved)
+        found = len(self._rows)
+        if self._came < found or (self._came and not found):
+            raise ValueError(f"found {found} rows of {self._came} that came")
+        self._drop_repeated()
+        if len(self._rows) != found:
+            raise ValueError("found a row twice")
+
+    @property
+    def _came(self) -> int:
+        return int(self._parts["came"].result())
+
+    def _drop_repeated(self) -> None:
+        """Keep each row once, which changes no answer."""
+        self._rows.keep_distinct()
+        self._next = self._came + max(_FEW, len(self._rows))
+
+
+def _first(ids: np.ndarray) -> np.ndarray:
+    """Return which rows (n,), in canonical order, are the first ones of their ids."""
+    first = np.ones(len(ids), bool)
+    if len(ids):
+        first[1:] = ids[1:] != ids[:-1]
+    return first

@@ -1,0 +1,194 @@
+"""A state for each key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Generic, TypeVar, final
+
+import numpy as np
+
+from mergeable.state import State
+from mergeable.states import data, keys
+from mergeable.states.arrays import as_items
+from mergeable.states.combinators import assign_part, class_of, inner_of
+
+S = TypeVar("S", bound=State)
+
+
+@final
+class Keyed(State, Generic[S]):
+    """A state for each key that comes at run time: ``Keyed(Mean())``. Replicas may see different keys.
+
+    ``state`` may be a metric. Bounded: ``Sliced``.
+
+    ``keyed[key]`` is the state of one key, made when first asked for; ``keyed.update(keys, *batch)`` gives each key its
+    rows. Keys as in ``Counter``. A key whose state took nothing counts as a key. Empty: no keys. Exact and commutative
+    where the inner state is; never bounded. ``result()`` is a dict of keys to results, in the canonical order of the keys;
+    keys that only their type tells apart, such as 1 and 1.0, do not fit in one dict and are refused there.
+    Memory: a dict entry and a state for each key.
+
+    Raises:
+        TypeError: a key is not plain. ValueError: keys and batch differ in length.
+        KeyError: a merged state is asked for a key that it does not have.
+        IncompatibleStates: on merging with another inner state.
+
+    Example:
+        >>> from mergeable import Mean
+        >>> by_label = Keyed(Mean())
+        >>> by_label.update(["cat", "dog", "cat"], [1.0, 5.0, 2.0])
+        >>> by_label["owl"] += 3.0
+        >>> by_label.result()
+        {'cat': 1.5, 'dog': 5.0, 'owl': 3.0}
+    """
+
+    bounded = False
+    _undoes_updates = True
+    _own = State._own | {"_touched"}
+
+    def __init__(self, state: S) -> None:
+        self._inner: S = inner_of(state, "Keyed")  # type: ignore[assignment]  # a metric's state where a metric came
+        self._states: dict[keys.Canonical, S] = {}
+        self.exact, self.commutative, self.idempotent = self._inner.exact, self._inner.commutative, self._inner.idempotent
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The inner state's class and parameters."""
+        return {"state": (type(self._inner).__name__, self._inner.parameters)}
+
+    def _recipe(self) -> Any:
+        return Keyed, (self._inner,)
+
+    @classmethod
+    def of(cls, parameters: dict[str, Any]) -> Keyed[Any]:
+        """Return an empty state for such an inner one."""
+        name, inner = parameters["state"]
+        return Keyed(class_of(name).of(inner))
+
+    @classmethod
+    def cells(cls, parameters: dict[str, Any]) -> int:
+        """Those of the inner state, by which each key's are made."""
+        name, inner = parameters["state"]
+        return class_of(name).cells(inner)
+
+    def empty(self) -> Keyed[S]:
+        """Return a fresh identity for the same inner state, which nothing is ever written to, so that all share one."""
+        fresh = Keyed.__new__(Keyed)
+        fresh._inner, fresh._states = self._inner, {}
+        fresh.exact, fresh.commutative, fresh.idempotent = self.exact, self.commutative, self.idempotent
+        return fresh
+
+    def update(self, keys_: Any, *batch: Any) -> None:
+        """Give each key (n,) its rows of every array (n, ...) of the batch: all keys take theirs, or none."""
+        labels = keys.canonical_list(keys_, "Keyed.update")
+        arrays = [np.atleast_1d(as_items(column)) for column in batch]
+        lengths = [len(a) for a in arrays]
+        if any(n != len(labels) for n in lengths):
+            raise ValueError(f"Keyed.update: got {len(labels)} keys and columns of lengths {lengths}, expected equal ones.")
+        rows: dict[keys.Canonical, list[int]] = {}
+        for i, label in enumerate(labels):
+            rows.setdefault(label, []).append(i)
+        with self._all_or_nothing():
+            for label, index in rows.items():
+                self.at(label).update(*(a[index] for a in arrays))
+
+    def merge(self, other: Keyed[S]) -> None:
+        """Merge key by key: all keys, or none."""
+        with self._all_or_nothing():
+            for label, state in other._states.items():
+                self.at(label).merge_part(state)
+
+    def result(self) -> dict[Any, Any]:
+        """Return the results by key."""
+        results: dict[Any, Any] = {}
+        for label in keys.in_order(self._states):
+            key = keys.plain(label)
+            if key in results:
+                raise ValueError(
+                    f"Keyed.result: got the keys {next(k for k in results if k == key)!r} and {key!r}, which are two keys here "
+                    "and one in a dict. Give keys of one type, or read keyed[key]."
+                )
+            results[key] = self._states[label].result()
+        return results
+
+    def to_data(self) -> Any:
+        """Return the keys in their canonical order, and what the state of each gives."""
+        found = keys.in_order(self._states)
+        return {"keys": data.column(found), "states": [self._states[label].to_data() for label in found]}
+
+    def from_data(self, saved: Any) -> None:
+        """Take over keys and their states."""
+        labels, states = data.fields(saved, "keys", "states")
+        for label, found in data.distinct(data.keys_of(labels), data.listed(states, "states")).items():
+            self._states[label] = self._inner.empty()
+            self._states[label].from_data(found)
+
+    def __getitem__(self, key: Any) -> S:
+        label = keys.canonical(key, "Keyed")
+        if self.__dict__.get("_frozen") and label not in self._states:
+            raise KeyError(f"Keyed: no state has the key {key!r}; the keys are {list(self)[:10]!r}.")
+        return self.at(label)
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        assign_part(self, key, value)
+
+    def __contains__(self, key: Any) -> bool:
+        return keys.canonical(key, "Keyed") in self._states
+
+    def __len__(self) -> int:
+        return len(self._states)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter([keys.plain(label) for label in keys.in_order(self._states)])
+
+    def flush(self) -> None:
+        """Take what waits in the buffers into the values."""
+        for state in self._states.values():
+            state.flush()
+
+    def freeze(self) -> None:
+        """Refuse changes from now on, under every key."""
+        super().freeze()
+        for state in self._states.values():
+            state.freeze()
+
+    def savepoint(self) -> None:
+        """Remember the value; each key's state is remembered when it is first touched."""
+        super().savepoint()
+        self._touched: dict[keys.Canonical, S] = {}
+
+    def commit(self) -> None:
+        """Forget the savepoint."""
+        super().commit()
+        for state in self.__dict__.pop("_touched", {}).values():
+            state.commit()
+
+    def rollback(self) -> None:
+        """Return every key to the savepoint."""
+        super().rollback()
+        for state in self.__dict__.pop("_touched", {}).values():
+            state.rollback()
+
+    def _undo_value(self) -> dict[str, Any]:
+        return {**self._attributes(), "_states": dict(self._states)}  # the states have savepoints of their own
+
+    @property
+    def states(self) -> Mapping[keys.Canonical, S]:
+        """The state of each key, by its canonical form; to be read only."""
+        return self._states
+
+    def drop(self, label: keys.Canonical) -> S:
+        """Forget a key, and return its state."""
+        state = self.at(label)
+        del self._states[label]
+        self._record(lambda: self._states.__setitem__(label, state))
+        return state
+
+    def at(self, label: keys.Canonical) -> S:
+        """Return the state of a key's canonical form, made when first asked for."""
+        if label not in self._states:
+            self._states[label] = self._inner.empty()
+            self._record(lambda: self._states.pop(label, None))
+        elif "_touched" in self.__dict__ and label not in self._touched:
+            self._touched[label] = self._states[label]
+            self._states[label].savepoint()
+        return self._states[label]

@@ -1,0 +1,196 @@
+"""A result for each slice of the data, in bounded memory."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any, NamedTuple, final
+
+from mergeable.state import State
+from mergeable.states import hashes, keys
+from mergeable.states.bootstrap import rows_of
+from mergeable.states.combinators import Product, Tuple, class_of, inner_of
+from mergeable.states.keyed import Keyed
+from mergeable.states.sums import Count
+
+
+class Slices(NamedTuple):
+    """What ``Sliced.result()`` returns: the result of all rows, of each slice, and of the rows in no slice of their own."""
+
+    overall: Any
+    slices: dict[Any, Any]
+    overflow: Any
+
+
+@final
+class Sliced(Product[str]):
+    """A state, or a metric, for each slice and for all rows: ``Sliced(Mean(), by=0)``. Slices are found at run time.
+
+    ``by`` says where the slices' keys come from: None, the first argument of ``update``, which the inner state does not get; a
+    whole number or a name, that argument of the batch, which it does get; or a function of the batch that returns keys (n,).
+    Keys as in ``Counter``.
+
+    At most ``max_slices`` have a state of their own: those whose keys have the smallest hashes, whatever came first, so that the
+    result depends on no order and a kept slice is complete. The rows of all others share the overflow. Which slices are kept is
+    random, and the same in every process; take ``max_slices`` above what you expect, or a ``by`` that groups rare keys.
+
+    Empty: no slices. Exact, commutative and bounded where the inner state is.
+    Memory: ``max_slices`` + 1 inner states. An update costs one of the inner state for each key in the batch.
+
+    Raises:
+        TypeError: keys are none, or what came is no state and no metric.
+        ValueError: keys and batch differ in length, or ``max_slices`` is below 1.
+
+    Example:
+        >>> from mergeable import Mean, Sliced
+        >>> loss = Sliced(Mean(), max_slices=100)
+        >>> loss.update(["de", "fr", "de"], [1.0, 5.0, 2.0])
+        >>> loss.result().slices
+        {'de': 1.5, 'fr': 5.0}
+        >>> round(loss.result().overall, 3), loss.n_overflowed
+        (2.667, 0)
+    """
+
+    def __init__(self, state: Any, by: Any = None, max_slices: int = 1000) -> None:
+        inner = inner_of(state, "Sliced")
+        if not (by is None or isinstance(by, int | str) or callable(by)):
+            raise TypeError(f"Sliced: got by={by!r}, expected None, the place or the name of an argument, or a function.")
+        if not isinstance(max_slices, int) or max_slices < 1:
+            raise ValueError(f"Sliced: got max_slices={max_slices!r}, expected a whole number of at least 1.")
+        self.by, self.max_slices = by, max_slices
+        each = Tuple(Count(), inner)
+        self._hold({"kept": Keyed(each), "overflow": each})
+        self.bounded = inner.bounded
+
+    @property
+    def _kept(self) -> Keyed[Tuple]:
+        return self._parts["kept"]  # type: ignore[return-value]  # so it was made
+
+    @property
+    def _overflow(self) -> Tuple:
+        return self._parts["overflow"]  # type: ignore[return-value]  # so it was made
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The inner state's class and parameters, ``by`` and ``max_slices``."""
+        inner = self._overflow[1]
+        return {"state": (type(inner).__name__, inner.parameters), "by": self.by, "max_slices": self.max_slices}
+
+    def _recipe(self) -> Any:
+        return Sliced, (self._overflow[1].empty(), self.by, self.max_slices)
+
+    @classmethod
+    def of(cls, parameters: dict[str, Any]) -> Sliced:
+        """Return an empty state for such an inner one."""
+        name, inner = parameters["state"]
+        return Sliced(class_of(name).of(inner), parameters["by"], parameters["max_slices"])
+
+    @classmethod
+    def cells(cls, parameters: dict[str, Any]) -> int:
+        """Twice those of the inner state."""
+        name, inner = parameters["state"]
+        return 2 * class_of(name).cells(inner)
+
+    def empty(self) -> Sliced:
+        """Return a fresh identity with the same parameters."""
+        return Sliced(self._overflow[1], self.by, self.max_slices)
+
+    def update(self, *batch: Any, **named: Any) -> None:
+        """Give every slice its rows of the batch."""
+        found, batch = self._keys_of(batch, named)
+        labels = keys.canonical_list(found, "Sliced.update")
+        columns = rows_of((*batch, *named.values()), len(labels), "Sliced.update")
+        rows: dict[keys.Canonical, list[int]] = {}
+        for i, label in enumerate(labels):
+            rows.setdefault(label, []).append(i)
+
+        def give(to: Tuple, index: list[int]) -> None:
+            mine = [column if column is None else column[index] for column in columns]
+            to[0].update(len(index))
+            to[1].update(*mine[: len(batch)], **dict(zip(named, mine[len(batch) :], strict=True)))
+
+        with self._all_or_nothing():
+            dropped = self._make_room(rows)
+            for label, index in rows.items():
+                if label not in dropped:
+                    give(self._kept.at(label), index)
+            other = sorted(i for label in dropped for i in rows[label])
+            if other:
+                give(self._overflow, other)
+
+    def merge(self, other: Any) -> None:
+        """Merge slice by slice; those for which there is no room go to the overflow."""
+        with self._all_or_nothing():
+            dropped = self._make_room(other._kept.states)
+            for label, state in other._kept.states.items():
+                (self._overflow if label in dropped else self._kept.at(label)).merge_part(state)
+            self._overflow.merge_part(other._overflow)
+
+    def result(self) -> Slices:
+        """Return the result of all rows, by slice in the canonical order of the keys, and of the overflow."""
+        slices = {key: result for key, (_, result) in self._kept.result().items()}
+        return Slices(self.overall(), slices, self._overflow[1].result())
+
+    def overall(self) -> Any:
+        """Return the result of all rows."""
+        merged = self._overflow[1].empty()
+        for label in keys.in_order(self._kept.states):
+            merged.merge_part(self._kept.states[label][1])
+        merged.merge_part(self._overflow[1])
+        return merged.result()
+
+    def sizes(self) -> dict[Any, int]:
+        """Return how many rows each slice has."""
+        return {key: size for key, (size, _) in self._kept.result().items()}
+
+    @property
+    def n_overflowed(self) -> int:
+        """How many rows are in no slice of their own."""
+        return int(self._overflow[0].result())
+
+    def __getitem__(self, key: Any) -> State:
+        """Return the inner state of a slice."""
+        label = keys.canonical(key, "Sliced")
+        if label not in self._kept.states:
+            raise KeyError(f"Sliced: no slice has the key {key!r}; the keys are {list(self._kept)[:10]!r}.")
+        return self._kept.states[label][1]
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def from_data(self, saved: Any) -> None:
+        """Take over slices and the overflow."""
+        super().from_data(saved)
+        if len(self._kept) > self.max_slices or (self.n_overflowed and len(self._kept) < self.max_slices):
+            raise ValueError(f"found {len(self._kept)} slices and an overflow, expected {self.max_slices} slices before one")
+        if any(not state[0].result() for state in self._kept.states.values()):
+            raise ValueError("found a slice without rows")
+
+    def _keys_of(self, batch: tuple[Any, ...], named: dict[str, Any]) -> tuple[Any, tuple[Any, ...]]:
+        """Return the keys of a batch, and what the inner state gets of it."""
+        if callable(self.by):
+            return self.by(*batch, **named), batch
+        place: Any = 0 if self.by is None else self.by
+        try:
+            found = named[place] if isinstance(place, str) else batch[place]
+        except (KeyError, IndexError) as error:
+            raise TypeError(
+                f"Sliced.update: got {len(batch)} arguments in order and {sorted(named)} by name, expected one for by={self.by!r}, which "
+                "holds the keys of the slices."
+            ) from error
+        return found, batch[1:] if self.by is None else batch
+
+    def _make_room(self, new: Collection[keys.Canonical]) -> set[keys.Canonical]:
+        """Return which of the new keys have no slice, and let slices that give way to others go to the overflow."""
+        kept = self._kept.states
+        if len(kept.keys() | new) <= self.max_slices:
+            return set()
+        ranked = sorted(kept.keys() | new, key=_rank)
+        last = set(ranked[self.max_slices :])
+        for label in last & kept.keys():
+            self._overflow.merge_part(self._kept.drop(label))
+        return last & set(new)
+
+
+def _rank(label: keys.Canonical) -> Any:
+    """Return what decides which keys have slices: a hash, and the key itself where two are alike."""
+    return int(hashes.hashed([keys.plain(label)], 0, "Sliced")[0]), keys.order(label)

@@ -1,0 +1,157 @@
+"""The last steps, or the last seconds."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, final
+
+import numpy as np
+
+from mergeable.state import State
+from mergeable.states.combinators import Product, Tuple, class_of, inner_of
+from mergeable.states.keyed import Keyed
+from mergeable.states.sums import Count
+
+
+@final
+class Windowed(Product[str]):
+    """A state, or a metric, over a moving window: ``Windowed(Mean(), last=100)`` holds the last 100 steps, whoever took them.
+
+    ``update(step, *batch)`` takes a batch at a step, or at a time in seconds; ``every`` is the width of one bucket of them. The
+    window holds the ``last / every`` buckets up to the largest that came anywhere, so a merge moves it on. Rows that are older, also
+    where they come late, are dropped and counted in ``n_dropped``. A batch without rows moves nothing.
+
+    Empty: no steps. Exact, commutative and bounded where the inner state is.
+    Memory: ``last / every`` inner states.
+
+    Raises:
+        TypeError: what came is no state and no metric. ValueError: a step is no finite number below 2**53, or ``last`` is no whole
+            number of times ``every``.
+
+    Example:
+        >>> from mergeable import Mean, Windowed
+        >>> recent = Windowed(Mean(), last=3)
+        >>> for step in range(10):
+        ...     recent.update(step, step)
+        >>> recent.result(), recent.n_dropped
+        (8.0, 7)
+        >>> minute = Windowed(Mean(), last=60.0, every=1.0)
+        >>> minute.update(1_700_000_000.25, 0.5)
+        >>> minute.result()
+        0.5
+    """
+
+    def __init__(self, state: Any, last: float, every: float = 1) -> None:
+        inner = inner_of(state, "Windowed")
+        if not all(isinstance(x, int | float) and 0 < x < math.inf for x in (last, every)) or not _is_whole(last / every):
+            raise ValueError(
+                f"Windowed: got last={last!r} and every={every!r}, expected numbers above 0, of which the first is a whole number of "
+                "times the second."
+            )
+        self.last, self.every = last, every
+        self._hold({"steps": Keyed(Tuple(Count(), inner)), "dropped": Count()})
+        self.bounded = inner.bounded
+
+    @property
+    def _steps(self) -> Keyed[Tuple]:
+        return self._parts["steps"]  # type: ignore[return-value]  # so it was made
+
+    @property
+    def _inner(self) -> State:
+        each: Any = self._steps.empty()._inner
+        return each[1]  # type: ignore[no-any-return]  # a Tuple of Count and the inner state
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The inner state's class and parameters, ``last`` and ``every``."""
+        return {"state": (type(self._inner).__name__, self._inner.parameters), "last": self.last, "every": self.every}
+
+    def _recipe(self) -> Any:
+        return Windowed, (self._inner.empty(), self.last, self.every)
+
+    @classmethod
+    def of(cls, parameters: dict[str, Any]) -> Windowed:
+        """Return an empty state for such an inner one."""
+        name, inner = parameters["state"]
+        return Windowed(class_of(name).of(inner), parameters["last"], parameters["every"])
+
+    @classmethod
+    def cells(cls, parameters: dict[str, Any]) -> int:
+        """Those of the inner state, by which each step's are made."""
+        name, inner = parameters["state"]
+        return class_of(name).cells(inner)
+
+    def empty(self) -> Windowed:
+        """Return a fresh identity with the same parameters."""
+        return Windowed(self._inner, self.last, self.every)
+
+    def update(self, step: Any, *batch: Any, **named: Any) -> None:
+        """Take a batch at a step, or a time."""
+        bucket, rows = self._bucket(step), _rows(*batch, *named.values())
+        if not rows:
+            return
+        with self._all_or_nothing():
+            if self._is_over(bucket):
+                self._parts["dropped"].update(rows)
+                return
+            at = self._steps.at(bucket)
+            at[0].update(rows)
+            at[1].update(*batch, **named)
+            self._move_on()
+
+    def merge(self, other: Any) -> None:
+        """Merge step by step, and move on to the window of the later one."""
+        with self._all_or_nothing():
+            super().merge(other)
+            self._move_on()
+
+    def result(self) -> Any:
+        """Return the result of the window."""
+        merged = self._inner.empty()
+        for bucket in sorted(self._steps.states):
+            merged.merge_part(self._steps.states[bucket][1])
+        return merged.result()
+
+    @property
+    def n_dropped(self) -> int:
+        """How many rows were of steps that the window has left."""
+        return int(self._parts["dropped"].result())
+
+    @property
+    def newest(self) -> float | None:
+        """The first step, or time, of the last bucket; None where nothing came."""
+        return max(self._steps.states) * self.every if self._steps.states else None  # type: ignore[operator]  # whole numbers
+
+    def from_data(self, saved: Any) -> None:
+        """Take over steps."""
+        super().from_data(saved)
+        found = self._steps.states
+        if not all(type(bucket) is int and abs(bucket) < 2**53 for bucket in found) or (not found and self.n_dropped):
+            raise ValueError("found steps that are no whole numbers")
+        if any(self._is_over(bucket) for bucket in found) or not all(state[0].result() for state in found.values()):
+            raise ValueError("found steps outside of the window, or without rows")
+
+    def _bucket(self, step: Any) -> int:
+        number = np.asarray(step)
+        if number.shape or number.dtype.kind not in "iuf" or not abs(float(number)) / self.every < 2**53:
+            raise ValueError(f"Windowed.update: got the step {step!r}, expected one finite number below 2**53.")
+        bucket: int = math.floor(number.item() / self.every)
+        return bucket
+
+    def _is_over(self, bucket: Any) -> bool:
+        found: Any = self._steps.states
+        return bool(found) and bucket <= max(found) - round(self.last / self.every)
+
+    def _move_on(self) -> None:
+        """Drop the steps that the window has left."""
+        for bucket in filter(self._is_over, list(self._steps.states)):
+            self._parts["dropped"].merge_part(self._steps.drop(bucket)[0])
+
+
+def _rows(*batch: Any) -> int:
+    """Return how many rows a batch has; one number is one row."""
+    return len(batch[0]) if batch and np.ndim(batch[0]) else 1
+
+
+def _is_whole(number: float) -> bool:
+    return abs(number - round(number)) < 1e-9 * number and 1 <= number < 2**31
