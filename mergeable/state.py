@@ -210,10 +210,11 @@ class State(ABC):
 
     @final
     def merge_part(self, other: State) -> None:
-        """Merge as ``merge`` does, where the states around these two have compared all parameters: theirs contain those."""
+        """Merge as ``merge`` does, where the states around these two have compared all parameters and emptied all buffers."""
         if type(other) is not type(self):
             self.check_mergeable(other)
-        _merge_checked(self, other, type(self).merge.__wrapped__)  # type: ignore[attr-defined]  # every merge is guarded
+        self._before_write()
+        type(self).merge.__wrapped__(self, other)  # type: ignore[attr-defined]  # every merge is guarded
 
     def freeze(self) -> None:
         """Refuse changes from now on: this is a merged copy, and what is written to it would be lost."""
@@ -333,16 +334,12 @@ def _guard_merge(method: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(method)
     def merge(self: State, other: State) -> None:
         self.check_mergeable(other)
-        _merge_checked(self, other, method)
+        self._before_write()
+        self.flush()
+        other.flush()
+        method(self, copy.deepcopy(other) if other is self else other)
 
     return _mark(merge)
-
-
-def _merge_checked(state: State, other: State, method: Callable[..., None]) -> None:
-    state._before_write()
-    state.flush()
-    other.flush()
-    method(state, copy.deepcopy(other) if other is state else other)
 
 
 def _guard_write(method: Callable[..., None]) -> Callable[..., None]:

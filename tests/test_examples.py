@@ -90,6 +90,14 @@ def check_resume(out):
     assert {whole.split()[0]} == {line.split()[0] for line in resumed.splitlines()[1:3]}
 
 
+def check_slices(out):
+    *digits, same = out.splitlines()
+    values = [[float(word.strip(",")) for word in line.split() if "." in word] for line in digits]
+    assert 10 == len(digits)
+    assert all(low <= value <= high for value, low, high in values)
+    assert same.endswith(": True")
+
+
 CHECKS = {name.removeprefix("check_"): check for name, check in dict(globals()).items() if name.startswith("check_")}
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, final
 
 from mergeable import registry
@@ -78,19 +79,33 @@ class Nested(Product[str]):
 
     def update(self, *args: Any, **kwargs: Any) -> None:
         """Run the metric's ``update_state``: all states take the batch, or none."""
-        twin = self._metric._twin({}, {})
-        with self._all_or_nothing(), twin._inside(self._parts):
-            twin.update_state(*args, **kwargs)
-            check_nothing_undeclared(twin)
+        with self._all_or_nothing(), self._running(self._parts) as metric:
+            metric.update_state(*args, **kwargs)
+            check_nothing_undeclared(metric)
 
     def result(self) -> Any:
         """Run the metric's ``result``."""
-        merged: dict[str, State] = copy.deepcopy(self._parts)
-        for state in merged.values():
+        merged = {name: state.empty() for name, state in self._parts.items()}
+        for name, state in merged.items():
+            state.merge_part(self._parts[name])
             state.freeze()
-        twin = self._metric._twin({}, {})
-        with twin._inside(merged, reading=True):
-            return twin.result()
+        with self._running(merged, reading=True) as metric:
+            return metric.result()
+
+    @contextmanager
+    def _running(self, states: dict[str, State], *, reading: bool = False) -> Iterator[Any]:
+        """Run the metric's code on these states; attributes that it sets, which all keys would share, are gone afterwards."""
+        metric = self._metric
+        with metric._lock:
+            before = dict(metric.__dict__)
+            try:
+                with metric._inside(states, reading=reading):
+                    yield metric
+            finally:
+                metric.__dict__.clear()
+                metric.__dict__.update(before)
+                metric._undeclared.clear()
+                metric._cached.clear()
 
 
 def check_nothing_undeclared(metric: Any) -> None:

@@ -187,7 +187,7 @@ class Sliced(Product[str]):
         ranked = sorted(kept.keys() | new, key=_rank)
         last = set(ranked[self.max_slices :])
         for label in last & kept.keys():
-            self._overflow.merge_part(self._kept.drop(label))
+            self._overflow.merge(self._kept.drop(label))
         return last & set(new)
 
 

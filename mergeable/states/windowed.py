@@ -145,7 +145,7 @@ class Windowed(Product[str]):
     def _move_on(self) -> None:
         """Drop the steps that the window has left."""
         for bucket in filter(self._is_over, list(self._steps.states)):
-            self._parts["dropped"].merge_part(self._steps.drop(bucket)[0])
+            self._parts["dropped"].merge(self._steps.drop(bucket)[0])
 
 
 def _rows(*batch: Any) -> int:
