@@ -37,7 +37,7 @@ def test_below_k_the_count_is_exact(n):
     assert n == state.count() == len(state)
 
 
-@pytest.mark.parametrize("n", [256, 300, 2_000, 20_000])
+@pytest.mark.parametrize("n", [256, 300, 10_000])
 def test_the_count_is_within_its_bound(n):
     """Of 200 seeds the range of 95 % misses about 10, the errors have the standard deviation stated, and no bias."""
     found = [state.estimate() for state in cases(n, 200, k=256)]
@@ -190,11 +190,11 @@ def test_equal_weights_sample_like_bottom_k():
 
 @pytest.mark.parametrize("name", streams.STREAMS)
 def test_weighted_streams(name):
-    """On every stream of weights the total is within its range, and 1,000 shards end in the bytes of the whole."""
+    """On every stream of weights the total is within its range, and 200 shards end in the bytes of the whole."""
     weights = np.abs(streams.stream(name, 20_000))
     weights[~np.isfinite(weights)] = 0.0
     columns = np.arange(20_000), weights
-    whole, merged = fed(mg.WeightedBottomK(), columns), streams.sharded(mg.WeightedBottomK, columns)
+    whole, merged = fed(mg.WeightedBottomK(), columns), streams.sharded(mg.WeightedBottomK, columns, shards=200)
     estimate = whole.total_estimate()
 
     assert canonical_bytes(whole) == canonical_bytes(merged)
