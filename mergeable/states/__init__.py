@@ -1,21 +1,24 @@
 """Shelf 1: states, one family a file."""
 
 from mergeable.registry import register
-from mergeable.state import State
 from mergeable.states.bootstrap import Bootstrap
 from mergeable.states.calibration import Calibration
-from mergeable.states.collections import Counter, Set
+from mergeable.states.collections import Counter, Set, TopK
 from mergeable.states.combinators import Dict, Tuple
 from mergeable.states.confusion import ConfusionMatrix
+from mergeable.states.count_min import CountMin
 from mergeable.states.deduplicated import Deduplicated
 from mergeable.states.extremes import ArgMax, ArgMin, Max, Min
+from mergeable.states.first_last import First, Last
 from mergeable.states.held import Held, state
 from mergeable.states.histogram import Histogram
+from mergeable.states.hyperloglog import HyperLogLog
 from mergeable.states.keyed import Keyed
 from mergeable.states.log_linear import LogLinearHistogram
 from mergeable.states.moments import Mean, Moments
 from mergeable.states.nested import Nested
 from mergeable.states.rows import Rows
+from mergeable.states.samples import BottomK, WeightedBottomK
 from mergeable.states.scores import ScoreHistogram
 from mergeable.states.sliced import Sliced
 from mergeable.states.sums import Count, Sum
@@ -25,14 +28,19 @@ __all__ = [
     "ArgMax",
     "ArgMin",
     "Bootstrap",
+    "BottomK",
     "Calibration",
     "ConfusionMatrix",
     "Count",
+    "CountMin",
     "Counter",
     "Deduplicated",
     "Dict",
+    "First",
     "Histogram",
+    "HyperLogLog",
     "Keyed",
+    "Last",
     "LogLinearHistogram",
     "Max",
     "Mean",
@@ -43,15 +51,13 @@ __all__ = [
     "Set",
     "Sliced",
     "Sum",
+    "TopK",
     "Tuple",
+    "WeightedBottomK",
     "Windowed",
     "state",
 ]
 
-_STATES: tuple[type[State], ...] = (
-    *(Bootstrap, Deduplicated, Nested, Sliced, Windowed),
-    *(ArgMax, ArgMin, ConfusionMatrix, Count, Counter, Dict, Held, Histogram, Keyed, Max, Mean, Min, Moments, Rows, Set, Sum),
-    *(Calibration, LogLinearHistogram, ScoreHistogram, Tuple),
-)
-for _state in _STATES:
-    register(_state)
+for _state in (*map(globals().__getitem__, __all__), Held, Nested):
+    if isinstance(_state, type):  # ``state`` is a function
+        register(_state)

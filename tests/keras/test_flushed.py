@@ -9,16 +9,20 @@ from mergeable.canonical import canonical_bytes
 
 TINY = np.array([5e-324, -5e-324, 3e-310, 2.2250738585072014e-308, 1e-300, 0.0, -0.0, 1.5, -1e-309])
 STATES = {
+    "BottomK": mg.BottomK(k=3),
     "Sum": mg.Sum(),
     "Mean": mg.Mean(),
     "Moments": mg.Moments(),
     "Min": mg.Min(),
     "Max": mg.Max(),
     "LogLinearHistogram": mg.LogLinearHistogram(),
+    "CountMin": mg.CountMin(width=9),
+    "HyperLogLog": mg.HyperLogLog(4),
     "Histogram": mg.Histogram([-1e-309, 0.0, 5e-324, 1e-308, 1.0]),
     "Rows": mg.Rows("x"),
     "Set": mg.Set(),
     "Counter": mg.Counter(),
+    "TopK": mg.TopK(3),
     "Tuple": mg.Tuple(mg.Sum(), mg.Max()),
 }
 
@@ -67,11 +71,20 @@ def test_same_bytes_inside_and_outside(name, dtype):
     assert canonical_bytes(outside.result()) == canonical_bytes(inside.fed.result())
 
 
-@pytest.mark.parametrize("name", ["Mean", "Moments"])
+WEIGHTED = {
+    "First": mg.First(),
+    "Last": mg.Last(),
+    "Mean": mg.Mean(),
+    "Moments": mg.Moments(),
+    "WeightedBottomK": mg.WeightedBottomK(k=3),
+}
+
+
+@pytest.mark.parametrize("name", WEIGHTED)
 def test_weights_inside_and_outside(name):
-    """Products of values and weights are exact in a callback too."""
+    """Products, quotients and orders of values and weights are exact in a callback too."""
     weights = np.abs(TINY[::-1]).copy()
-    inside, outside = Feeds(STATES[name], weighted=True), STATES[name].empty()
+    inside, outside = Feeds(WEIGHTED[name], weighted=True), WEIGHTED[name].empty()
     tf.function(lambda w, x: inside.update_state(w, x))(tf.constant(weights), tf.constant(TINY))
     outside.update(TINY, weights)
 
