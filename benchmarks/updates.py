@@ -59,6 +59,10 @@ def numbers_with_ids(n):
     return (*numbers(n), *ids(n))
 
 
+def ids_with_weights(n):
+    return (*ids(n), RNG.pareto(1.5, n))
+
+
 def labels_with_numbers(n):
     return (RNG.integers(0, 10, n), *numbers(n))
 
@@ -67,30 +71,45 @@ def pairs(n):
     return (*numbers(n), *numbers(n))
 
 
+def scored(n):
+    labels = RNG.integers(0, 2, n)
+    return labels, 1 / (1 + np.exp(-RNG.normal(size=n) - labels))
+
+
 CASES = {  # name: what it holds here, a state, and what makes a batch of n items
     "ArgMax": ("", mg.ArgMax(), numbers_with_ids),
     "ArgMin": ("", mg.ArgMin(), numbers_with_ids),
+    "BottomK": ("all keys differ", mg.BottomK(), ids),
     "Bootstrap": ("100 replicates, Sum", mg.Bootstrap(mg.Sum()), lambda n: (*ids(n), *numbers(n))),
+    "Calibration": ("15 bins", mg.Calibration(), scored),
     "CoMoments": ("", mg.CoMoments(), pairs),
     "ConfusionMatrix": ("10 classes", mg.ConfusionMatrix(10), labels),
     "Count": ("", mg.Count(), lambda n: (n,)),
+    "CountMin": ("all keys differ", mg.CountMin(), ids),
     "Counter": ("1,000 keys", mg.Counter(), lambda n: (RNG.integers(0, 1000, n),)),
     "Covariance": ("4 columns", mg.Covariance(4), lambda n: (RNG.normal(size=(n, 4)),)),
     "Deduplicated": ("no row twice", mg.Deduplicated(mg.Sum(), "value"), lambda n: (*ids(n), *numbers(n))),
     "Dict": ("Sum, Max", mg.Dict(total=mg.Sum(), largest=mg.Max()), numbers),
     "FrequentItems": ("k = 1,024", mg.FrequentItems(), lambda n: (np.minimum(RNG.zipf(1.2, n), 2**62),)),
+    "First": ("", mg.First(), lambda n: (np.arange(n), *numbers(n))),
     "Histogram": ("1,000 bins", mg.Histogram(np.linspace(-4, 4, 1001)), lambda n: (RNG.normal(size=n),)),
+    "HyperLogLog": ("all keys differ", mg.HyperLogLog(), ids),
     "Keyed": ("10 keys, Sum", mg.Keyed(mg.Sum()), labels_with_numbers),
+    "LogLinearHistogram": ("defaults", mg.LogLinearHistogram(), lambda n: (RNG.normal(size=n),)),
+    "Last": ("", mg.Last(), lambda n: (np.arange(n), *numbers(n))),
     "Max": ("", mg.Max(), numbers),
     "Mean": ("", mg.Mean(), numbers),
     "Min": ("", mg.Min(), numbers),
     "Moments": ("", mg.Moments(), numbers),
     "RankQuantiles": ("k = 200", mg.RankQuantiles(), numbers),
     "Rows": ("2 columns", mg.Rows("id", "value"), numbers_with_ids),
+    "ScoreHistogram": ("defaults", mg.ScoreHistogram(), scored),
     "Set": ("all keys differ", mg.Set(), ids),
     "Sliced": ("10 slices, Sum", mg.Sliced(mg.Sum()), labels_with_numbers),
     "Sum": ("", mg.Sum(), numbers),
+    "TopK": ("10 of 1,000 keys", mg.TopK(10), lambda n: (RNG.integers(0, 1000, n),)),
     "Tuple": ("Sum, Max", mg.Tuple(mg.Sum(), mg.Max()), numbers),
+    "WeightedBottomK": ("all keys differ", mg.WeightedBottomK(), ids_with_weights),
     "Windowed": ("100 steps, Sum", mg.Windowed(mg.Sum(), last=100), lambda n: (int(RNG.integers(0, 100)), *numbers(n))),
     "state": ("np.sum in an object", mg.state(Total), numbers),
 }

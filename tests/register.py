@@ -6,8 +6,10 @@ References are Python's ``fractions``, ``collections``, ``sorted`` and ``numpy``
 import bisect
 import collections
 import dataclasses
+import hashlib
 import math
 import operator
+import struct
 import typing
 from collections.abc import Callable, Sequence
 from fractions import Fraction
@@ -270,6 +272,38 @@ def distinct(batches):
     return [key for _, key in sorted({repr(rank(k)): (rank(k), k) for k in map(simple, joined(batches))}.values())]
 
 
+def most_common(k):
+    """Return a reference for TopK: count one by one, and sort."""
+
+    def reference(batches):
+        times = collections.Counter(repr(rank(simple(key))) for key in joined(batches))
+        return sorted(((key, times[repr(rank(key))]) for key in distinct(batches)), key=lambda pair: (-pair[1], rank(pair[0])))[
+            :k
+        ]
+
+    return reference
+
+
+def record(value):
+    """Return the canonical bytes of a whole number, a float or a string: its type, length and text or bits."""
+    if isinstance(value, float):
+        text = b"nan" if math.isnan(value) else struct.pack("<d", value)
+    else:
+        text = value.encode("utf-8", "surrogatepass") if isinstance(value, str) else str(value).encode()
+    return type(value).__name__.encode() + b"(" + struct.pack("<Q", len(text)) + text + b")"
+
+
+def by_step(choose):
+    """Return a reference for First or Last: compare steps as fractions; of one step the value of the first bytes."""
+
+    def reference(batches):
+        pairs = [(Fraction(plain_number(s)), plain_number(v)) for batch in batches for s, v in zip(*batch, strict=True)]
+        best = choose((step for step, _ in pairs), default=None)
+        return min((value for step, value in pairs if step == best), key=record, default=None)
+
+    return reference
+
+
 def binned(edges, *, weighted=False):
     """Return a reference for Histogram by bisection."""
 
@@ -281,6 +315,137 @@ def binned(edges, *, weighted=False):
                 if edges[0] <= v <= edges[-1]:
                     cells[min(bisect.bisect_right(edges, v) - 1, len(cells) - 1)].append(w)
         return np.array([exact_sum(c) for c in cells]) if weighted else np.array([len(c) for c in cells])
+
+    return reference
+
+
+def log_linear(precision, max_bins):
+    """Return a reference for LogLinearHistogram: bins of exact logarithmic position, halved from the top until they are few enough."""
+
+    def place(x):
+        return _log2(Fraction(abs(x)))
+
+    def number(place, p):
+        return math.floor(place * Fraction(2) ** p)
+
+    def edge(number, p):
+        place = number / Fraction(2) ** p
+        return (1 + place - math.floor(place)) * Fraction(2) ** math.floor(place)
+
+    def neighbour(value, toward):
+        """Return the float nearest to a fraction on one side of it, or beyond it; above 0."""
+        near = min(float(value) if value < 2**1024 else math.inf, 1.7976931348623157e308)
+        if toward == math.inf:
+            return near if Fraction(near) >= value and near else math.nextafter(near, math.inf)
+        return near if Fraction(near) < value else math.nextafter(near, 0.0)
+
+    def reference(batches):
+        items = sorted(x or 0.0 for x in joined(batch.tolist() for batch in batches) if not math.isnan(x))
+        if not items:
+            return {"n": 0, **dict.fromkeys(("min", "25%", "50%", "75%", "max"), math.nan)}
+        sides = [[abs(x) for x in items if x * sign > 0 and math.isfinite(x)] for sign in (-1, 1)]
+        places = [[place(x) for x in side] for side in sides if side]
+        p = precision
+        while any(number(max(side), p) - number(min(side), p) >= max_bins for side in places):
+            p -= 1
+
+        def read(q):
+            rank = max(1, math.ceil(q * len(items)))
+            item = items[rank - 1]
+            if item == 0 or math.isinf(item) or rank in (1, len(items)):
+                return item
+            side, k = sides[item > 0], number(place(item), p)
+            low = max(min(side), neighbour(edge(k, p), math.inf))
+            high = min(max(side), neighbour(edge(k + 1, p), 0.0))
+            return math.copysign(rounded(2 / (1 / Fraction(low) + 1 / Fraction(high))), item)
+
+        return {
+            "n": len(items),
+            **{k: read(q) for k, q in zip(("min", "25%", "50%", "75%", "max"), np.arange(5) / 4, strict=True)},
+        }
+
+    return reference
+
+
+def ranked(precision, *, weighted=False):
+    """Return a reference for ScoreHistogram: pairs and thresholds of cells, each the extremes of a bin or what is between."""
+
+    def bin_of(score):
+        if not score or math.isinf(score):
+            return score
+        size = Fraction(abs(score))
+        upper = Fraction(1, 2) < size < 1
+        return score < 0, upper, math.floor(_log2(1 - size if upper else size) * 2**precision)
+
+    def cells(rows):
+        bins = collections.defaultdict(list)
+        for score, label, weight in rows:
+            bins[bin_of(score)].append((score, label, weight))
+        found = []
+        for members in bins.values():
+            low, high = min(members)[0], max(members)[0]
+            for part in ({low}, {s for s, _, _ in members} - {low, high}, {high} - {low}):
+                amounts = [
+                    sum((Fraction(w) for s, y, w in members if s in part and y == label), Fraction(0)) for label in (0, 1)
+                ]
+                if any(amounts):
+                    found.append((min(part), *amounts, bool(part & {low, high})))
+        return sorted(found)
+
+    def precision_at(true, false):
+        return true / (true + false) if true + false else Fraction(1)
+
+    def reference(batches):
+        rows = []
+        for labels, scores, *weights in batches:
+            weight = weights[0].tolist() if weights else [1.0] * len(scores)
+            rows += [
+                (s or 0.0, int(y), w)
+                for s, y, w in zip(scores.tolist(), labels.tolist(), weight, strict=True)
+                if not math.isnan(s) and w
+            ]
+        negatives, positives = (sum((Fraction(w) for _, y, w in rows if y == label), Fraction(0)) for label in (0, 1))
+        if not negatives or not positives:
+            return dict.fromkeys(("roc_auc", "pr_auc", "ks"), math.nan)
+        pairs, below, above, ks = Fraction(0), Fraction(0), Fraction(0), Fraction(0)
+        for _, negative, positive, _ in cells(rows):
+            pairs += positive * (below + negative / 2)
+            below, above = below + negative, above + positive
+            ks = max(ks, abs(below / negatives - above / positives))
+        true, false, area = Fraction(0), Fraction(0), Fraction(0)
+        for _, negative, positive, tied in reversed(cells(rows)):
+            first, last = true + (not weighted), true + positive
+            ways = [(last, false + negative)] if tied else [(t, f) for t in (first, last) for f in (false, false + negative)]
+            area += positive / positives * sum(precision_at(t, f) for t, f in ways) / len(ways)
+            true, false = last, false + negative
+        return {"roc_auc": rounded(pairs / negatives / positives), "pr_auc": rounded(area), "ks": rounded(ks)}
+
+    return reference
+
+
+def _log2(value):
+    """Return log2 of a fraction above 0 with straight lines between powers of two."""
+    exponent = value.numerator.bit_length() - value.denominator.bit_length()
+    exponent -= value < Fraction(2) ** exponent
+    return exponent + value / Fraction(2) ** exponent - 1
+
+
+def calibrated(bins):
+    """Return a reference for Calibration by bisection and fractions."""
+    edges = [i / bins for i in range(1, bins)]
+
+    def reference(batches):
+        gaps, squares, total = [Fraction(0)] * bins, Fraction(0), Fraction(0)
+        for labels, probabilities, *weights in batches:
+            weight = weights[0].tolist() if weights else [1.0] * len(labels)
+            for y, p, w in zip(labels.tolist(), probabilities.tolist(), weight, strict=True):
+                if not math.isnan(p):
+                    gap = Fraction(p) - int(y)
+                    gaps[bisect.bisect_left(edges, p)] += Fraction(w) * gap
+                    squares, total = squares + Fraction(w) * gap**2, total + Fraction(w)
+        if not total:
+            return {"ece": math.nan, "brier": math.nan}
+        return {"ece": rounded(sum(map(abs, gaps)) / total), "brier": rounded(squares / total)}
 
     return reference
 
@@ -310,6 +475,127 @@ def rows_of(*names, dtypes):
             return {name: np.zeros(0) for name in names}
         columns = zip(*rows, strict=True)
         return {name: np.array(column, dtype) for name, column, dtype in zip(names, columns, dtypes, strict=True)}
+
+    return reference
+
+
+def scrambled(bits, seed):
+    """Return 64 bits mixed by the finaliser of splitmix64."""
+    x = (bits + (seed + 1) * 0x9E3779B97F4A7C15) % 2**64
+    x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9 % 2**64
+    x = (x ^ (x >> 27)) * 0x94D049BB133111EB % 2**64
+    return x ^ (x >> 31)
+
+
+def hash_of(key, seed):
+    """Return the hash of a bool, a whole number of 64 bits, a float or a string."""
+    if isinstance(key, str):
+        text = key.encode("utf-8", "surrogatepass")
+        digest = hashlib.blake2b(b"str:%d:%s" % (len(text), text), digest_size=8, key=seed.to_bytes(8, "little"))
+        return int.from_bytes(digest.digest(), "little")
+    if isinstance(key, float):
+        key = simple(key)
+        bits, kind = 0x7FF8_0000_0000_0001 if math.isnan(key) else struct.unpack("<Q", struct.pack("<d", key))[0], 3
+    else:
+        bits, kind = int(key) % 2**64, 1 if isinstance(key, bool) else 2
+    return scrambled(scrambled(bits, kind), seed)
+
+
+def by_bits(x):
+    """Return what orders floats by their bits, -0.0 before 0.0."""
+    bits = struct.unpack("<q", struct.pack("<d", x))[0]
+    return bits if bits >= 0 else -(2**63) - bits - 1
+
+
+def lowest(k, seed, rows=False):
+    """Return a reference for BottomK: sort by hash, and keep of each key the first row."""
+
+    def reference(batches):
+        found = {}
+        for batch in batches:
+            for key, *row in zip(*batch, strict=True) if rows else zip(batch, strict=True):
+                order = hash_of(key, seed), rank(simple(key)), [by_bits(x) if isinstance(x, float) else x for x in row]
+                entry = (order, (simple(key), *map(plain_number, row)) if rows else simple(key))
+                found[repr(order[:2])] = min(entry, found.get(repr(order[:2]), entry), key=lambda entry: entry[0])
+        return [value for _, value in sorted(found.values(), key=lambda entry: entry[0])[:k]]
+
+    return reference
+
+
+def plain_number(x):
+    """Return a NumPy number as Python's."""
+    return x.item() if isinstance(x, np.generic) else x
+
+
+def lowest_by_weight(k, seed):
+    """Return a reference for WeightedBottomK: sort by u / w in fractions, w being the largest weight of a key."""
+
+    def reference(batches):
+        weights = {}
+        for key, weight in ((key, w) for labels, column in batches for key, w in zip(labels, column.tolist(), strict=True)):
+            weights[key] = max(weight, weights.get(key, 0.0))
+        shares = {key: Fraction(2 * (hash_of(key, seed) >> 12) + 1, 2**53) for key in weights}
+        ranks = {key: shares[key] / Fraction(weight) for key, weight in weights.items() if weight}
+        return [(key, weights[key]) for key in sorted(ranks, key=ranks.get)[:k]]
+
+    return reference
+
+
+def sigma(x):
+    """Return sigma as algorithm 6 of Ertl 2017 computes it."""
+    if x == 1.0:
+        return math.inf
+    y, z = 1.0, x
+    while True:
+        x, last = x * x, z
+        z, y = z + x * y, y + y
+        if z == last:
+            return z
+
+
+def tau(x):
+    """Return tau as algorithm 6 of Ertl 2017 computes it."""
+    if x in (0.0, 1.0):
+        return 0.0
+    y, z = 1.0, 1 - x
+    while True:
+        x, y, last = math.sqrt(x), 0.5 * y, z
+        z -= (1 - x) * (1 - x) * y
+        if z == last:
+            return z / 3
+
+
+def registers(precision, seed):
+    """Return a reference for HyperLogLog: registers one by one, and the estimator of Ertl 2017."""
+
+    def reference(batches):
+        size, longest = 2**precision, 64 - precision
+        held = [0] * size
+        for key in joined(batches):
+            bits = hash_of(key, seed)
+            place, rest = bits >> longest, bits % 2**longest
+            zeros = (rest & -rest).bit_length() - 1 if rest else longest
+            held[place] = max(held[place], zeros + 1)
+        counts = collections.Counter(held)
+        z = size * (tau(1 - counts[longest + 1] / size))
+        for k in range(longest, 0, -1):
+            z = 0.5 * (z + counts[k])
+        z += size * sigma(counts[0] / size)
+        return 0.7213475204444817 * size * size / z
+
+    return reference
+
+
+def table(width, depth, seed, *, times=False):
+    """Return a reference for CountMin: counts one by one."""
+
+    def reference(batches):
+        cells = np.zeros((depth, width), object)
+        for batch in batches:
+            for key, n in zip(batch[0], batch[1].tolist(), strict=True) if times else ((key, 1) for key in batch):
+                for row in range(depth):
+                    cells[row, (scrambled(hash_of(key, seed), row) >> 32) * width >> 32] += n
+        return cells.astype(np.int64)
 
     return reference
 
@@ -468,15 +754,21 @@ class Longest(mg.State):
 
 FLOATS = arbitrary.arrays(arbitrary.floats())
 WEIGHTED = arbitrary.columns(arbitrary.floats(), arbitrary.weights())
+PROBABILITIES = st.floats(0.0, 1.0) | st.sampled_from([0.0, -0.0, 5e-324, 1 / 3, 2 / 3, 0.2, 0.1, 1.0, 1e-170, math.nan])
+SCORES = arbitrary.floats() | st.floats(0.0, 1.0) | st.sampled_from([0.5, 0.51, 0.9, 0.901, 0.9015, 0.902])
+SCORED = arbitrary.columns(st.integers(0, 1), SCORES, dtypes=(np.int64, np.float64))
 PLAIN_KEYED = arbitrary.columns(arbitrary.plain_keys(), arbitrary.floats(), dtypes=(None, np.float64))
 TEXT_LISTS = st.lists(arbitrary.texts(), max_size=6)
 RANKED = arbitrary.columns(arbitrary.floats(), arbitrary.ints() | arbitrary.texts(), dtypes=(np.float64, None))
+HASHED = st.booleans() | st.integers(-2, 2) | st.integers(-(2**63), 2**63 - 1) | arbitrary.floats() | arbitrary.texts()
+STEPS = st.integers(-2, 2) | st.sampled_from([0.5, 1.0, -0.0, 5e-324, -5e-324, 1e300]) | st.floats(-2, 2)
 CLASSES = ["", "a", "ü"]
 EDGES = [-1.0, 0.0, 5e-324, 0.1, 3.0, 1e16]
 
 SPREAD = np.array([1e16, 1.0, -1e16, 0.1, -0.0, 5e-324, math.nan, math.inf, -1.7e308])
 FINITE = np.array([1e16, 1.0, -1e16, 0.1, -0.0, 5e-324, 2.0**53, -1.7e308])
 WEIGHTS = np.array([0.1, 1.0, 0.0, 5e-324, 3.0, 1e-170, 2.0**53, 0.5])
+UNITS = np.array([0.0, 1.0, 1 / 3, 5e-324, 1e-170, 0.2, math.nan, 0.9])
 NAMES = ["ü", "", "a", "日本", "b", "a", "zebra", "yak"]
 MIXED = [None, True, 1, 1.0, "1", b"1", (1, "a"), -0.0, math.nan, 10**400, "ü"]
 
@@ -576,6 +868,43 @@ ROWS: dict[str, Row] = {
     "Min": Row(mg.Min(), FLOATS, extreme(min), [SPREAD], others=[mg.Max()]),
     "ArgMax": Row(mg.ArgMax(), RANKED, arg_extreme(max), [(FINITE, NAMES)], others=[mg.ArgMin()]),
     "ArgMin": Row(mg.ArgMin(), RANKED, arg_extreme(min), [(FINITE, [*range(8)])], others=[mg.ArgMax()]),
+    "BottomK": Row(
+        mg.BottomK(k=3, seed=5),
+        st.lists(HASHED, max_size=6),
+        lowest(3, 5),
+        [[True, 1, 1.0, "1"], [-0.0, math.nan, "ü", 2**62]],
+        others=[mg.BottomK(k=4, seed=5), mg.BottomK(k=3), mg.WeightedBottomK(k=3, seed=5)],
+    ),
+    "BottomK of an array": Row(mg.BottomK(k=3), FLOATS, lambda batches: lowest(3, 0)([b.tolist() for b in batches]), [SPREAD]),
+    "BottomK with columns": Row(
+        mg.BottomK(k=3),
+        arbitrary.columns(
+            st.integers(-3, 3), arbitrary.finite_floats(), arbitrary.texts(), dtypes=(np.int64, np.float64, None)
+        ),
+        lambda batches: lowest(3, 0, rows=True)([(ids.tolist(), xs.tolist(), names) for ids, xs, names in batches]),
+        [(np.array([5, 3, 5, 8, 2, 1, 3, 9]), FINITE, NAMES)],
+        others=[mg.BottomK(k=3, seed=1)],
+    ),
+    "WeightedBottomK": Row(
+        mg.WeightedBottomK(k=2, seed=1),
+        arbitrary.columns(arbitrary.texts(), arbitrary.weights(), dtypes=(None, np.float64)),
+        lowest_by_weight(2, 1),
+        [(NAMES, WEIGHTS)],
+        others=[mg.WeightedBottomK(k=3, seed=1), mg.WeightedBottomK(k=2), mg.BottomK(k=2, seed=1)],
+    ),
+    "CountMin": Row(
+        mg.CountMin(width=5, depth=2, seed=3),
+        st.lists(HASHED, max_size=12),
+        table(5, 2, 3),
+        [[True, 1, 1.0, "1"], [-0.0, math.nan, "ü", 2**62], [*range(40)]],
+        others=[mg.CountMin(width=6, depth=2, seed=3), mg.CountMin(width=5, depth=3, seed=3), mg.CountMin(width=5, depth=2)],
+    ),
+    "CountMin with times": Row(
+        mg.CountMin(width=3),
+        arbitrary.columns(HASHED, st.integers(0, 2**56), dtypes=(None, np.int64)),
+        table(3, 4, 0, times=True),
+        [(NAMES, np.array([2**60, 1, 0, 2**40, 2**41, 3, 1, 1]))],
+    ),
     "Counter": Row(mg.Counter(), st.lists(arbitrary.keys(), max_size=6), counted, [MIXED, NAMES], others=[mg.Set()]),
     "Counter of an array": Row(
         mg.Counter(),
@@ -605,6 +934,22 @@ ROWS: dict[str, Row] = {
         others=[mg.FrequentItems()],
         within=within_counts,
     ),
+    "First": Row(
+        mg.First(),
+        arbitrary.columns(STEPS, st.integers() | arbitrary.floats() | arbitrary.texts(), dtypes=(None, None)),
+        by_step(min),
+        [([3, 2, 2.0], [None, "b", "a"]), ([5e-324], [{"loss": [1, (0.5, None)], "at": {1, 2}}]), ([2], [NAMES])],
+        others=[mg.Last()],
+    ),
+    "Last of arrays": Row(
+        mg.Last(),
+        arbitrary.columns(
+            st.integers(-(2**63), 2**63 - 1) | st.integers(-1, 1), arbitrary.floats(), dtypes=(np.int64, np.float64)
+        ),
+        by_step(max),
+        [(np.array([2, 7, -1, 7]), SPREAD[:4]), ([7.0], [1e17])],
+        others=[mg.First()],
+    ),
     "Histogram": Row(
         mg.Histogram(EDGES),
         FLOATS,
@@ -622,6 +967,47 @@ ROWS: dict[str, Row] = {
         binned(EDGES, weighted=True),
         [(FINITE, WEIGHTS)],
         others=[mg.Histogram(EDGES)],
+    ),
+    "LogLinearHistogram": Row(
+        mg.LogLinearHistogram(),
+        FLOATS,
+        log_linear(7, 4096),
+        [SPREAD, FINITE],
+        others=[mg.LogLinearHistogram(8), mg.LogLinearHistogram(max_bins=4095)],
+    ),
+    "LogLinearHistogram of two bins": Row(
+        mg.LogLinearHistogram(precision=2, max_bins=2),
+        FLOATS | arbitrary.arrays(st.floats(0.5, 8.0)),
+        log_linear(2, 2),
+        [np.array([1.0, 1.25, 1.5, 1.75, 2.0, -3.0])],
+    ),
+    "ScoreHistogram": Row(
+        mg.ScoreHistogram(),
+        SCORED,
+        ranked(7),
+        [(np.arange(9) % 2, SPREAD), (np.array([1.0, 0.0, 1.0]), np.array([0.35, 0.3501, 0.3502]))],
+        others=[mg.ScoreHistogram(8), mg.ScoreHistogram(weighted=True)],
+    ),
+    "ScoreHistogram with weights": Row(
+        mg.ScoreHistogram(2, weighted=True),
+        arbitrary.columns(st.booleans(), SCORES, arbitrary.weights(), dtypes=(bool, np.float64, np.float64)),
+        ranked(2, weighted=True),
+        [(np.arange(8) % 2, FINITE, WEIGHTS), (np.array([1, 0, 1]), np.array([0.7, 0.71, 0.72]), np.array([2.0, 5e-324, 1.0]))],
+        others=[mg.ScoreHistogram(2)],
+    ),
+    "Calibration": Row(
+        mg.Calibration(),
+        arbitrary.columns(st.integers(0, 1), PROBABILITIES, dtypes=(np.int64, np.float64)),
+        calibrated(15),
+        [(np.arange(8) % 2, UNITS)],
+        others=[mg.Calibration(16), mg.Calibration(weighted=True)],
+    ),
+    "Calibration with weights": Row(
+        mg.Calibration(3, weighted=True),
+        arbitrary.columns(st.booleans(), PROBABILITIES, arbitrary.weights(), dtypes=(bool, np.float64, np.float64)),
+        calibrated(3),
+        [(np.arange(8) % 2, UNITS, WEIGHTS)],
+        others=[mg.Calibration(3)],
     ),
     "ConfusionMatrix of numbers": Row(
         mg.ConfusionMatrix(3),
@@ -693,6 +1079,13 @@ ROWS: dict[str, Row] = {
         rows_of("text", "flag", dtypes=(object, bool)),
         [(NAMES, [False, True] * 4)],
     ),
+    "TopK": Row(
+        mg.TopK(2),
+        st.lists(arbitrary.keys(), max_size=6),
+        most_common(2),
+        [MIXED, NAMES, ["yak", "a"]],
+        others=[mg.TopK(3), mg.Counter()],
+    ),
     "Tuple": Row(
         mg.Tuple(mg.Sum(), mg.Max()),
         FLOATS,
@@ -710,6 +1103,16 @@ ROWS: dict[str, Row] = {
             mg.Dict(mean=mg.Mean(), histogram=mg.Histogram([0, 1])),
             mg.Dict(mean=mg.Mean(), histogram=mg.Histogram(EDGES), worst=mg.Max()),
         ],
+    ),
+    "HyperLogLog": Row(
+        mg.HyperLogLog(precision=4, seed=3),
+        st.lists(HASHED, max_size=12),
+        registers(4, 3),
+        [[True, 1, 1.0, "1"], [-0.0, math.nan, "ü", 2**62], [*range(40)]],
+        others=[mg.HyperLogLog(precision=5, seed=3), mg.HyperLogLog(precision=4)],
+    ),
+    "HyperLogLog of an array": Row(
+        mg.HyperLogLog(), FLOATS, lambda batches: registers(12, 0)([b.tolist() for b in batches]), [SPREAD]
     ),
     "Keyed": Row(
         mg.Keyed(mg.Sum()),

@@ -59,10 +59,13 @@ PUBLIC = [
     "ArgMax",
     "ArgMin",
     "Bootstrap",
+    "BottomK",
+    "Calibration",
     "CoMoments",
     "ConfusionMatrix",
     "Contribution",
     "Count",
+    "CountMin",
     "Counter",
     "Covariance",
     "Coverage",
@@ -71,10 +74,14 @@ PUBLIC = [
     "DuplicateOrigin",
     "Estimate",
     "ExchangeTimeout",
+    "First",
     "FrequentItems",
     "Histogram",
+    "HyperLogLog",
     "IncompatibleStates",
     "Keyed",
+    "Last",
+    "LogLinearHistogram",
     "Max",
     "Mean",
     "MergeableError",
@@ -85,15 +92,18 @@ PUBLIC = [
     "RankQuantiles",
     "ReadOnlyState",
     "Rows",
+    "ScoreHistogram",
     "Set",
     "Sliced",
     "Snapshot",
     "SnapshotError",
     "State",
     "Sum",
+    "TopK",
     "Tuple",
     "UndeclaredState",
     "UnsupportedStrategy",
+    "WeightedBottomK",
     "Windowed",
     "load",
     "merge",
@@ -274,7 +284,7 @@ def test_modules_are_small():
     lengths = {str(path.relative_to(PACKAGE)): len(path.read_text().splitlines()) for path in modules()}
 
     assert {} == {name: n for name, n in lengths.items() if n > 520}
-    assert len((PACKAGE / "__init__.py").read_text().splitlines()) <= 110
+    assert len((PACKAGE / "__init__.py").read_text().splitlines()) <= 140
 
 
 def test_wheel_holds_both_shelves(tmp_path):

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from mergeable.states import exact
+
 
 def as_array(values: Any, who: str) -> np.ndarray:
     """Return values as an array of real numbers: bool, int64, uint64 or float64, whatever came in.
@@ -75,6 +77,32 @@ def as_weighted(values: Any, weights: Any, who: str) -> tuple[np.ndarray, ...]:
     """Return values as a flat float64 array, and, where weights came, their weights beside it."""
     array = as_float64(values, who)
     return (flat(array),) if weights is None else (flat(array), as_weights(weights, array.shape, who))
+
+
+def as_scored(y_true: Any, y_pred: Any, weights: Any, who: str) -> tuple[np.ndarray, ...]:
+    """Return which rows are positive (n,), their scores (n,) as float64, and, where weights came, their weights (n,).
+
+    Labels are 0 and 1, of any type of numbers or bools.
+    """
+    labels, scores = as_array(y_true, who), as_float64(y_pred, who)
+    if labels.size != scores.size or (labels.ndim and scores.ndim and labels.shape[0] != scores.shape[0]):
+        raise ValueError(
+            f"{who}: got labels of shape {labels.shape} and scores of shape {scores.shape}, expected one score for each label. "
+            "Of two columns take that of the positive class."
+        )
+    if labels.dtype == np.float64:  # by bits: a thread that flushes subnormal numbers would call them 0
+        labels = np.where(np.isnan(labels), 2, exact.order_keys(labels)).reshape(labels.shape)
+        one = exact.key_of_value(1.0)
+    else:
+        one = 1
+    bad = (labels != 0) & (labels != one)
+    if bad.any():
+        raise ValueError(
+            f"{who}: got the label {flat(np.asarray(y_true))[flat(bad)][0]!r}, expected 0 and 1. Compare with the positive class "
+            "first, and drop rows without a label."
+        )
+    columns = flat(labels == one), flat(scores)
+    return columns if weights is None else (*columns, as_weights(weights, labels.shape, who))
 
 
 def as_number(value: Any, who: str) -> np.ndarray:

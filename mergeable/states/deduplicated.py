@@ -6,6 +6,7 @@ from typing import Any, final
 
 import numpy as np
 
+from mergeable.state import State
 from mergeable.states.arrays import as_items
 from mergeable.states.combinators import Product, class_of, inner_of
 from mergeable.states.rows import Rows
@@ -94,6 +95,8 @@ class Deduplicated(Product[str]):
             )
         with self._all_or_nothing():
             self._rows.update(ids, *columns, **named)
+            given = [*columns, *(named[name] for name in self._rows.columns[1 + len(columns) :])]
+            self._inner.empty().update(*map(as_items, given))  # what it refuses is refused now, and not when the result is read
             self._parts["came"].update(len(ids))
         if self._came >= self._next:
             self._drop_repeated()
@@ -105,11 +108,15 @@ class Deduplicated(Product[str]):
 
     def result(self) -> Any:
         """Return the inner state's result of the rows of distinct ids."""
+        return self._fed().result()
+
+    def _fed(self) -> State:
+        """Return the inner state with the rows of distinct ids."""
         fresh = self._inner.empty()
         if len(self):
             ids, *columns = self._rows.result().values()
             fresh.update(*(column[_first(ids)] for column in columns))
-        return fresh.result()
+        return fresh
 
     def __len__(self) -> int:
         self._drop_repeated()
@@ -141,6 +148,7 @@ class Deduplicated(Product[str]):
         self._drop_repeated()
         if len(self._rows) != found:
             raise ValueError("found a row twice")
+        self._fed()
 
     @property
     def _came(self) -> int:

@@ -35,6 +35,24 @@ def total(values: np.ndarray) -> int:
     return sum(_block_total(values[i : i + _BLOCK]) for i in range(0, values.size, _BLOCK))
 
 
+def run_totals(values: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    """Return the exact sums (k,), in units of 2^-1074, of runs that begin at starts (k,) of finite float64 values not below 0."""
+    bits = values.view(np.int64)
+    exponents = bits >> 52 & 0x7FF
+    mantissas = bits & (1 << 52) - 1 | (exponents > 0).astype(np.int64) << 52
+    runs = np.zeros(values.size, np.int64)
+    runs[starts] = 1
+    parts = np.cumsum(runs) << 11 | exponents  # values of one run and exponent add up as integers
+    order = np.argsort(parts, kind="stable")
+    parts, mantissas = parts[order], mantissas[order]
+    firsts = np.flatnonzero(np.diff(parts, prepend=-1))
+    parts = parts[firsts]
+    high, low = (np.add.reduceat(half, firsts).astype(object) for half in (mantissas >> 26, mantissas & (1 << 26) - 1))
+    units = ((high << 26) + low) << np.maximum((parts & 0x7FF) - 1, 0).astype(object)
+    totals: np.ndarray = np.add.reduceat(units, np.flatnonzero(np.diff(parts >> 11, prepend=-1)))
+    return totals
+
+
 def product_total(*factors: np.ndarray) -> int:
     """Return the exact sum of elementwise products of one to three finite float64 arrays (n,).
 
@@ -103,6 +121,13 @@ def order_keys(values: np.ndarray) -> np.ndarray:
     keys: np.ndarray = bits ^ ((bits >> 63) & np.int64(_MAGNITUDE))
     keys += keys < 0  # -0.0 would have the key -1; the other negative numbers move up beside it
     return keys
+
+
+def values_of_keys(keys: np.ndarray) -> np.ndarray:
+    """Return the float64 values (n,) that have these order keys (n,)."""
+    bits = np.where(keys < 0, -keys | np.int64(-(2**63)), keys)
+    values: np.ndarray = bits.view(np.float64)
+    return values
 
 
 def key_of_value(value: float) -> int:

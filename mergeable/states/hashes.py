@@ -8,11 +8,12 @@ loop over the items; strings, bytes, tuples and whole numbers beyond 64 bits by 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
 
-from mergeable.states import exact, keys
+from mergeable.states import keys
 from mergeable.states.arrays import as_float64
 
 _GOLDEN = 0x9E37_79B9_7F4A_7C15
@@ -27,15 +28,48 @@ def hashed(items: Any, seed: int, who: str) -> np.ndarray:
     Raises:
         TypeError: a key is none that ``Counter`` would take.
     """
+    return of_keys(as_keys(items, who), seed)
+
+
+def as_keys(items: Any, who: str) -> np.ndarray:
+    """Return keys (n,) as bools, int64, uint64 or float64 where all are of one such kind, else as objects in their canonical form.
+
+    NaN and zero have one form each.
+
+    Raises:
+        TypeError: a key is none that ``Counter`` would take.
+    """
     if hasattr(items, "__array__"):
         array = np.asarray(items).ravel()
-        if array.dtype.kind in "biuf" and array.dtype.itemsize <= 8:
-            return _numbers(array, seed, who)
+        if (array.dtype.kind in "biuf" and array.dtype.itemsize <= 8) or array.dtype.name == "bfloat16":
+            return _numbers(array, who)
     listed = keys.plain_list(items, who)
     for kind, dtype in ((int, np.int64), (float, np.float64)):
         if {*map(type, listed)} == {kind} and (kind is float or -(2**63) <= min(listed) <= max(listed) < 2**63):
-            return _numbers(np.array(listed, dtype), seed, who)
-    return np.array([_one(keys.canonical(item, who), seed) for item in listed], np.uint64)
+            return _numbers(np.array(listed, dtype), who)
+    return objects([keys.canonical(item, who) for item in listed])
+
+
+def of_keys(array: np.ndarray, seed: int) -> np.ndarray:
+    """Return 64 bits (n,) uint64 for each key (n,) that ``as_keys`` gave."""
+    if array.dtype.kind in "bi":
+        return _of_kind(array.astype(np.int64, copy=False).view(np.uint64), "bool" if array.dtype == bool else "int", seed)
+    if array.dtype == np.float64:
+        return _of_kind(array.view(np.uint64), "float", seed)
+    listed = array.tolist()
+    found = np.zeros(array.size, np.uint64)
+    kinds: dict[str, list[int]] = {}
+    for i, key in enumerate(listed):
+        kinds.setdefault(_kind(key), []).append(i)
+    for kind, places in kinds.items():
+        some = [listed[i] for i in places]
+        found[places] = [_digest(key, seed) for key in some] if kind == "other" else _of_kind(_bits(kind, some), kind, seed)
+    return found
+
+
+def objects(items: Collection[Any]) -> np.ndarray:
+    """Return items (n,) as an array of objects, also where they are tuples."""
+    return np.fromiter(items, object, len(items))
 
 
 def seed_of(seed: Any, who: str) -> int:
@@ -55,32 +89,38 @@ def mixed(bits: np.ndarray, seed: int) -> np.ndarray:
     return mixed_bits
 
 
-def _numbers(array: np.ndarray, seed: int, who: str) -> np.ndarray:
+def _numbers(array: np.ndarray, who: str) -> np.ndarray:
     kind = array.dtype.kind
-    if kind == "f":
-        wide = as_float64(array, who)
-        bits = np.where(np.isnan(wide), _NAN, wide.view(np.uint64))
-        bits = np.where(bits == np.uint64(1 << 63), np.uint64(0), bits)  # -0.0 is 0.0
-        return _of_kind(bits, "float", seed)
+    if kind == "b":
+        return array
     if kind == "u" and array.size and int(array.max()) >= 2**63:
-        return np.array([_one(int(item), seed) for item in array.tolist()], np.uint64)
-    return _of_kind(array.astype(np.int64).view(np.uint64), "bool" if kind == "b" else "int", seed)
+        return array.astype(np.uint64)
+    if kind in "iu":
+        return array.astype(np.int64)
+    wide = as_float64(array, who)
+    bits = np.where(np.isnan(wide), _NAN, wide.view(np.uint64))
+    return np.where(bits == np.uint64(1 << 63), np.uint64(0), bits).view(np.float64)  # -0.0 is 0.0
 
 
 def _of_kind(bits: np.ndarray, kind: str, seed: int) -> np.ndarray:
     return mixed(mixed(bits, _KINDS[kind]), seed)
 
 
-def _one(key: keys.Canonical, seed: int) -> int:
-    """Return the bits of one canonical key."""
+def _kind(key: keys.Canonical) -> str:
+    """Return the kind of a key whose bits are mixed, or other."""
     tag, value = _tagged(key)
-    if tag == "int" and -(2**63) <= value < 2**63:
-        return int(_of_kind(np.array([value], np.int64).view(np.uint64), "int", seed)[0])
-    if tag == "bool":
-        return int(_of_kind(np.array([value], np.uint64), "bool", seed)[0])
-    if tag == "float":
-        bits = int(_NAN) if value is None else np.array([exact.value_of_key(value)]).view(np.uint64)[0]
-        return int(_of_kind(np.array([bits], np.uint64), "float", seed)[0])
+    return tag if tag in ("bool", "float") or (tag == "int" and -(2**63) <= value < 2**63) else "other"
+
+
+def _bits(kind: str, found: list[Any]) -> np.ndarray:
+    if kind == "float":
+        orders = np.array([0 if order is None else order for _, order in found], np.int64)
+        bits = np.where(orders < 0, -orders | np.int64(-(2**63)), orders).view(np.uint64)
+        return np.where([order is None for _, order in found], _NAN, bits)
+    return np.array([_tagged(key)[1] for key in found], np.int64).view(np.uint64)
+
+
+def _digest(key: keys.Canonical, seed: int) -> int:
     digest = hashlib.blake2b(_text(key), digest_size=8, key=(seed & _ALL).to_bytes(8, "little"))
     return int.from_bytes(digest.digest(), "little")
 

@@ -9,17 +9,22 @@ from mergeable.canonical import canonical_bytes
 
 TINY = np.array([5e-324, -5e-324, 3e-310, 2.2250738585072014e-308, 1e-300, 0.0, -0.0, 1.5, -1e-309])
 STATES = {
+    "BottomK": mg.BottomK(k=3),
     "Sum": mg.Sum(),
     "Mean": mg.Mean(),
     "Moments": mg.Moments(),
     "Min": mg.Min(),
     "Max": mg.Max(),
     "FrequentItems": mg.FrequentItems(),
+    "LogLinearHistogram": mg.LogLinearHistogram(),
+    "CountMin": mg.CountMin(width=9),
+    "HyperLogLog": mg.HyperLogLog(4),
     "Histogram": mg.Histogram([-1e-309, 0.0, 5e-324, 1e-308, 1.0]),
     "RankQuantiles": mg.RankQuantiles(),
     "Rows": mg.Rows("x"),
     "Set": mg.Set(),
     "Counter": mg.Counter(),
+    "TopK": mg.TopK(3),
     "Tuple": mg.Tuple(mg.Sum(), mg.Max()),
 }
 
@@ -35,6 +40,11 @@ class Feeds(mg.PyMetric):
 
     def result(self):
         return 0.0
+
+
+class ScoreFeeds(Feeds):
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        self.fed.update(y_true, y_pred, sample_weight)
 
 
 def test_a_callback_flushes():
@@ -63,15 +73,41 @@ def test_same_bytes_inside_and_outside(name, dtype):
     assert canonical_bytes(outside.result()) == canonical_bytes(inside.fed.result())
 
 
-@pytest.mark.parametrize("state", [mg.CoMoments(), mg.Mean(), mg.Moments()], ids=lambda state: type(state).__name__)
-def test_weights_inside_and_outside(state):
-    """Products of values and weights, or of pairs, are exact in a callback too."""
+WEIGHTED = {
+    "CoMoments": mg.CoMoments(),
+    "First": mg.First(),
+    "Last": mg.Last(),
+    "Mean": mg.Mean(),
+    "Moments": mg.Moments(),
+    "WeightedBottomK": mg.WeightedBottomK(k=3),
+}
+
+
+@pytest.mark.parametrize("name", WEIGHTED)
+def test_weights_inside_and_outside(name):
+    """Products, quotients and orders of values and weights are exact in a callback too."""
     weights = np.abs(TINY[::-1]).copy()
-    inside, outside = Feeds(state, weighted=True), state.empty()
+    inside, outside = Feeds(WEIGHTED[name], weighted=True), WEIGHTED[name].empty()
     tf.function(lambda w, x: inside.update_state(w, x))(tf.constant(weights), tf.constant(TINY))
     outside.update(TINY, weights)
 
     assert canonical_bytes(outside) == canonical_bytes(inside._fold()["fed"])
+
+
+@pytest.mark.parametrize(
+    "state", [mg.ScoreHistogram(weighted=True), mg.Calibration(weighted=True)], ids=["scores", "calibration"]
+)
+def test_labels_and_scores_inside_and_outside(state):
+    """Scores and weights are told apart by their bits in a callback too, and a subnormal label is refused there."""
+    labels, scores, weights = np.arange(TINY.size) % 2, np.minimum(np.abs(TINY), 1.0), np.abs(TINY[::-1]).copy()
+    inside, outside = ScoreFeeds(state), state.empty()
+    step = tf.function(lambda y, x, w: inside.update_state(y, x, w))
+    step(*map(tf.constant, (labels, scores, weights)))
+    outside.update(labels, scores, weights)
+
+    assert canonical_bytes(outside) == canonical_bytes(inside._fold()["fed"])
+    with pytest.raises(Exception, match="expected 0 and 1"):
+        step(*(tf.constant([value], tf.float64) for value in (5e-324, 0.5, 1.0)))
 
 
 @pytest.mark.parametrize(

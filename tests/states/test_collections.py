@@ -8,6 +8,7 @@ import pytest
 
 import mergeable as mg
 from mergeable.canonical import canonical_bytes
+from tests import streams
 
 
 def fed(state, *batches):
@@ -114,3 +115,47 @@ def test_order_of_arrival_does_not_show(make):
     one, two = fed(make(), MIXED[:9]), fed(make(), MIXED[8::-1])
     assert canonical_bytes(one) == canonical_bytes(two)
     assert list(one.result()) == list(two.result())
+
+
+# The most common keys.
+
+
+def test_the_most_common_keys_and_their_ties():
+    """Keys come with their counts, the most common first; of equally common ones the first in the canonical order."""
+    top = fed(mg.TopK(3), ["b", "a", "c", 2, 1.0], {"c": 1}, np.array([7, 7, 7]))
+    assert [(7, 3), ("c", 2), (2, 1)] == top.result()
+    assert [(7, 3)] == top.most_common(1)
+    assert (3, 0, 9, 6) == (top[7], top["d"], top.total, len(top))
+    assert [] == mg.TopK(1).result()
+    assert [("a", 1)] == fed(mg.TopK(5), ["a"]).result()
+
+
+@pytest.mark.parametrize("name", streams.STREAMS)
+def test_top_of_streams(name):
+    """On every stream the most common keys are those of ``collections.Counter``, and 1,000 shards end in the bytes of the whole."""
+    values = streams.stream(name, 20_000)
+    whole, merged = fed(mg.TopK(10), values), streams.sharded(lambda: mg.TopK(10), (values,))
+    times = collections.Counter("nan" if math.isnan(x) else x for x in values.tolist())
+    assert canonical_bytes(whole) == canonical_bytes(merged)
+    assert sorted(times.values(), reverse=True)[:10] == [n for _, n in whole.result()]
+    assert all(n == times["nan" if math.isnan(key) else key] for key, n in whole.result())
+
+
+@pytest.mark.parametrize("k", [0, -1, 1.5, True, "3"], ids=repr)
+def test_other_numbers_of_keys_are_refused(k):
+    """A k that is no whole number of at least 1 is refused."""
+    with pytest.raises(ValueError, match=r"^TopK: got k = .*, expected a whole number of at least 1"):
+        mg.TopK(k)
+
+
+def test_errors_name_the_class():
+    """What is no key or no count is refused under the name of the state, which stays as it was."""
+    top = fed(mg.TopK(2), ["a"])
+    before = canonical_bytes(top)
+    with pytest.raises(TypeError, match=r"^TopK\.update: got the key"):
+        top.update([{}])
+    with pytest.raises(ValueError, match=r"^TopK\.update: got the counts"):
+        top.update({"a": -1})
+    with pytest.raises(mg.IncompatibleStates, match=r"^TopK\.merge: parameters differ: k is 2 here and 3 there"):
+        top.merge(mg.TopK(3))
+    assert before == canonical_bytes(top)

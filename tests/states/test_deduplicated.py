@@ -102,6 +102,17 @@ def test_what_is_refused(act, error, match):
         act()
 
 
+def test_what_the_inner_state_refuses_is_refused_at_once():
+    """A batch that the inner state would refuse is not kept until the result is read."""
+    state = fed(mg.Deduplicated(mg.Sum(), "x"), ([1], [1.0]))
+    before = canonical_bytes(state)
+    with pytest.raises(TypeError, match=r"^Sum\.update: got values of dtype"):
+        state.empty().update([2], ["a"])
+    with pytest.raises(ValueError, match=r"^Deduplicated\.update: got 1 columns in order and \['y'\] by name"):
+        state.update([2], [1.0], y=[1.0])
+    assert before == canonical_bytes(state)
+
+
 def test_a_refused_batch_changes_nothing():
     """A batch of another dtype leaves rows and counts as they were."""
     state = fed(mg.Deduplicated(mg.Sum(), "x"), ([1], [1.0]))

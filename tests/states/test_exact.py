@@ -148,3 +148,18 @@ def test_order_keys_come_back(value):
     key = exact.key_of_value(value)
     assert exact.order_keys(np.array([value])).tolist() == [key]
     assert bits(value or 0.0) == bits(exact.value_of_key(key))
+
+
+@given(st.lists(st.lists(arbitrary.weights(), min_size=1, max_size=5), max_size=6))
+@settings(max_examples=50, deadline=None)
+def test_sums_of_runs(runs):
+    """Each run of weights has its exact sum."""
+    starts = np.cumsum([0, *map(len, runs)])[:-1].astype(np.int64)
+    found = exact.run_totals(np.array([w for run in runs for w in run], np.float64), starts)
+    assert [sum(map(exact.units_of, run)) for run in runs] == found.tolist()
+
+
+def test_order_keys_and_back():
+    """Order keys give the values again, but for -0.0, which is 0.0."""
+    values = np.array([-np.inf, -1.5, -5e-324, -0.0, 0.0, 5e-324, 3.0, np.inf])
+    assert (values + 0.0).tobytes() == exact.values_of_keys(exact.order_keys(values)).tobytes()

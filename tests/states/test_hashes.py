@@ -86,7 +86,9 @@ def test_hashes_look_random():
     assert 100_000 == np.unique(found).size
 
 
-@pytest.mark.parametrize("items", ["abc", [object()], [[1]], 3, np.array([1j])], ids=str)
+@pytest.mark.parametrize(
+    "items", ["abc", [object()], [[1]], 3, np.array([1j])], ids=["text", "object", "list", "int", "complex"]
+)
 def test_what_is_no_key_is_refused(items):
     """Values that are no keys are refused by name."""
     with pytest.raises(TypeError, match=r"^test: got"):
