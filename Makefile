@@ -40,7 +40,10 @@ lint: .venv/.ready
 	$(BIN)/mypy
 
 bench: .venv/.ready
+	$(BIN)/python -m pip install --quiet --editable '.[test,bench]'
 	$(BIN)/python benchmarks/updates.py
+	$(BIN)/python benchmarks/libraries.py
+	$(BIN)/python benchmarks/accuracy.py
 	$(BIN)/python benchmarks/exchange.py
 	$(BIN)/python benchmarks/snapshots.py
 

@@ -123,6 +123,16 @@ def test_example_is_short_and_asks_a_question(program):
     assert len(lines) <= (180 if program.stem == "digits" else 60)
 
 
+def test_sketches_are_within_their_bounds():
+    """The benchmark of accuracy runs, and no error is far beyond a bound."""
+    done = run(ROOT / "benchmarks" / "accuracy.py", "--quick")
+    assert done.returncode == 0, done.stderr
+    rows = [line for line in done.stdout.splitlines() if line.startswith("|") and "error" not in line]
+    numbers = [float(cell.split()[i]) for row in rows[1:9] for cell in row.split("|")[2:9] for i in (0, 1)]
+    assert 8 * 7 * 2 == len(numbers)
+    assert max(numbers) < 2
+
+
 def test_benchmark_has_a_row_for_every_state():
     """A state that is exported is also measured."""
     done = run(ROOT / "benchmarks" / "updates.py", "--quick")
