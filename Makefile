@@ -20,7 +20,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 .venv-lowest/.ready: pyproject.toml tests/lowest.txt
 	$(PYTHON) -m venv .venv-lowest
 	.venv-lowest/bin/python -m pip install --quiet --upgrade pip
-	.venv-lowest/bin/python -m pip install --quiet --constraint tests/lowest.txt --editable '.[laws,sketches]' ml_dtypes pytest pytest-xdist
+	.venv-lowest/bin/python -m pip install --quiet --constraint tests/lowest.txt --editable '.[laws,sketches]' ml_dtypes pytest pytest-xdist scikit-learn
 	touch $@
 
 demo: .venv/.ready
@@ -32,7 +32,7 @@ test: .venv/.ready
 
 # Without TensorFlow, on the lowest versions of everything else.
 lowest: .venv-lowest/.ready
-	.venv-lowest/bin/python -m pytest -n $(WORKERS) --dist worksteal $(FRAMEWORK_FREE)
+	EXAMPLES=5 .venv-lowest/bin/python -m pytest -n $(WORKERS) --dist worksteal $(FRAMEWORK_FREE)
 
 lint: .venv/.ready
 	$(BIN)/ruff format --check .

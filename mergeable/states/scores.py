@@ -220,7 +220,7 @@ class ScoreHistogram(State):
         several = (low != high)[:, None]
         parts = [at_low, np.where(several, everything - at_low - at_high, 0), np.where(several, at_high, 0)]
         found = np.stack(parts, axis=1).reshape(-1, 2)
-        some = found.any(axis=1)
+        some = (found != 0).any(axis=1)
         thresholds, tied = np.stack([low, low + 1, high], axis=1).reshape(-1), np.tile([True, False, True], low.size)
         return ranking.Cells(thresholds[some], found[some, 0], found[some, 1], tied[some])
 
