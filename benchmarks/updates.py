@@ -169,7 +169,7 @@ def machine():
 
 
 def short(ratio):
-    return f"{ratio:,.0f}" if ratio >= 100 else f"{ratio:.2g}"
+    return f"{ratio:,.0f}" if ratio >= 10 else f"{ratio:.2g}"
 
 
 def main():
