@@ -35,6 +35,7 @@ FLOORS = {
     "slot": 2,
     "membership": 2,
     "agreement": 2,
+    "drawing": 3,
     "plot": 3,
     "description": 3,
     "manifest": 3,
@@ -168,7 +169,7 @@ def test_frameworks_have_their_rooms(path):
     tops = {name.split(".")[0] for name in names}
 
     assert not tops & {"tensorflow", "keras", "tf_keras"} or room(path) in ("keras", "strategies")
-    assert not tops & {"sklearn"} or room(path) in ("plot", "demo")
+    assert not tops & {"sklearn"} or room(path) in ("drawing", "demo")
     assert not tops & {"rich", "click"} or room(path) in ("cli", "demo")
 
 

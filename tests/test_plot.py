@@ -22,8 +22,8 @@ from mergeable.canonical import canonical_bytes
 from mergeable.plot import KINDS, plot, possible
 
 COVERAGE = Coverage({"a": Contribution(0, 9, 300), "b": Contribution(1, 9, 269)})
-PAIRS = "Rows of two columns, labels 0 and 1 and numeric scores"
-ANY = "a Histogram, a ConfusionMatrix or Rows with a column of numbers"
+PAIRS = "Rows of two columns, labels 0 and 1 and numeric scores or a ScoreHistogram"
+ANY = "a Histogram, a ConfusionMatrix, a ScoreHistogram, a Calibration, a sketch of quantiles, or Rows with a column of numbers"
 
 
 def fed(state, *batch):
@@ -538,7 +538,7 @@ ERRORS = [
         {"kind": "calibration", "state": "logits"},
         (
             "the kind 'calibration' and the state 'logits', Rows whose column 's' holds 3, expected Rows of two columns, labels 0 "
-            "and 1 and probabilities from 0 to 1. Choose kind='roc' with state='logits' or kind='precision recall' with "
+            "and 1 and probabilities from 0 to 1 or a Calibration. Choose kind='roc' with state='logits' or kind='precision recall' with "
             "state='logits' or kind='quantiles' with state='logits'."
         ),
     ),
@@ -694,3 +694,59 @@ def test_a_metric_and_its_snapshot_are_drawn_alike(saved):
     assert "ages" == bins.get_title()
     assert bins is drawn.plot(ax=bins)
     assert before == canonical_bytes(metric._fold())
+
+
+# Sketches.
+
+DRAWN = np.random.default_rng(0)
+LABELS = (DRAWN.random(500) < 0.4).astype(int)
+SCORES = np.clip(0.3 * LABELS + 0.7 * DRAWN.random(500), 0, 1)
+
+
+def sketched(state, *batch):
+    state.update(*batch)
+    return state
+
+
+@pytest.mark.parametrize(
+    ("kind", "state", "batch", "axis", "note"),
+    [
+        ("roc", mg.ScoreHistogram(), (LABELS, SCORES), "False positive rate", "AUC certainly from"),
+        ("precision recall", mg.ScoreHistogram(), (LABELS, SCORES), "Recall", "AUC certainly from"),
+        ("calibration", mg.Calibration(), (LABELS, SCORES), "Mean predicted probability", "15 bins of equal width, ECE 0."),
+        ("quantiles", mg.LogLinearHistogram(), (SCORES,), "it", "error at most 0.0039 of a value"),
+        ("quantiles", mg.RankQuantiles(), (SCORES,), "it", "error at most 0.013 of rank"),
+    ],
+    ids=lambda x: x if isinstance(x, str) and " " not in x else None,
+)
+def test_sketches(kind, state, batch, axis, note):
+    """Scores in bins, calibration and sketches of quantiles have the pictures of rows, and say what is certain, or "no data"."""
+    assert (kind, "it") in possible({"it": state})
+    axes = plot({"it": state.empty()}, title="t", coverage=mg.Coverage(), kind=kind)
+    assert any(text.get_text().startswith(("no data", "no curve")) for text in axes.texts)
+    axes = plot({"it": sketched(state.empty(), *batch)}, title="t", coverage=mg.Coverage(), kind=kind)
+    assert axis == axes.get_xlabel()
+    assert note in axes.texts[-2].get_text()
+    assert axes.get_legend() is not None
+
+
+def test_curves_of_bins_are_those_of_rows():
+    """The ROC curve of bins has the area of the rows' curve."""
+    from sklearn.metrics import auc
+
+    rows = sketched(mg.Rows("y", "s"), LABELS, SCORES)
+    bins = plot({"it": sketched(mg.ScoreHistogram(), LABELS, SCORES)}, title="t", coverage=mg.Coverage(), kind="roc")
+    whole = plot({"it": rows}, title="t", coverage=mg.Coverage(), kind="roc")
+    assert abs(auc(*bins.lines[0].get_data()) - auc(*whole.lines[0].get_data())) < 1e-3
+
+
+def test_missing_scores_are_told():
+    """Scores and probabilities that are NaN, and infinite numbers, are told below the picture."""
+    odd = np.where(np.arange(500) < 3, np.nan, SCORES)
+    for kind, state, batch in [
+        ("roc", mg.ScoreHistogram(), (LABELS, odd)),
+        ("calibration", mg.Calibration(), (LABELS, odd)),
+        ("quantiles", mg.LogLinearHistogram(), (odd,)),
+    ]:
+        axes = plot({"it": sketched(state, *batch)}, title="t", coverage=mg.Coverage(), kind=kind)
+        assert "3 NaN" in axes.texts[-2].get_text()
