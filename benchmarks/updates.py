@@ -175,19 +175,21 @@ def short(ratio):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="a few seconds, for a rough idea")
-    budget = 0.01 if parser.parse_args().quick else 0.8
+    quick = parser.parse_args().quick
+    budget = 0.01 if quick else 0.8
+    sizes = {n: min(repeats, 4) for n, repeats in SIZES.items()} if quick else SIZES
     missing = set(states.__all__) - set(CASES)
     if missing:
         sys.exit(f"These states have no case in {Path(__file__).name}: {', '.join(sorted(missing))}.")
 
-    columns = [f"{n:,}" for n in SIZES]
+    columns = [f"{n:,}" for n in sizes]
     updates = Table("update / np.sum", "", *columns, "merge, µs", "/ np.add", "bytes", box=box.MARKDOWN)
     for column in updates.columns[2:]:
         column.justify = "right"
     base = {}
     for name, (note, state, batch_of) in CASES.items():
         ratios = []
-        for n, repeats in SIZES.items():
+        for n, repeats in sizes.items():
             batches = [batch_of(n) for _ in range(repeats)]
             arrays = [next((part for part in batch if isinstance(part, np.ndarray)), np.ones(n)) for batch in batches]
             ratio, base[n] = update_ratio(state, batches, arrays, np.sum, budget)
@@ -196,7 +198,7 @@ def main():
         updates.add_row(name, note, *ratios, f"{cost * 1e6:,.1f}", short(ratio), f"{size:,}")
 
     fsum = []
-    for n, repeats in SIZES.items():
+    for n, repeats in sizes.items():
         batches = [numbers(n) for _ in range(repeats)]
         lists = [batch[0].tolist() for batch in batches]
         fsum.append(short(update_ratio(mg.Sum(), batches, lists, math.fsum, budget)[0]))

@@ -16,7 +16,7 @@ from mergeable.states.held import Held
 from tests import register
 
 ROOT = Path(__file__).parent.parent
-EXAMPLES = int(os.environ.get("EXAMPLES", "25"))  # fewer where the same laws run a second time
+EXAMPLES = int(os.environ.get("EXAMPLES", "16"))  # fewer where the same laws run a second time
 DIGESTS = """
 import hashlib, json, sys
 sys.path.insert(0, sys.argv[1])
