@@ -326,6 +326,8 @@ class Metric(Saveable):
     def as_state(self) -> State:
         """Return the empty state of such a metric, as ``Keyed``, ``Sliced`` and ``Bootstrap`` hold it; this one stays as it is.
 
+        They give it the rows of each key as NumPy arrays, also where it is a Keras metric.
+
         Raises:
             UndeclaredState: the metric holds values in attributes that are not declared, or has a merge of its own.
         """

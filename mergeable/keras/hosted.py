@@ -13,6 +13,7 @@ from mergeable.keras.py_metric import PyMetric
 from mergeable.metric import Metric
 from mergeable.saveable import is_saved
 from mergeable.snapshot import Snapshot
+from mergeable.state import State
 
 
 @final
@@ -42,6 +43,10 @@ class HostedMetric(PyMetric):
         if not isinstance(metrics, Metric) and not is_saved(metrics):
             metrics = [m.metric if isinstance(m, HostedMetric) else m for m in metrics]
         self.metric.merge_state(metrics)
+
+    def as_state(self) -> State:
+        """Return the empty state of the hosted metric."""
+        return self.metric.as_state()
 
     def snapshot(self, metadata: Mapping[str, Any] | None = None, *, local: bool = False) -> Snapshot:
         """Return what the hosted metric holds, as a snapshot of that."""

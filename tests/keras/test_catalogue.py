@@ -68,6 +68,24 @@ def test_every_strategy_shows_the_same(strategy, through, data, alone):
     assert canonical_bytes(alone.by_sign()) == canonical_bytes(metric.by_sign())
 
 
+def test_keras_metrics_are_states_too():
+    """A Keras metric, and one that hosts another, has a state of its own under each key, and gets NumPy arrays."""
+
+    class Largest(mg.PyMetric):
+        largest = mg.Max()
+
+        def update_state(self, y_true, y_pred, sample_weight=None):
+            self.largest.update(y_true - y_pred)
+
+        def result(self):
+            return self.largest.result()
+
+    for metric in (Largest(), mg.PyMetric.of(Errors())):
+        keyed = mg.Keyed(metric)
+        keyed.update(["a", "b"], tf.constant([1.0, 2.0]), tf.constant([0.0, 0.0]))
+        assert {"a": 1.0, "b": 2.0} == keyed.result()
+
+
 def test_snapshots_of_replicas_merge(data, alone):
     """Halves in two metrics merge, by their files, into the whole."""
     halves = [BySign(), BySign()]
