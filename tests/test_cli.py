@@ -899,6 +899,10 @@ def test_results_become_rows():
     """A dict of dicts has a row for each part, one with many keys is one row, and so is a number."""
     assert [("a.b", 1), ("a.3", 2), ("c", 4)] == list(values.flat({"a": {"b": 1, 3: 2}, "c": 4}))
     assert [("", 5)] == list(values.flat(5))
+    found = {"auc": mg.Estimate(0.5, 0.4, math.inf)}
+    assert [("auc.value", 0.5), ("auc.low", 0.4), ("auc.high", math.inf)] == list(values.flat(found))
+    assert {"auc": {"value": 0.5, "low": 0.4, "high": "Infinity"}} == values.as_json(found)
+    assert "[{'value': 0.5, 'low': 0.4, 'high': inf}]" == values.as_text([*found.values()])
     assert [("n", {}), ("m", dict.fromkeys(range(99)))] == list(values.flat({"n": {}, "m": dict.fromkeys(range(99))}))
 
 

@@ -21,13 +21,14 @@ _FEW = 8
 _LONG = 200
 
 JSON_RULES = (
-    'NaN and infinities are the strings "NaN", "Infinity" and "-Infinity"; arrays, tuples and sets are lists; a dict whose keys '
-    "are no strings has them as text."
+    'NaN and infinities are the strings "NaN", "Infinity" and "-Infinity"; arrays, tuples and sets are lists, and named '
+    "tuples objects; a dict whose keys are no strings has them as text."
 )
 
 
 def as_json(value: Any) -> Any:
     """Return a value as what JSON has."""
+    value = _named(value)
     if value is None or isinstance(value, bool | str):
         return value
     if isinstance(value, np.bool_):
@@ -70,6 +71,7 @@ def as_text(value: Any) -> str:
 
 def flat(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
     """Yield the parts of a result, which may be a dict of dicts, with a name for each."""
+    value = _named(value)
     if isinstance(value, Mapping) and 0 < len(value) <= _MANY:
         for key, part in value.items():
             yield from flat(part, f"{name}.{as_key(key)}" if name else as_key(key))
@@ -112,8 +114,13 @@ def _plain(value: Any, *, keep_arrays: bool = False) -> Any:
     return value
 
 
+def _named(value: Any) -> Any:
+    """Return the members of a named tuple by name; anything else is itself."""
+    return value._asdict() if isinstance(value, tuple) and hasattr(value, "_asdict") else value
+
+
 def _short(value: Any) -> str:
-    value = _plain(value, keep_arrays=True)
+    value = _named(_plain(value, keep_arrays=True))
     if isinstance(value, np.ndarray):
         return f"{value.dtype} of shape {value.shape}" if value.size > _FEW else np.array2string(value, separator=", ")
     if isinstance(value, Mapping):
