@@ -43,6 +43,7 @@ FLOORS = {
     "merging": 5,
     "saveable": 6,
     "metric": 7,
+    "metrics": 8,
     "law": 8,
     "laws": 8,
     "program": 8,

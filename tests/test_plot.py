@@ -19,6 +19,7 @@ from sklearn.neighbors import KNeighborsClassifier
 import mergeable as mg
 from mergeable import ConfusionMatrix, Contribution, Count, Coverage, Dict, Histogram, Keyed, Rows, Sum, Tuple
 from mergeable.canonical import canonical_bytes
+from mergeable.metrics import AUROC
 from mergeable.plot import KINDS, plot, possible
 
 COVERAGE = Coverage({"a": Contribution(0, 9, 300), "b": Contribution(1, 9, 269)})
@@ -738,6 +739,15 @@ def test_curves_of_bins_are_those_of_rows():
     bins = plot({"it": sketched(mg.ScoreHistogram(), LABELS, SCORES)}, title="t", coverage=mg.Coverage(), kind="roc")
     whole = plot({"it": rows}, title="t", coverage=mg.Coverage(), kind="roc")
     assert abs(auc(*bins.lines[0].get_data()) - auc(*whole.lines[0].get_data())) < 1e-3
+
+
+def test_ready_made_metrics_say_what_they_are():
+    """A ready-made metric and its snapshot have the picture that it declares."""
+    metric = AUROC()
+    metric.update_state(LABELS, SCORES)
+    for holder in (metric, metric.snapshot()):
+        assert "False positive rate" == holder.plot().get_xlabel()
+        assert "Recall" == holder.plot(kind="precision recall").get_xlabel()
 
 
 def test_missing_scores_are_told():

@@ -98,7 +98,7 @@ def as_scored(y_true: Any, y_pred: Any, weights: Any, who: str) -> tuple[np.ndar
     bad = (labels != 0) & (labels != one)
     if bad.any():
         raise ValueError(
-            f"{who}: got the label {flat(np.asarray(y_true))[flat(bad)][0]!r}, expected 0 and 1. Compare with the positive class "
+            f"{who}: got the label {flat(np.asarray(y_true))[flat(bad)][0].item()!r}, expected 0 and 1. Compare with the positive class "
             "first, and drop rows without a label."
         )
     columns = flat(labels == one), flat(scores)
