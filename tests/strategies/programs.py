@@ -208,6 +208,7 @@ def resumed(folder, kill_at=None, replicas=1):
         if int(step.numpy()) % 3 == 0:
             manager.save()
         if kill_at is not None and int(step.numpy()) == kill_at + job.rank % 2:
+            time.sleep(1)  # the others may still read what it sent when all saved
             os.kill(os.getpid(), signal.SIGKILL)
     value = job.result(metric)
     return value, metric.coverage.rows, sorted(metric.coverage.workers), resumed_at
