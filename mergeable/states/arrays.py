@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -125,6 +126,20 @@ def as_items(values: Any) -> np.ndarray:
     except UnicodeDecodeError:  # bytes beside strings
         return np.array(values, object)
     return np.array(values, object) if array.dtype.kind in "US" else array
+
+
+def as_rows(columns: Iterable[Any], n: int, who: str) -> list[np.ndarray]:
+    """Return the columns of a batch as arrays (n, ...), one row for each of n keys."""
+    arrays = [np.atleast_1d(as_items(column)) for column in columns]
+    check_lengths(arrays, n, who)
+    return arrays
+
+
+def check_lengths(arrays: Iterable[np.ndarray], n: int, who: str) -> None:
+    """Raise ``ValueError`` unless each array has a row for each of n keys."""
+    lengths = [*map(len, arrays)]
+    if any(length != n for length in lengths):
+        raise ValueError(f"{who}: got {n} keys and columns of lengths {lengths}, expected equal ones.")
 
 
 def flat(array: np.ndarray) -> np.ndarray:

@@ -10,8 +10,8 @@ import numpy as np
 
 from mergeable.plain import short
 from mergeable.states import data, hashes
-from mergeable.states.arrays import as_items
-from mergeable.states.combinators import Product, class_of, inner_of
+from mergeable.states.batch import Batch
+from mergeable.states.combinators import Product, cells_of, described, empty_of, inner_of
 from mergeable.states.estimate import Estimate
 
 _MANY = 10_000  # replicates
@@ -29,7 +29,7 @@ class Bootstrap(Product[int]):
     Empty: every replicate empty. Exact, commutative and bounded where the inner state is.
     Memory: ``replicates`` + 1 inner states. An update costs that many of the inner one's.
     The standard error of an interval's end is that of a quantile of ``replicates`` values: for 95 % and 100 replicates about a
-    third of the spread, for 1,000 a tenth.
+    quarter of the results' standard deviation where these are normal, for 1,000 a twelfth.
 
     Raises:
         TypeError: ids are no keys, or what came is no state and no metric.
@@ -59,8 +59,7 @@ class Bootstrap(Product[int]):
     @property
     def parameters(self) -> dict[str, Any]:
         """The inner state's class and parameters, ``replicates`` and ``seed``."""
-        inner = self._parts[0]
-        return {"state": (type(inner).__name__, inner.parameters), "replicates": self.replicates, "seed": self.seed}
+        return {"state": described(self._parts[0]), "replicates": self.replicates, "seed": self.seed}
 
     def _recipe(self) -> Any:
         return Bootstrap, (self._parts[0].empty(), self.replicates, self.seed)
@@ -68,30 +67,24 @@ class Bootstrap(Product[int]):
     @classmethod
     def of(cls, parameters: dict[str, Any]) -> Bootstrap:
         """Return an empty state for such an inner one."""
-        name, inner = parameters["state"]
-        return Bootstrap(class_of(name).of(inner), parameters["replicates"], parameters["seed"])
+        return Bootstrap(empty_of(parameters["state"]), parameters["replicates"], parameters["seed"])
 
     @classmethod
     def cells(cls, parameters: dict[str, Any]) -> int:
         """Those of all replicates, and some for each of them."""
-        (name, inner), replicates = parameters["state"], parameters["replicates"]
+        replicates = parameters["replicates"]
         if type(replicates) is not int or not 2 <= replicates <= _MANY:
             raise ValueError(f"found {short(replicates)} replicates")
-        return (replicates + 1) * (class_of(name).cells(inner) + 64)
-
-    def empty(self) -> Bootstrap:
-        """Return a fresh identity with the same parameters."""
-        return Bootstrap(self._parts[0], self.replicates, self.seed)
+        return (replicates + 1) * (cells_of(parameters["state"]) + 64)
 
     def update(self, ids: Any, *batch: Any, **named: Any) -> None:
         """Give every replicate its rows of the batch."""
         keys = hashes.hashed(ids, self.seed, "Bootstrap.update")
-        columns = rows_of((*batch, *named.values()), len(keys), "Bootstrap.update")
+        columns = Batch(batch, named, len(keys), "Bootstrap.update")
         with self._all_or_nothing():
             for i, part in self._parts.items():
                 rows = np.repeat(np.arange(len(keys)), poisson(hashes.mixed(keys, i))) if i else slice(None)
-                mine = [column if column is None else column[rows] for column in columns]
-                part.update(*mine[: len(batch)], **dict(zip(named, mine[len(batch) :], strict=True)))
+                columns.give(part, rows)
 
     def result(self) -> Any:
         """Return the result without resampling."""
@@ -105,8 +98,7 @@ class Bootstrap(Product[int]):
         """
         if not 0 < level < 1:
             raise ValueError(f"Bootstrap.estimate: got level={level!r}, expected a number between 0 and 1, such as 0.95.")
-        value, *others = [part.result() for part in self._parts.values()]
-        return _interval(value, others, level)
+        return _interval(self.result(), self.samples(), level)
 
     def samples(self) -> list[Any]:
         """Return the results of the replicates."""
@@ -121,15 +113,6 @@ class Bootstrap(Product[int]):
         (states,) = data.fields(saved, "states")
         for part, found in zip(self._parts.values(), data.listed(states, "states", len(self._parts)), strict=True):
             part.from_data(found)
-
-
-def rows_of(columns: Any, n: int, who: str) -> list[Any]:
-    """Return the columns of a batch as arrays (n, ...); None stays."""
-    arrays = [column if column is None else np.atleast_1d(as_items(column)) for column in columns]
-    lengths = [len(array) for array in arrays if array is not None]
-    if any(length != n for length in lengths):
-        raise ValueError(f"{who}: got {n} keys and columns of lengths {lengths}, expected equal ones.")
-    return arrays
 
 
 def poisson(bits: np.ndarray) -> np.ndarray:

@@ -35,12 +35,17 @@ class Product(State, Generic[K]):
     @property
     def parameters(self) -> dict[str, Any]:
         """Of each part, its class and parameters."""
-        return {str(name): (type(part).__name__, part.parameters) for name, part in self._parts.items()}
+        return {str(name): described(part) for name, part in self._parts.items()}
 
     @classmethod
     def cells(cls, parameters: dict[str, Any]) -> int:
         """Those of all parts."""
-        return sum(class_of(name).cells(inner) for name, inner in parameters.values())
+        return sum(map(cells_of, parameters.values()))
+
+    def empty(self) -> Any:
+        """Return a fresh identity with the same parameters."""
+        make, arguments = self._recipe()
+        return make(*arguments)
 
     def update(self, *args: Any, **kwargs: Any) -> None:
         """Give every part the same batch: all take it, or none."""
@@ -199,7 +204,7 @@ def _parts_of(parameters: dict[K, Any]) -> dict[K, State]:
     """Return empty parts of which a file names the classes and parameters."""
     if not parameters:
         raise ValueError("found no parts")
-    return {part: class_of(name).of(inner) for part, (name, inner) in parameters.items()}
+    return {part: empty_of(found) for part, found in parameters.items()}
 
 
 def inner_of(found: Any, who: str) -> State:
@@ -212,7 +217,24 @@ def inner_of(found: Any, who: str) -> State:
     raise TypeError(f"{who}: got {found!r}, expected a state or a metric, as in {who}(Mean()).")
 
 
-def class_of(name: str) -> type[State]:
+def described(state: State) -> tuple[str, dict[str, Any]]:
+    """Return what parameters say of a state inside another one: its class and its parameters."""
+    return type(state).__name__, state.parameters
+
+
+def empty_of(found: Any) -> State:
+    """Return an empty state that is so described."""
+    name, parameters = found
+    return _class(name).of(parameters)
+
+
+def cells_of(found: Any) -> int:
+    """Return how many numbers an empty state holds that is so described."""
+    name, parameters = found
+    return _class(name).cells(parameters)
+
+
+def _class(name: str) -> type[State]:
     """Return the registered class of a part that a file names."""
     if type(name) is not str:
         raise ValueError(f"found the state class {short(name)}, expected a name")

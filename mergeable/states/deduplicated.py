@@ -8,7 +8,7 @@ import numpy as np
 
 from mergeable.state import State
 from mergeable.states.arrays import as_items
-from mergeable.states.combinators import Product, class_of, inner_of
+from mergeable.states.combinators import Product, cells_of, described, empty_of, inner_of
 from mergeable.states.rows import Rows
 from mergeable.states.sums import Count
 
@@ -58,7 +58,7 @@ class Deduplicated(Product[str]):
     @property
     def parameters(self) -> dict[str, Any]:
         """The inner state's class and parameters, and ``columns``."""
-        return {"state": (type(self._inner).__name__, self._inner.parameters), "columns": self._rows.columns[1:]}
+        return {"state": described(self._inner), "columns": self._rows.columns[1:]}
 
     def _recipe(self) -> Any:
         return Deduplicated, (self._inner, *self._rows.columns[1:])
@@ -66,19 +66,13 @@ class Deduplicated(Product[str]):
     @classmethod
     def of(cls, parameters: dict[str, Any]) -> Deduplicated:
         """Return an empty state for such an inner one."""
-        name, inner = parameters["state"]
         rows = Rows.of({"columns": ("id", *parameters["columns"])})
-        return Deduplicated(class_of(name).of(inner), *rows.columns[1:])
+        return Deduplicated(empty_of(parameters["state"]), *rows.columns[1:])
 
     @classmethod
     def cells(cls, parameters: dict[str, Any]) -> int:
         """Those of the inner state."""
-        name, inner = parameters["state"]
-        return class_of(name).cells(inner)
-
-    def empty(self) -> Deduplicated:
-        """Return a fresh identity with the same parameters."""
-        return Deduplicated(self._inner, *self._rows.columns[1:])
+        return cells_of(parameters["state"])
 
     def update(self, ids: Any, *columns: Any, **named: Any) -> None:
         """Take rows, each under its id."""

@@ -58,10 +58,7 @@ def of_keys(array: np.ndarray, seed: int) -> np.ndarray:
         return _of_kind(array.view(np.uint64), "float", seed)
     listed = array.tolist()
     found = np.zeros(array.size, np.uint64)
-    kinds: dict[str, list[int]] = {}
-    for i, key in enumerate(listed):
-        kinds.setdefault(_kind(key), []).append(i)
-    for kind, places in kinds.items():
+    for kind, places in keys.places(map(_kind, listed)).items():
         some = [listed[i] for i in places]
         found[places] = [_digest(key, seed) for key in some] if kind == "other" else _of_kind(_bits(kind, some), kind, seed)
     return found

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Generic, TypeVar, final
 
-import numpy as np
-
 from mergeable.state import State
 from mergeable.states import data, keys
-from mergeable.states.arrays import as_items
-from mergeable.states.combinators import assign_part, class_of, inner_of
+from mergeable.states.arrays import as_rows
+from mergeable.states.combinators import assign_part, cells_of, described, empty_of, inner_of
 
 S = TypeVar("S", bound=State)
 
@@ -53,7 +51,7 @@ class Keyed(State, Generic[S]):
     @property
     def parameters(self) -> dict[str, Any]:
         """The inner state's class and parameters."""
-        return {"state": (type(self._inner).__name__, self._inner.parameters)}
+        return {"state": described(self._inner)}
 
     def _recipe(self) -> Any:
         return Keyed, (self._inner,)
@@ -61,14 +59,12 @@ class Keyed(State, Generic[S]):
     @classmethod
     def of(cls, parameters: dict[str, Any]) -> Keyed[Any]:
         """Return an empty state for such an inner one."""
-        name, inner = parameters["state"]
-        return Keyed(class_of(name).of(inner))
+        return Keyed(empty_of(parameters["state"]))
 
     @classmethod
     def cells(cls, parameters: dict[str, Any]) -> int:
         """Those of the inner state, by which each key's are made."""
-        name, inner = parameters["state"]
-        return class_of(name).cells(inner)
+        return cells_of(parameters["state"])
 
     def empty(self) -> Keyed[S]:
         """Return a fresh identity for the same inner state, which nothing is ever written to, so that all share one."""
@@ -80,15 +76,9 @@ class Keyed(State, Generic[S]):
     def update(self, keys_: Any, *batch: Any) -> None:
         """Give each key (n,) its rows of every array (n, ...) of the batch: all keys take theirs, or none."""
         labels = keys.canonical_list(keys_, "Keyed.update")
-        arrays = [np.atleast_1d(as_items(column)) for column in batch]
-        lengths = [len(a) for a in arrays]
-        if any(n != len(labels) for n in lengths):
-            raise ValueError(f"Keyed.update: got {len(labels)} keys and columns of lengths {lengths}, expected equal ones.")
-        rows: dict[keys.Canonical, list[int]] = {}
-        for i, label in enumerate(labels):
-            rows.setdefault(label, []).append(i)
+        arrays = as_rows(batch, len(labels), "Keyed.update")
         with self._all_or_nothing():
-            for label, index in rows.items():
+            for label, index in keys.places(labels).items():
                 self.at(label).update(*(a[index] for a in arrays))
 
     def merge(self, other: Keyed[S]) -> None:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from mergeable.states import exact
 from mergeable.states.arrays import as_float64
+
+K = TypeVar("K")
 
 Canonical = int | str | bytes | tuple[str, Any]
 """Whole numbers, strings and bytes stand for themselves. The others, which might equal one of these, are a type's tag and a value:
@@ -59,6 +61,14 @@ def plain_list(keys: Any, who: str) -> list[Any]:
     if hasattr(keys, "__array__"):
         keys = np.asarray(keys).ravel().tolist()
     return list(keys)
+
+
+def places(labels: Iterable[K]) -> dict[K, list[int]]:
+    """Return where each label stands."""
+    found: dict[K, list[int]] = {}
+    for i, label in enumerate(labels):
+        found.setdefault(label, []).append(i)
+    return found
 
 
 def tally(keys: Any, who: str) -> dict[Canonical, int]:

@@ -10,7 +10,7 @@ from mergeable import registry
 from mergeable.errors import UndeclaredState
 from mergeable.parameters import is_plain, same
 from mergeable.state import State
-from mergeable.states.combinators import Product, class_of
+from mergeable.states.combinators import Product, cells_of
 
 
 @final
@@ -56,7 +56,7 @@ class Nested(Product[str]):
         }
 
     def _recipe(self) -> Any:
-        return Nested, (self._metric,)
+        return Nested, (self._metric,)  # which holds nothing, so that all share one
 
     @classmethod
     def of(cls, parameters: dict[str, Any]) -> Nested:
@@ -71,11 +71,7 @@ class Nested(Product[str]):
     @classmethod
     def cells(cls, parameters: dict[str, Any]) -> int:
         """Those of all states."""
-        return sum(class_of(name).cells(inner) for name, inner in parameters["states"].values())
-
-    def empty(self) -> Nested:
-        """Return a fresh identity of the same metric, which holds nothing, so that all share one."""
-        return Nested(self._metric)
+        return sum(map(cells_of, parameters["states"].values()))
 
     def update(self, *args: Any, **kwargs: Any) -> None:
         """Run the metric's ``update_state``: all states take the batch, or none."""

@@ -12,7 +12,7 @@ import numpy as np
 from mergeable.errors import IncompatibleStates
 from mergeable.state import State
 from mergeable.states import data, exact, hashes, keys
-from mergeable.states.arrays import as_weights
+from mergeable.states.arrays import as_weights, check_lengths
 from mergeable.states.columns import as_column, canonical_order, described, kind_of, sort_keys
 from mergeable.states.estimate import Estimate
 
@@ -343,8 +343,7 @@ class WeightedBottomK(_Lowest):
 
 def _columns(labels: np.ndarray, columns: tuple[Any, ...], who: str) -> tuple[np.ndarray, ...]:
     arrays = tuple(as_column(column, f"column {i}", who) for i, column in enumerate(columns))
-    if any(len(array) != labels.size for array in arrays):
-        raise ValueError(f"{who}: got {labels.size} keys and columns of lengths {[*map(len, arrays)]}, expected equal ones.")
+    check_lengths(arrays, labels.size, who)
     return arrays
 
 

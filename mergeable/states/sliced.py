@@ -7,8 +7,8 @@ from typing import Any, NamedTuple, final
 
 from mergeable.state import State
 from mergeable.states import hashes, keys
-from mergeable.states.bootstrap import rows_of
-from mergeable.states.combinators import Product, Tuple, class_of, inner_of
+from mergeable.states.batch import Batch
+from mergeable.states.combinators import Product, Tuple, cells_of, described, empty_of, inner_of
 from mergeable.states.keyed import Keyed
 from mergeable.states.sums import Count
 
@@ -72,8 +72,7 @@ class Sliced(Product[str]):
     @property
     def parameters(self) -> dict[str, Any]:
         """The inner state's class and parameters, ``by`` and ``max_slices``."""
-        inner = self._overflow[1]
-        return {"state": (type(inner).__name__, inner.parameters), "by": self.by, "max_slices": self.max_slices}
+        return {"state": described(self._overflow[1]), "by": self.by, "max_slices": self.max_slices}
 
     def _recipe(self) -> Any:
         return Sliced, (self._overflow[1].empty(), self.by, self.max_slices)
@@ -81,32 +80,22 @@ class Sliced(Product[str]):
     @classmethod
     def of(cls, parameters: dict[str, Any]) -> Sliced:
         """Return an empty state for such an inner one."""
-        name, inner = parameters["state"]
-        return Sliced(class_of(name).of(inner), parameters["by"], parameters["max_slices"])
+        return Sliced(empty_of(parameters["state"]), parameters["by"], parameters["max_slices"])
 
     @classmethod
     def cells(cls, parameters: dict[str, Any]) -> int:
         """Twice those of the inner state."""
-        name, inner = parameters["state"]
-        return 2 * class_of(name).cells(inner)
-
-    def empty(self) -> Sliced:
-        """Return a fresh identity with the same parameters."""
-        return Sliced(self._overflow[1], self.by, self.max_slices)
+        return 2 * cells_of(parameters["state"])
 
     def update(self, *batch: Any, **named: Any) -> None:
         """Give every slice its rows of the batch."""
         found, batch = self._keys_of(batch, named)
         labels = keys.canonical_list(found, "Sliced.update")
-        columns = rows_of((*batch, *named.values()), len(labels), "Sliced.update")
-        rows: dict[keys.Canonical, list[int]] = {}
-        for i, label in enumerate(labels):
-            rows.setdefault(label, []).append(i)
+        columns, rows = Batch(batch, named, len(labels), "Sliced.update"), keys.places(labels)
 
         def give(to: Tuple, index: list[int]) -> None:
-            mine = [column if column is None else column[index] for column in columns]
             to[0].update(len(index))
-            to[1].update(*mine[: len(batch)], **dict(zip(named, mine[len(batch) :], strict=True)))
+            columns.give(to[1], index)
 
         with self._all_or_nothing():
             dropped = self._make_room(rows)
@@ -184,13 +173,13 @@ class Sliced(Product[str]):
         kept = self._kept.states
         if len(kept.keys() | new) <= self.max_slices:
             return set()
-        ranked = sorted(kept.keys() | new, key=_rank)
-        last = set(ranked[self.max_slices :])
+        last = set(_ranked(kept.keys() | new)[self.max_slices :])
         for label in last & kept.keys():
             self._overflow.merge(self._kept.drop(label))
         return last & set(new)
 
 
-def _rank(label: keys.Canonical) -> Any:
-    """Return what decides which keys have slices: a hash, and the key itself where two are alike."""
-    return int(hashes.hashed([keys.plain(label)], 0, "Sliced")[0]), keys.order(label)
+def _ranked(labels: Collection[keys.Canonical]) -> list[keys.Canonical]:
+    """Return keys in the order that decides which have slices: that of their hashes, and of the keys where two are alike."""
+    ranks = dict(zip(labels, hashes.of_keys(hashes.objects(labels), 0).tolist(), strict=True))
+    return sorted(labels, key=lambda label: (ranks[label], keys.order(label)))

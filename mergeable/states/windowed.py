@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any, final
 
 import numpy as np
 
-from mergeable.state import State
-from mergeable.states.combinators import Product, Tuple, class_of, inner_of
+from mergeable.states.combinators import Product, Tuple, cells_of, described, empty_of, inner_of
 from mergeable.states.keyed import Keyed
 from mergeable.states.sums import Count
 
@@ -48,7 +48,7 @@ class Windowed(Product[str]):
                 f"Windowed: got last={last!r} and every={every!r}, expected numbers above 0, of which the first is a whole number of "
                 "times the second."
             )
-        self.last, self.every = last, every
+        self.last, self.every, self._inner = last, every, inner
         self._hold({"steps": Keyed(Tuple(Count(), inner)), "dropped": Count()})
         self.bounded = inner.bounded
 
@@ -57,33 +57,22 @@ class Windowed(Product[str]):
         return self._parts["steps"]  # type: ignore[return-value]  # so it was made
 
     @property
-    def _inner(self) -> State:
-        each: Any = self._steps.empty()._inner
-        return each[1]  # type: ignore[no-any-return]  # a Tuple of Count and the inner state
-
-    @property
     def parameters(self) -> dict[str, Any]:
         """The inner state's class and parameters, ``last`` and ``every``."""
-        return {"state": (type(self._inner).__name__, self._inner.parameters), "last": self.last, "every": self.every}
+        return {"state": described(self._inner), "last": self.last, "every": self.every}
 
     def _recipe(self) -> Any:
-        return Windowed, (self._inner.empty(), self.last, self.every)
+        return Windowed, (self._inner, self.last, self.every)
 
     @classmethod
     def of(cls, parameters: dict[str, Any]) -> Windowed:
         """Return an empty state for such an inner one."""
-        name, inner = parameters["state"]
-        return Windowed(class_of(name).of(inner), parameters["last"], parameters["every"])
+        return Windowed(empty_of(parameters["state"]), parameters["last"], parameters["every"])
 
     @classmethod
     def cells(cls, parameters: dict[str, Any]) -> int:
         """Those of the inner state, by which each step's are made."""
-        name, inner = parameters["state"]
-        return class_of(name).cells(inner)
-
-    def empty(self) -> Windowed:
-        """Return a fresh identity with the same parameters."""
-        return Windowed(self._inner, self.last, self.every)
+        return cells_of(parameters["state"])
 
     def update(self, step: Any, *batch: Any, **named: Any) -> None:
         """Take a batch at a step, or a time."""
@@ -91,7 +80,7 @@ class Windowed(Product[str]):
         if not rows:
             return
         with self._all_or_nothing():
-            if self._is_over(bucket):
+            if bucket <= self._over():
                 self._parts["dropped"].update(rows)
                 return
             at = self._steps.at(bucket)
@@ -108,8 +97,8 @@ class Windowed(Product[str]):
     def result(self) -> Any:
         """Return the result of the window."""
         merged = self._inner.empty()
-        for bucket in sorted(self._steps.states):
-            merged.merge_part(self._steps.states[bucket][1])
+        for bucket in sorted(self._buckets):
+            merged.merge_part(self._buckets[bucket][1])
         return merged.result()
 
     @property
@@ -120,15 +109,15 @@ class Windowed(Product[str]):
     @property
     def newest(self) -> float | None:
         """The first step, or time, of the last bucket; None where nothing came."""
-        return max(self._steps.states) * self.every if self._steps.states else None  # type: ignore[operator]  # whole numbers
+        return max(self._buckets) * self.every if self._buckets else None
 
     def from_data(self, saved: Any) -> None:
         """Take over steps."""
         super().from_data(saved)
-        found = self._steps.states
+        found = self._buckets
         if not all(type(bucket) is int and abs(bucket) < 2**53 for bucket in found) or (not found and self.n_dropped):
             raise ValueError("found steps that are no whole numbers")
-        if any(self._is_over(bucket) for bucket in found) or not all(state[0].result() for state in found.values()):
+        if (found and min(found) <= self._over()) or not all(state[0].result() for state in found.values()):
             raise ValueError("found steps outside of the window, or without rows")
 
     def _bucket(self, step: Any) -> int:
@@ -138,13 +127,18 @@ class Windowed(Product[str]):
         bucket: int = math.floor(number.item() / self.every)
         return bucket
 
-    def _is_over(self, bucket: Any) -> bool:
-        found: Any = self._steps.states
-        return bool(found) and bucket <= max(found) - round(self.last / self.every)
+    @property
+    def _buckets(self) -> Mapping[int, Tuple]:
+        return self._steps.states  # type: ignore[return-value]  # whose keys are whole numbers here
+
+    def _over(self) -> float:
+        """Return the last bucket that the window has left."""
+        return max(self._buckets) - round(self.last / self.every) if self._buckets else -math.inf
 
     def _move_on(self) -> None:
         """Drop the steps that the window has left."""
-        for bucket in filter(self._is_over, list(self._steps.states)):
+        over = self._over()
+        for bucket in [bucket for bucket in self._buckets if bucket <= over]:
             self._parts["dropped"].merge(self._steps.drop(bucket)[0])
 
 
