@@ -8,10 +8,10 @@ from typing import Any, NamedTuple, final
 
 import numpy as np
 
-from mergeable.state import State
 from mergeable.states import data, exact, octaves
 from mergeable.states.arrays import as_float64, flat
 from mergeable.states.estimate import Estimate
+from mergeable.states.quantiles import Quantiles, as_shares, rank_of
 
 _MAGNITUDE = 2**63 - 1
 _MOST_BINS = 1 << 20
@@ -27,7 +27,7 @@ class _Side(NamedTuple):
 
 
 @final
-class LogLinearHistogram(State):
+class LogLinearHistogram(Quantiles):
     """Counts of floats in bins of one relative width, for quantiles of data of any range: its bins are the top bits of the floats.
 
     An octave (from 2^k to 2^(k + 1)) of either sign has 2^precision bins of equal width. Where the bins from the smallest to the
@@ -171,35 +171,21 @@ class LogLinearHistogram(State):
             raise ValueError("found more items than were ever counted")
         self._precision, self._sides, self._odd = precision, found, odd
 
-    def result(self) -> dict[str, Any]:
-        """Return how many items there are but for NaN, and the extremes and quartiles; these are NaN when there is none."""
-        low, *quartiles, high = self.quantile([0.0, 0.25, 0.5, 0.75, 1.0]).tolist()
-        return {"n": self.n, "min": low, **dict(zip(("25%", "50%", "75%"), quartiles, strict=True)), "max": high}
-
-    def quantile(self, q: Any) -> Any:
-        """Return the quantile of q in [0, 1]: a float, or an array for an array; NaN when there is no item."""
-        wanted = as_float64(q, "LogLinearHistogram.quantile")
-        values = [estimate.value for estimate in self._estimates(wanted, "quantile")]
-        return np.array(values, np.float64).reshape(wanted.shape) if wanted.shape else values[0]
-
     def estimate(self, q: float) -> Estimate:
         """Return the quantile of one q in [0, 1] with numbers that the item lies between, for certain."""
-        (estimate,) = self._estimates(as_float64(q, "LogLinearHistogram.estimate").reshape(1), "estimate")
+        (estimate,) = self._estimates(as_shares(q, "LogLinearHistogram.estimate").reshape(1).tolist())
         return estimate
 
-    def _estimates(self, wanted: np.ndarray, who: str) -> list[Estimate]:
-        bad = ~((wanted >= 0) & (wanted <= 1))
-        if bad.any():
-            raise ValueError(
-                f"LogLinearHistogram.{who}: got q = {float(wanted[bad].flat[0])}, expected numbers from 0 to 1. "
-                "Divide percentages by 100."
-            )
+    def _items(self, shares: list[float]) -> list[float]:
+        return [estimate.value for estimate in self._estimates(shares)]
+
+    def _estimates(self, shares: list[float]) -> list[Estimate]:
         n = self.n
         if not n:
-            return [Estimate(math.nan, math.nan, math.nan)] * wanted.size
+            return [Estimate(math.nan, math.nan, math.nan)] * len(shares)
         negative, positive = (np.zeros(0, np.int64) if side is None else side.counts for side in self._sides)
         counts = np.concatenate([[self._odd[0]], negative[::-1], [self._odd[1]], positive, [self._odd[2]]])
-        ranks = [min(max(1, math.ceil(p * n)), n) for p in wanted.ravel().tolist()]
+        ranks = [rank_of(share, n) for share in shares]
         cells = np.searchsorted(np.cumsum(counts), np.array(ranks, np.int64))
         return [self._cell(cell, rank, n) for cell, rank in zip(cells.tolist(), ranks, strict=True)]
 

@@ -8,10 +8,10 @@ from typing import Any, final
 
 import numpy as np
 
-from mergeable.state import State
 from mergeable.states import data
 from mergeable.states.arrays import as_float64, as_number, flat
 from mergeable.states.estimate import Estimate
+from mergeable.states.quantiles import Quantiles, as_shares, rank_of
 from mergeable.states.sketches import library
 
 _LEAST_K, _MOST_K = 8, 65535
@@ -25,7 +25,7 @@ _MINUS, _PLUS, _NAN = range(3)
 
 
 @final
-class RankQuantiles(State):
+class RankQuantiles(Quantiles):
     """Quantiles of numbers within an error of rank: a KLL sketch.
 
     The sketch keeps a sample in levels; an item of level i stands for 2^i items. ``quantile(q)`` is the item of rank ceil(q n), the
@@ -175,21 +175,10 @@ class RankQuantiles(State):
             raise ValueError("found extremes of no items")
         self._odd = odd
 
-    def result(self) -> dict[str, Any]:
-        """Return how many items there are but for NaN, and the extremes and quartiles; these are NaN when there is none."""
-        low, *quartiles, high = self.quantile([0.0, 0.25, 0.5, 0.75, 1.0]).tolist()
-        return {"n": self.n, "min": low, **dict(zip(("25%", "50%", "75%"), quartiles, strict=True)), "max": high}
-
-    def quantile(self, q: Any) -> Any:
-        """Return the quantile of q in [0, 1]: a float, or an array for an array; NaN when there is no item."""
-        wanted = _shares(q, "RankQuantiles.quantile")
-        values = self._items(wanted.ravel().tolist())
-        return np.array(values, np.float64).reshape(wanted.shape) if wanted.shape else values[0]
-
     def estimate(self, q: float) -> Estimate:
         """Return the quantile of one q in [0, 1] with items that the true one lies between, with a certainty of 99 %."""
-        p = float(_shares(as_number(q, "RankQuantiles.estimate"), "RankQuantiles.estimate"))
-        error = 0.0 if _rank(p, self.n) in (1, self.n) else self.rank_error
+        p = float(as_shares(as_number(q, "RankQuantiles.estimate"), "RankQuantiles.estimate"))
+        error = 0.0 if rank_of(p, self.n) in (1, self.n) else self.rank_error
         return Estimate(*self._items([p, max(p - error, 0.0), min(p + error, 1.0)]))
 
     def rank(self, x: float) -> float:
@@ -233,7 +222,7 @@ class RankQuantiles(State):
                 return float(sketch.get_min_value() if rank == minus + 1 else sketch.get_max_value())
             return float(sketch.get_quantile((rank - minus - _HALF) / sketch.n, True))  # the library rounds ranks up
 
-        return [item(_rank(q, n)) for q in shares]
+        return [item(rank_of(q, n)) for q in shares]
 
     def _written(self, n: int, extremes: list[float], sizes: list[int], items: np.ndarray) -> bytes:
         """Return a sketch of items in levels as the library writes it."""
@@ -259,20 +248,6 @@ def _ordered(values: np.ndarray) -> np.ndarray:
     """Return a copy in which one zero stands for both, and for all subnormal numbers."""
     magnitudes = values.view(np.uint64) & np.uint64(2**63 - 1)
     return np.where(magnitudes < _NORMAL, 0.0, values)
-
-
-def _shares(q: Any, who: str) -> np.ndarray:
-    wanted = as_float64(q, who)
-    bad = ~((wanted >= 0) & (wanted <= 1))
-    if bad.any():
-        raise ValueError(
-            f"{who}: got q = {float(wanted[bad].flat[0])}, expected numbers from 0 to 1. Divide percentages by 100."
-        )
-    return wanted
-
-
-def _rank(q: float, n: int) -> int:
-    return min(max(1, math.ceil(q * n)), n)
 
 
 def _extremes(saved: Any) -> list[float]:

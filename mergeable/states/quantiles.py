@@ -1,0 +1,52 @@
+"""What states of quantiles have in common: shares of the items, their ranks, and the five numbers of a result."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from typing import Any
+
+import numpy as np
+
+from mergeable.state import State
+from mergeable.states.arrays import as_float64
+
+
+class Quantiles(State):
+    """A state that knows the item of each rank among its items, or about it."""
+
+    @property
+    @abstractmethod
+    def n(self) -> int:
+        """How many items came in, NaN excepted."""
+
+    @abstractmethod
+    def _items(self, shares: list[float]) -> list[float]:
+        """Return the item of rank ceil(q n) for each q; NaN when there is no item."""
+
+    def result(self) -> dict[str, Any]:
+        """Return how many items there are but for NaN, and the extremes and quartiles; these are NaN when there is none."""
+        low, *quartiles, high = self._items([0.0, 0.25, 0.5, 0.75, 1.0])
+        return {"n": self.n, "min": low, **dict(zip(("25%", "50%", "75%"), quartiles, strict=True)), "max": high}
+
+    def quantile(self, q: Any) -> Any:
+        """Return the quantile of q in [0, 1]: a float, or an array for an array; NaN when there is no item."""
+        wanted = as_shares(q, f"{type(self).__name__}.quantile")
+        values = self._items(wanted.ravel().tolist())
+        return np.array(values, np.float64).reshape(wanted.shape) if wanted.shape else values[0]
+
+
+def as_shares(q: Any, who: str) -> np.ndarray:
+    """Return numbers in [0, 1] as a float64 array of the same shape."""
+    wanted = as_float64(q, who)
+    bad = ~((wanted >= 0) & (wanted <= 1))
+    if bad.any():
+        raise ValueError(
+            f"{who}: got q = {float(wanted[bad].flat[0])}, expected numbers from 0 to 1. Divide percentages by 100."
+        )
+    return wanted
+
+
+def rank_of(share: float, n: int) -> int:
+    """Return the rank, from 1 to n, of the smallest item that at least this share of n items do not exceed."""
+    return min(max(1, math.ceil(share * n)), n)
