@@ -142,6 +142,13 @@ def check_lengths(arrays: Iterable[np.ndarray], n: int, who: str) -> None:
         raise ValueError(f"{who}: got {n} keys and columns of lengths {lengths}, expected equal ones.")
 
 
+def run_begins(values: np.ndarray) -> np.ndarray:
+    """Return whether a run of equal values begins at each place (n,)."""
+    begins = np.ones(len(values), bool)
+    begins[1:] = values[1:] != values[:-1]
+    return begins
+
+
 def flat(array: np.ndarray) -> np.ndarray:
     """Return the values as one contiguous row (n,)."""
     return np.ascontiguousarray(array).reshape(-1)

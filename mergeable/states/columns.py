@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -31,8 +32,12 @@ def as_column(values: Any, name: str, who: str) -> np.ndarray:
     )
 
 
-def kind_of(array: np.ndarray) -> str:
-    """Return the name of what a column holds."""
+def kinds_of(columns: Iterable[np.ndarray]) -> tuple[tuple[str, tuple[int, ...]], ...]:
+    """Return the name of what each column holds, and its trailing shape."""
+    return tuple((_kind_of(column), column.shape[1:]) for column in columns)
+
+
+def _kind_of(array: np.ndarray) -> str:
     return array.dtype.name if array.dtype != object else "bytes" if isinstance(next(array.flat, ""), bytes) else "str"
 
 

@@ -7,7 +7,7 @@ from typing import Any, final
 import numpy as np
 
 from mergeable.state import State
-from mergeable.states.arrays import as_items
+from mergeable.states.arrays import as_items, run_begins
 from mergeable.states.combinators import Product, cells_of, described, empty_of, inner_of
 from mergeable.states.rows import Rows
 from mergeable.states.sums import Count
@@ -98,7 +98,8 @@ class Deduplicated(Product[str]):
     def merge(self, other: Any) -> None:
         """Take the other's rows."""
         super().merge(other)
-        self._drop_repeated()
+        if self._came >= self._next:
+            self._drop_repeated()
 
     def result(self) -> Any:
         """Return the inner state's result of the rows of distinct ids."""
@@ -107,14 +108,14 @@ class Deduplicated(Product[str]):
     def _fed(self) -> State:
         """Return the inner state with the rows of distinct ids."""
         fresh = self._inner.empty()
-        if len(self):
-            ids, *columns = self._rows.result().values()
-            fresh.update(*(column[_first(ids)] for column in columns))
+        ids, *columns = self._drop_repeated()
+        if len(ids):
+            first = run_begins(ids)
+            fresh.update(*(column[first] for column in columns))
         return fresh
 
     def __len__(self) -> int:
-        self._drop_repeated()
-        return int(_first(self._rows.result()["id"]).sum())
+        return int(run_begins(self._drop_repeated()[0]).sum())
 
     @property
     def n_dropped(self) -> int:
@@ -124,8 +125,7 @@ class Deduplicated(Product[str]):
     @property
     def n_conflicts(self) -> int:
         """Of how many ids there are rows that differ."""
-        self._drop_repeated()
-        first = _first(self._rows.result()["id"])
+        first = run_begins(self._drop_repeated()[0])
         return int((first[:-1] & ~first[1:]).sum())
 
     def to_data(self) -> Any:
@@ -139,24 +139,16 @@ class Deduplicated(Product[str]):
         found = len(self._rows)
         if self._came < found or (self._came and not found):
             raise ValueError(f"found {found} rows of {self._came} that came")
-        self._drop_repeated()
+        self._fed()
         if len(self._rows) != found:
             raise ValueError("found a row twice")
-        self._fed()
 
     @property
     def _came(self) -> int:
         return int(self._parts["came"].result())
 
-    def _drop_repeated(self) -> None:
-        """Keep each row once, which changes no answer."""
-        self._rows.keep_distinct()
-        self._next = self._came + max(_FEW, len(self._rows))
-
-
-def _first(ids: np.ndarray) -> np.ndarray:
-    """Return which rows (n,), in canonical order, are the first ones of their ids."""
-    first = np.ones(len(ids), bool)
-    if len(ids):
-        first[1:] = ids[1:] != ids[:-1]
-    return first
+    def _drop_repeated(self) -> list[np.ndarray]:
+        """Keep each row once, which changes no answer, and return the ids and the columns in canonical order."""
+        columns = self._rows.keep_distinct()
+        self._next = self._came + max(_FEW, len(columns[0]))
+        return columns

@@ -10,7 +10,7 @@ from mergeable.errors import IncompatibleStates
 from mergeable.plain import short
 from mergeable.state import State
 from mergeable.states import data
-from mergeable.states.columns import as_column, canonical_order, described, kind_of, sort_keys
+from mergeable.states.columns import as_column, canonical_order, described, kinds_of, sort_keys
 
 _MANY = 2**16  # rows of nothing, such as an array (n, 0), that a file may hold: they take memory when they are read
 
@@ -82,7 +82,7 @@ class Rows(State):
             raise ValueError(f"Rows.update: got columns of lengths {lengths}, expected equal ones.")
         if not lengths[0]:
             return
-        kinds = tuple((kind_of(a), a.shape[1:]) for a in arrays)
+        kinds = kinds_of(arrays)
         if self._kinds is None:
             self._before_write()
             self._kinds = kinds
@@ -134,19 +134,19 @@ class Rows(State):
             raise ValueError("found columns without rows")
         if len(arrays[0]) > _MANY and not any(a.size for a in arrays):
             raise ValueError(f"found {len(arrays[0])} rows of nothing, expected values in them")
-        self._kinds = tuple((kind_of(a), a.shape[1:]) for a in arrays)
+        self._kinds = kinds_of(arrays)
         self._chunks = [arrays]
 
-    def keep_distinct(self) -> None:
-        """Keep each row once; rows are equal where all their bytes are."""
-        if len(self):
-            columns = list(self.result().values())
+    def keep_distinct(self) -> list[np.ndarray]:
+        """Keep each row once, and return the columns as ``result`` does; rows are equal where all their bytes are."""
+        columns = list(self.result().values())
+        if len(columns[0]):
+            cells = [sort_keys(column.reshape(len(column), -1)) for column in columns]
             new = np.ones(len(columns[0]), bool)
-            new[1:] = False
-            for column in columns:
-                cells = sort_keys(column.reshape(len(column), -1))
-                new[1:] |= (cells[1:] != cells[:-1]).any(axis=1)
-            self._chunks = [tuple(column[new] for column in columns)]
+            new[1:] = np.logical_or.reduce([(cell[1:] != cell[:-1]).any(axis=1) for cell in cells])
+            columns = [column[new] for column in columns]
+            self._chunks = [tuple(columns)]
+        return columns
 
     def __len__(self) -> int:
         self.flush()

@@ -13,7 +13,7 @@ from mergeable.errors import IncompatibleStates
 from mergeable.state import State
 from mergeable.states import data, exact, hashes, keys
 from mergeable.states.arrays import as_weights, check_lengths
-from mergeable.states.columns import as_column, canonical_order, described, kind_of, sort_keys
+from mergeable.states.columns import as_column, canonical_order, described, kinds_of, sort_keys
 from mergeable.states.estimate import Estimate
 
 _BLOCK = 16_384  # rows: after the first block hardly any row is small enough to be looked at
@@ -57,7 +57,7 @@ class _Lowest(State):
 
     def _take(self, labels: np.ndarray, columns: tuple[np.ndarray, ...]) -> None:
         """Take one row or more, checked."""
-        kinds = tuple((kind_of(column), column.shape[1:]) for column in columns)
+        kinds = kinds_of(columns)
         if self._kinds is None:
             self._before_write()
             self._kinds = kinds
@@ -169,7 +169,7 @@ class _Lowest(State):
         lowest = self._lowest(hashes.of_keys(labels, self.seed), labels, taken)
         if lowest[1].tolist() != labels.tolist():
             raise ValueError("found a key twice, or keys that are not in the order of their ranks")
-        self._kinds = tuple((kind_of(column), column.shape[1:]) for column in taken)
+        self._kinds = kinds_of(taken)
         self._hold(*lowest)
 
     def _check(self, columns: tuple[np.ndarray, ...]) -> None:

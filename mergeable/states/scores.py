@@ -9,7 +9,7 @@ import numpy as np
 
 from mergeable.state import State
 from mergeable.states import data, exact, octaves, ranking
-from mergeable.states.arrays import as_scored
+from mergeable.states.arrays import as_scored, run_begins
 from mergeable.states.estimate import Estimate
 
 _UNIT = 1 << exact.UNIT_BITS
@@ -246,7 +246,7 @@ class ScoreHistogram(State):
         else:
             order = np.argsort(keys, kind="stable")
             keys, weights = keys[order], weights[order]
-        starts = _starts(self._bins(keys))
+        starts = np.flatnonzero(run_begins(self._bins(keys)))
         lows, highs = keys[starts], keys[np.append(starts[1:], keys.size)[: starts.size] - 1]
         last = np.searchsorted(keys, highs)  # where the highest score of each bin begins
         begins = np.zeros(keys.size + 1, bool)
@@ -270,7 +270,7 @@ class ScoreHistogram(State):
         low, high, amounts = map(np.concatenate, zip(self._table, *tables, strict=True))
         bins = self._bins(low)
         order = np.argsort(bins, kind="stable")
-        low, high, amounts, starts = low[order], high[order], amounts[order], _starts(bins[order])
+        low, high, amounts, starts = low[order], high[order], amounts[order], np.flatnonzero(run_begins(bins[order]))
         if starts.size:
             lows, highs = np.minimum.reduceat(low, starts), np.maximum.reduceat(high, starts)
             sizes = np.diff(np.append(starts, low.size))
@@ -295,10 +295,3 @@ _COLUMNS = {
     "positive_at_high": (2, 1),
 }
 """What a file calls the amounts."""
-
-
-def _starts(bins: np.ndarray) -> np.ndarray:
-    """Return where runs of equal bins (n,) begin."""
-    begins = np.ones(bins.size, bool)
-    begins[1:] = bins[1:] != bins[:-1]
-    return np.flatnonzero(begins)
