@@ -49,8 +49,7 @@ class _Counted(State):
 
     def most_common(self, n: int | None = None) -> list[tuple[Any, int]]:
         """Return the n most common keys with their counts; ties in the canonical order of the keys."""
-        ranked = sorted(self._counts.items(), key=lambda item: (-item[1], keys.order(item[0])))
-        return [(keys.plain(key), count) for key, count in ranked[:n]]
+        return [(keys.plain(key), count) for key, count in ranked(self._counts)[:n]]
 
     def __getitem__(self, key: Any) -> int:
         return self._counts.get(keys.canonical(key, type(self).__name__), 0)
@@ -94,10 +93,7 @@ class Counter(_Counted):
 
     def result(self) -> dict[Any, int]:
         """Return a dict of keys to counts, in the canonical order of the keys; equal ones (1 and 1.0) add up there."""
-        counts: dict[Any, int] = {}
-        for key in keys.in_order(self._counts):
-            add_counts(counts, {keys.plain(key): self._counts[key]})
-        return counts
+        return by_plain_key(self._counts)
 
 
 @final
@@ -214,6 +210,19 @@ def counted(items: Any, who: str) -> dict[keys.Canonical, int]:
     for key, n in items.items():  # several NaNs are several keys of a dict, and one here
         add_counts(counts, {keys.canonical(key, who): int(n)} if n else {})
     return counts
+
+
+def ranked(counts: dict[keys.Canonical, int]) -> list[tuple[keys.Canonical, int]]:
+    """Return keys with their counts, the largest first; ties in the canonical order of the keys."""
+    return sorted(counts.items(), key=lambda item: (-item[1], keys.order(item[0])))
+
+
+def by_plain_key(counts: dict[keys.Canonical, int]) -> dict[Any, int]:
+    """Return counts by the keys as Python has them, in the canonical order of the keys; equal ones (1 and 1.0) add up."""
+    found: dict[Any, int] = {}
+    for key in keys.in_order(counts):
+        add_counts(found, {keys.plain(key): counts[key]})
+    return found
 
 
 def add_counts(counts: dict[Any, int], more: dict[Any, int]) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 
 from mergeable.state import State
 from mergeable.states import data, keys
-from mergeable.states.collections import add_counts, counted, subtract_counts
+from mergeable.states.collections import add_counts, by_plain_key, counted, ranked, subtract_counts
 from mergeable.states.estimate import Estimate
 
 _MOST_K = 1 << 20
@@ -96,16 +96,13 @@ class FrequentItems(State):
 
     def result(self) -> dict[Any, int]:
         """Return a dict of keys to estimated counts, in the canonical order of the keys; equal ones (1 and 1.0) add up there."""
-        counts: dict[Any, int] = {}
-        for key in keys.in_order(self._counts):
-            add_counts(counts, {keys.plain(key): self._counts[key] + self._taken})
-        return counts
+        return by_plain_key({key: count + self._taken for key, count in self._counts.items()})
 
     def top(self, n: int | None = None) -> list[tuple[Any, Estimate]]:
         """Return the n most frequent keys with their counts and what these lie between, always; ties in the order of the keys."""
         self.flush()
-        ranked = sorted(self._counts.items(), key=lambda item: (-item[1], keys.order(item[0])))
-        return [(keys.plain(key), Estimate(count + self._taken, count, count + self._taken)) for key, count in ranked[:n]]
+        most = ranked(self._counts)[:n]
+        return [(keys.plain(key), Estimate(count + self._taken, count, count + self._taken)) for key, count in most]
 
     def estimate(self, key: Any) -> Estimate:
         """Return how often a key came and what this lies between, always; 0 for a key without a counter."""
