@@ -36,3 +36,11 @@ class ExchangeTimeout(MergeableError, TimeoutError):
 
 class UnsupportedStrategy(MergeableError, NotImplementedError):
     """The metric was traced in a place where Python on the host cannot run."""
+
+
+def add_note(error: BaseException, note: str) -> None:
+    """Add to an exception of the user's code where it happened."""
+    if hasattr(error, "add_note"):
+        error.add_note(note)
+    elif error.args and isinstance(error.args[0], str):  # Python 3.10 has no notes
+        error.args = (f"{error.args[0]}\n{note}", *error.args[1:])

@@ -93,6 +93,9 @@ class Exchange:
             DuplicateOrigin: two processes hold the same updates. UndeclaredState: a metric has values that nothing merges.
             Whatever packing and merging the states raises, in every process.
         """
+        for ref in self._metrics:
+            if (member := ref()) is not None:
+                member._take_in()  # so that all processes see the same updates
         with self._lock:
             brought, metric._membership.brought = metric._membership.brought, None
             return self._exchanged(metric, alone=alone) if brought is None else brought

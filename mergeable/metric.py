@@ -9,7 +9,6 @@ Not its job: to know Keras, or how replicas and processes meet.
 from __future__ import annotations
 
 import copy
-import functools
 import re
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -21,7 +20,9 @@ import numpy as np
 from mergeable.agreement import check_declared, check_mergeable
 from mergeable.arguments import constructor_arguments, row_count, shallow
 from mergeable.coverage import Coverage
-from mergeable.errors import IncompatibleStates, UndeclaredState
+from mergeable.errors import IncompatibleStates, UndeclaredState, add_note
+from mergeable.inside import hosted
+from mergeable.intake import Intake
 from mergeable.membership import Membership
 from mergeable.saveable import Saveable, is_saved
 from mergeable.slot import RESTORED, Slot, States
@@ -31,25 +32,7 @@ from mergeable.states.nested import Nested, check_nothing_undeclared
 M = TypeVar("M", bound="Metric")
 
 
-def hosted(method: Callable[..., Any]) -> Callable[..., Any]:
-    """Make a verb of a metric callable from both sides.
-
-    Called from outside, it goes through the metric's dispatch, which finds the slot, takes the lock and undoes a failure.
-    Called from inside, by the dispatch or by ``super()``, it is the method as written.
-    """
-    verb = method.__name__
-
-    @functools.wraps(method)
-    def call(self: Metric, *args: Any, **kwargs: Any) -> Any:
-        if self._is_inside:
-            return method(self, *args, **kwargs)
-        return getattr(self, f"_dispatch_{verb}")(*args, **kwargs)
-
-    call.__hosted__ = True  # type: ignore[attr-defined]  # a mark of ours, so that no method is wrapped twice
-    return call
-
-
-class Metric(Saveable):
+class Metric(Intake, Saveable):
     """A metric with declared states and no framework.
 
     A subclass names its states on the class, or calls ``add_state`` in ``__init__``, and writes ``update_state`` and
@@ -81,9 +64,11 @@ class Metric(Saveable):
     scratch: ClassVar[Collection[str]] = ()
     """Attributes that ``update_state`` sets and that no result depends on: they are not state."""
 
+    _labels: ClassVar[frozenset[str]] = frozenset({"name", "dtype"})
+    """Arguments and attributes that no result depends on, so that metrics merge whatever theirs are."""
+
     _own_states: ClassVar[States] = {}
     _class_states: ClassVar[States] = {}
-    _slots: dict[int, Slot]
     _membership: Membership
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -107,6 +92,7 @@ class Metric(Saveable):
         self.__dict__.update(
             _states=dict(cls._class_states),
             _slots={},
+            _inlet=None,
             _view=None,
             _thread=None,
             _reading=False,
@@ -190,6 +176,9 @@ class Metric(Saveable):
                 self.__dict__["_slots"] = before
                 raise
             self._membership.reset()
+            if self._inlet is not None:
+                self._inlet.reset()
+        self._settle()
 
     def _dispatch_merge_state(self, metrics: Iterable[Metric]) -> None:
         who = f"{type(self).__name__}.merge_state"
@@ -203,6 +192,8 @@ class Metric(Saveable):
                 )
             if other is self:
                 raise IncompatibleStates(f"{who}: got the metric itself, which would count its updates twice. Leave it out.")
+        for metric in (self, *metrics):
+            metric._settle()
         with ExitStack() as locks:
             for metric in sorted([self, *metrics], key=id):  # one order for all threads
                 locks.enter_context(metric._lock)
@@ -252,6 +243,7 @@ class Metric(Saveable):
         """Run the user's ``result`` on the merged states of all processes of the job; ``alone`` exchanges no other metric."""
         membership = self._membership
         if membership.job is None:
+            self._settle()
             return self._folded_result()
         merged = membership.job.merged(self, alone=alone)
         value = merged._folded_result()
@@ -298,6 +290,7 @@ class Metric(Saveable):
     @final
     def _detached(self) -> Metric:
         """Return a metric that holds, in one slot, what this process brings to its job."""
+        self._settle()
         with self._lock:
             brings = {
                 replica: slot for replica, slot in self._slots.items() if replica != RESTORED or not self._membership.worker
@@ -347,6 +340,7 @@ class Metric(Saveable):
     @property
     def coverage(self) -> Coverage:
         """Which updates the last result over all processes holds; after a change, and in one process, what this one holds."""
+        self._take_in()
         told = self._membership.told
         return self._own_coverage() if told is None else told[0]
 
@@ -419,13 +413,8 @@ class Metric(Saveable):
             yield
         except Exception as error:
             where = f"in {type(self).__name__}.{verb} (metric {self.name!r}"
-            _add_note(error, where + (")" if replica is None else f", replica {replica}); the state is as before this update"))
+            add_note(error, where + (")" if replica is None else f", replica {replica}); the state is as before this update"))
             raise
-
-    def _slot(self, replica: int) -> Slot:
-        if replica not in self._slots:
-            self._slots[replica] = Slot.empty(self._states)
-        return self._slots[replica]
 
     # What must agree to merge (agreement.py), and what is kept.
 
@@ -433,7 +422,7 @@ class Metric(Saveable):
         """Constructor arguments and plain attributes, but for labels."""
         varying = {*self._undeclared, *self._cached, *self.scratch}
         plain = {k: v for k, v in self._plain_attributes().items() if k not in varying}
-        return {k: v for k, v in {**self._arguments, **plain}.items() if k not in ("name", "dtype")}
+        return {k: v for k, v in {**self._arguments, **plain}.items() if k not in self._labels}
 
     def _plain_attributes(self) -> dict[str, Any]:
         return {k: v for k, v in self.__dict__.items() if k not in _INTERNAL}
@@ -468,6 +457,7 @@ class Metric(Saveable):
 
     def __getstate__(self) -> dict[str, Any]:
         with self._lock:
+            self._take_in()
             kept = ("_states", "_slots", "_undeclared", "_cached", "_arguments")
             return {"plain": self._plain_attributes(), **{name: self.__dict__[name] for name in kept}}
 
@@ -476,6 +466,7 @@ class Metric(Saveable):
 
     def __repr__(self) -> str:
         try:
+            self._take_in()
             told = self._membership.told  # a repr asks no other process
             value = self._folded_result() if told is None else told[1]
             value = repr(value.item() if isinstance(value, np.generic) else value)
@@ -488,7 +479,19 @@ class Metric(Saveable):
 
 
 _INTERNAL = frozenset(
-    {"_states", "_slots", "_view", "_thread", "_reading", "_lock", "_undeclared", "_cached", "_arguments", "_membership"}
+    {
+        "_states",
+        "_slots",
+        "_inlet",
+        "_view",
+        "_thread",
+        "_reading",
+        "_lock",
+        "_undeclared",
+        "_cached",
+        "_arguments",
+        "_membership",
+    }
 )
 
 
@@ -500,10 +503,3 @@ def _frozen(states: States) -> States:
 
 def _blank(cls: type[M]) -> M:
     return cls.__new__(cls)
-
-
-def _add_note(error: BaseException, note: str) -> None:
-    if hasattr(error, "add_note"):
-        error.add_note(note)
-    elif error.args and isinstance(error.args[0], str):  # Python 3.10 has no notes
-        error.args = (f"{error.args[0]}\n{note}", *error.args[1:])

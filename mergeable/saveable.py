@@ -84,6 +84,7 @@ class Saveable:
         saved = snapshot if isinstance(snapshot, Snapshot) else load(snapshot)
         who = f"{type(self).__name__}: restoring what mergeable {saved.version} saved"
         held = self._holding(saved, who)
+        self._settle()
         with self._lock:
             self._dispatch_reset_state()
             self.__dict__["_slots"] = {RESTORED: held._slots[0]}

@@ -43,6 +43,9 @@ class Strategy(ABC):
     ordered: bool = True
     """Whether what replicas bring arrives in the order of the program, which states that are not commutative need."""
 
+    queues: bool = True
+    """Whether a step may leave its batches in a queue of this process, to be taken after the step."""
+
     @classmethod
     @abstractmethod
     def serving(cls: type[S], strategy: Any) -> S | None:

@@ -41,6 +41,7 @@ class ParameterServer(Replicas):
     """
 
     ordered = False
+    queues = False  # whether an update counts depends on the run of its step, which must not be over
 
     @classmethod
     def serving(cls, strategy: Any) -> ParameterServer | None:

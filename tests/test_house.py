@@ -33,6 +33,8 @@ FLOORS = {
     "arguments": 2,
     "coverage": 2,
     "slot": 2,
+    "inside": 2,
+    "intake": 2,
     "membership": 2,
     "agreement": 2,
     "drawing": 3,

@@ -10,11 +10,12 @@ from mergeable.keras.py_metric import PyMetric
 
 
 def AUROC(  # noqa: N802 - it makes what it is called
-    precision: int = 7, weighted: bool = False, name: str = "auroc", dtype: Any = None, sync: str = "epoch"
+    precision: int = 7, weighted: bool = False, name: str = "auroc", dtype: Any = None, **options: Any
 ) -> PyMetric:
     """Return ``mergeable.metrics.AUROC`` as a Keras metric, for ``compile`` and loops of your own.
 
-    In ``weighted_metrics``, or where a layer masks, pass ``weighted=True``. ``sync`` is that of ``PyMetric``.
+    In ``weighted_metrics``, or where a layer masks, pass ``weighted=True``. The options are ``sync``, ``step_result``
+    and ``hand_over`` of ``PyMetric``.
 
     Example:
         >>> from mergeable.keras import AUROC
@@ -25,4 +26,4 @@ def AUROC(  # noqa: N802 - it makes what it is called
         >>> metric.metric.estimate().low
         0.75
     """
-    return HostedMetric(metrics.AUROC(precision, weighted, name=name), name=name, dtype=dtype, sync=sync)
+    return HostedMetric(metrics.AUROC(precision, weighted, name=name), name=name, dtype=dtype, **options)

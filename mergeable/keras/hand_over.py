@@ -54,8 +54,8 @@ class Traced:
 
     def __init__(self, graph: tf.Graph, structure: Structure) -> None:
         self.wanted = False
+        self.structure = structure
         self._graph: Callable[[], Any] = weakref.ref(graph)
-        self._structure = structure
         self._names: list[str] = []
         self._first_later_op = 0
 
@@ -65,7 +65,7 @@ class Traced:
         for traced in graph.get_collection(_collection(owner)):
             if traced._graph() is graph:  # inner graphs start with what is in the outer one's collections
                 later = graph.get_operations()[traced._first_later_op :]
-                return None if any(op.type in _HIDING for op in later) else traced
+                return None if any(_hides(op) for op in later) else traced
         return None
 
     def keep(self, owner: object, outputs: Sequence[tf.Tensor]) -> None:
@@ -83,11 +83,19 @@ class Traced:
     def outputs(self) -> Any:
         """Return the result that the call gives; its computation is wanted from now on."""
         self.wanted = True
-        return self._structure.pack([self._graph().get_tensor_by_name(name) for name in self._names])
+        return self.structure.pack([self._graph().get_tensor_by_name(name) for name in self._names])
+
+
+DUE = "mergeable_due"
+"""The name of a branch in which a metric calls the host where that is due: it hides no call of another metric."""
 
 
 def _collection(owner: object) -> str:
     return f"mergeable/{id(owner)}"
+
+
+def _hides(op: tf.Operation) -> bool:
+    return op.type in _HIDING and not op.name.rsplit("/", 1)[-1].startswith(DUE)
 
 
 _HIDING = frozenset(

@@ -20,14 +20,23 @@ from mergeable.state import State
 class HostedMetric(PyMetric):
     """What ``PyMetric.of`` returns: it hands batches over to ``metric``, as NumPy arrays, and shows its result."""
 
-    def __init__(self, metric: Metric, name: str | None = None, dtype: Any = None, sync: str = "epoch") -> None:
+    def __init__(
+        self,
+        metric: Metric,
+        name: str | None = None,
+        dtype: Any = None,
+        *,
+        sync: str = "epoch",
+        step_result: str | int = "auto",
+        hand_over: str = "queued",
+    ) -> None:
         if not isinstance(metric, Metric) or isinstance(metric, PyMetric):
             raise TypeError(
                 f"PyMetric.of: got {type(metric).__name__}, expected a mergeable.Metric. A PyMetric is a Keras metric already."
             )
         self._join_keras(name=name or metric.name, dtype=dtype)
         self.metric = metric
-        self.sync = sync
+        self.sync, self.step_result, self.hand_over = sync, step_result, hand_over
         self._join_job()
 
     def _host_update(self, replica: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -79,6 +88,8 @@ class HostedMetric(PyMetric):
             "name": self.name,
             "dtype": self.dtype,
             "sync": self.sync,
+            "step_result": self.step_result,
+            "hand_over": self.hand_over,
         }
 
     @classmethod
@@ -90,7 +101,8 @@ class HostedMetric(PyMetric):
                 f"PyMetric.of: got a configuration of {config['metric']}, expected a metric class that is defined here. Import "
                 "the module that defines it first; a configuration does not decide what is imported."
             )
-        return cls(known[config["metric"]](**config["arguments"]), **{k: config[k] for k in ("name", "dtype", "sync")})
+        options = {name: value for name, value in config.items() if name not in ("metric", "arguments")}
+        return cls(known[config["metric"]](**config["arguments"]), **options)
 
 
 def _full_name(cls: type) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from mergeable.agreement import check_commutative
@@ -15,6 +15,9 @@ from mergeable.exchange import Exchange
 from mergeable.keras.batch import Batch, is_empty
 from mergeable.keras.checkpoint import Checkpointed
 from mergeable.keras.hand_over import Traced, as_written, call_host
+from mergeable.keras.inlet import Inlet
+from mergeable.keras.schedule import Schedule
+from mergeable.keras.site import Site, run_all
 from mergeable.keras.structure import Structure, as_tensors
 from mergeable.metric import Metric
 from mergeable.strategies import current
@@ -69,6 +72,17 @@ class PyMetric(Metric, Checkpointed, _KerasMetric):  # type: ignore[misc]  # the
     """What ``result`` covers in a step, or another graph, where several processes work: ``"epoch"``, the rows of this process,
     or ``"step"``, all rows, at the price of an exchange in every step. An eager result covers all rows in either case."""
 
+    step_result: str | int = "auto"
+    """When a step computes the result that it shows: ``"always"``; an int n, in every n-th step; ``"never"``, which shows NaN; or
+    ``"auto"``, for a tenth of the time that steps take. The first step after a reset does in each case but the last but one; in
+    others the last value is shown. What an epoch or ``evaluate`` ends with, and every eager ``result``, is always computed."""
+
+    hand_over: str = "queued"
+    """When batches of a step in a graph reach ``update_state``: ``"now"``, in that step; or ``"queued"``, in order, when the
+    states are next read, or when many wait. The results are the same bits."""
+
+    _labels = Metric._labels | {"sync", "step_result", "hand_over"}
+
     def __init__(self, name: str | None = None, dtype: Any = None, **kwargs: Any) -> None:
         self._join_keras(name=name, dtype=dtype, **kwargs)
         self.reset_state()
@@ -90,10 +104,17 @@ class PyMetric(Metric, Checkpointed, _KerasMetric):  # type: ignore[misc]  # the
         self.__dict__["_shown"] = None  # the last eager result under several replicas, and the number of changes before it
 
     @staticmethod
-    def of(metric: Metric, name: str | None = None, sync: str = "epoch") -> PyMetric:
+    def of(
+        metric: Metric,
+        name: str | None = None,
+        *,
+        sync: str = "epoch",
+        step_result: str | int = "auto",
+        hand_over: str = "queued",
+    ) -> PyMetric:
         """Return a metric without a framework as a Keras metric; it is shared, not copied.
 
-        Its ``update_state`` gets NumPy arrays. ``sync`` is what ``PyMetric.sync`` is.
+        Its ``update_state`` gets NumPy arrays. ``sync``, ``step_result`` and ``hand_over`` are what they are in ``PyMetric``.
 
         Raises:
             TypeError: ``metric`` is not a ``mergeable.Metric``.
@@ -113,7 +134,7 @@ class PyMetric(Metric, Checkpointed, _KerasMetric):  # type: ignore[misc]  # the
         """
         from mergeable.keras.hosted import HostedMetric  # it is a PyMetric
 
-        return HostedMetric(metric, name=name, sync=sync)
+        return HostedMetric(metric, name=name, sync=sync, step_result=step_result, hand_over=hand_over)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Take one batch and return the result."""
@@ -133,6 +154,9 @@ class PyMetric(Metric, Checkpointed, _KerasMetric):  # type: ignore[misc]  # the
     def _join_job(self) -> None:
         if self.sync not in ("epoch", "step"):
             raise ValueError(f"{self._who}.sync: got {self.sync!r}, expected 'epoch' or 'step'.")
+        if self.hand_over not in ("now", "queued"):
+            raise ValueError(f"{self._who}.hand_over: got {self.hand_over!r}, expected 'queued' or 'now'.")
+        Schedule(self.step_result, self._who)
         try:
             self._strategy()
         except UnsupportedStrategy:  # said when a step is traced; a metric may be built anywhere
@@ -158,37 +182,56 @@ class PyMetric(Metric, Checkpointed, _KerasMetric):  # type: ignore[misc]  # the
     def _dispatch_result(self) -> Any:
         if tf.executing_eagerly():
             return self._eager_result()
-        traced = Traced.latest(self, tf.compat.v1.get_default_graph())
+        traced = Traced.latest(self._on_host(), tf.compat.v1.get_default_graph())
         if traced is not None:
             return traced.outputs()
         structure = self._structure()
-        return structure.pack(call_host(self._who, lambda: structure.flatten(self._step_result()), [], structure.dtypes))
+
+        def act(*_: tf.Tensor) -> list[np.ndarray]:
+            return structure.flatten(self._step_result())
+
+        return structure.pack(call_host(self._who, act, self._inlet_here().order(current()), structure.dtypes))
 
     def _eager_result(self) -> Any:
         if not _in_replica():
             return as_tensors(self._on_host()._job_result())
+        self._on_host()._take_in()
         changes = self._on_host()._membership.changes  # all replicas get one object; Keras would add up several
         if self._shown is None or self._shown[0] != changes:
             self.__dict__["_shown"] = changes, as_tensors(self._step_result())
         return self._shown[1]
 
     def _step_result(self) -> Any:
-        return self._on_host()._job_result(alone=True) if self.sync == "step" else self._on_host()._folded_result()
+        metric = self._on_host()
+        if self.sync == "step":
+            return metric._job_result(alone=True)
+        metric._settle()
+        return metric._folded_result()
 
     @as_written
     def _dispatch_reset_state(self) -> None:
         if tf.executing_eagerly():
             Metric._dispatch_reset_state(self._on_host())
         else:
-            Traced.forget(self, tf.compat.v1.get_default_graph())
+            Traced.forget(self._on_host(), tf.compat.v1.get_default_graph())
             self._strategy().meet(None, self._reset_in_graph)
 
     def _reset_in_graph(self, _: list[None]) -> None:
-        def act() -> list[Any]:
+        def act(*_: tf.Tensor) -> list[Any]:
             Metric._dispatch_reset_state(self._on_host())
             return []
 
-        call_host(self._who, act, [], [])
+        call_host(self._who, act, self._inlet_here().order(current()), [])
+
+    def _inlet_here(self) -> Inlet:
+        """Return where steps leave batches for the metric on the host."""
+        metric = self._on_host()
+        inlet: Inlet | None = metric._inlet  # type: ignore[assignment]  # nobody else makes any
+        if inlet is None:
+            timed = self.sync == "epoch" or self.step_result != "auto"  # all processes of a job exchange in the same steps
+            inlet = Inlet(metric, Schedule(self.step_result if timed else "always", self._who))
+            metric.__dict__["_inlet"] = inlet
+        return inlet
 
     def _take(self, strategy: Strategy, batches: list[Batch]) -> None:
         """Take the batches of all replicas, in one call of the host."""
@@ -197,22 +240,30 @@ class PyMetric(Metric, Checkpointed, _KerasMetric):  # type: ignore[misc]  # the
                 for replica, batch in enumerate(batches):
                     self._take_one(replica, *batch.layout.arguments([tf.identity(t) for t in batch.tensors]))
             return
-        graph = tf.compat.v1.get_default_graph()
-        structure = self._structure()
-        traced = Traced(graph, structure)
-        parts = [(batch.layout, len(batch.tensors)) for batch in batches]
-        ticket = strategy.ticket()
+        traced = Traced(tf.compat.v1.get_default_graph(), self._structure())
+        site = Site(self._who, batches, traced, self._take_one, self._step_result)
+        tensors = [tensor for batch in batches for tensor in batch.tensors]
+        inlet = self._inlet_here()
+        in_queue = self.hand_over == "queued" and strategy.queues and inlet.schedule.step_result != 1
+        if in_queue and tensors and site.structure.is_numeric and not self._on_host()._undeclared:
+            outputs = inlet.put(site, tensors, strategy)
+        else:
+            outputs = self._call(strategy, site, tensors)
+        traced.keep(self._on_host(), outputs)
 
-        def act(*arrived: tf.Tensor) -> Sequence[Any]:
-            start = len(ticket)
-            with strategy.admit(act, arrived[:start]) as first_slot:
-                for replica, (layout, size) in enumerate(parts if first_slot is not None else (), first_slot or 0):
-                    self._take_one(replica, *layout.arguments(arrived[start : start + size]))
-                    start += size
-            return structure.flatten(self._step_result()) if traced.wanted else structure.placeholder()
+    def _call(self, strategy: Strategy, site: Site, tensors: list[tf.Tensor]) -> list[tf.Tensor]:
+        """Have the step call the host with the batches of all replicas, and wait for it."""
+        inlet, ticket = self._inlet_here(), strategy.ticket()
 
-        outputs = call_host(self._who, act, [*ticket, *(t for batch in batches for t in batch.tensors)], structure.dtypes)
-        traced.keep(self, outputs)
+        def act(*arrived: tf.Tensor) -> list[np.ndarray]:
+            start = len(arrived) - len(tensors)
+            with strategy.admit(act, arrived[start - len(ticket) : start]) as first_slot:
+                if first_slot is not None:
+                    run_all(site.updates(arrived[start:], first_slot))
+            inlet.stepped()
+            return inlet.result(site)
+
+        return call_host(self._who, act, [*inlet.order(strategy), *ticket, *tensors], site.structure.dtypes)
 
     def _take_one(self, replica: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         if is_empty(args, kwargs):

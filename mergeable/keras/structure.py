@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 import numpy as np
@@ -50,6 +51,26 @@ class Structure:
             np.full(shape, np.nan if dtype == tf.float64 else b"")
             for dtype, shape in zip(self.dtypes, self.shapes, strict=True)
         ]
+
+    @property
+    def key(self) -> Hashable:
+        """What structures of equal flat values share."""
+        return tuple(zip(self.dtypes, self.shapes, strict=True))
+
+    @property
+    def size(self) -> int:
+        """How many numbers there are in all."""
+        return sum(math.prod(shape) for shape in self.shapes)
+
+    @property
+    def is_numeric(self) -> bool:
+        """Whether there is nothing but numbers."""
+        return all(dtype == tf.float64 for dtype in self.dtypes)
+
+    def split(self, vector: tf.Tensor) -> list[tf.Tensor]:
+        """Return the tensors whose numbers, one after another, are a vector (size,)."""
+        parts = tf.split(vector, [math.prod(shape) for shape in self.shapes])
+        return [tf.reshape(part, shape) for part, shape in zip(parts, self.shapes, strict=True)]
 
     def pack(self, tensors: Sequence[tf.Tensor]) -> Any:
         """Return tensors of known shapes in the structure."""

@@ -52,6 +52,7 @@ def test_in_eager_code():
 def test_in_a_function():
     """In a graph it is the user's exception too, not TensorFlow's, with the user's line in its traceback."""
     metric = Unlucky(name="unlucky")
+    metric.hand_over = "now"
     step = tf.function(lambda p: metric.update_state(p, p), input_signature=[tf.TensorSpec([None], tf.float32)])
     step(tf.constant([1.0]))
     before = contents(metric)

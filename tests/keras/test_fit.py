@@ -157,9 +157,11 @@ def test_one_callback_a_step(through, rng):
     assert Counted.results <= 3  # one a step, and the last one for the logs
 
 
-def test_a_function_calls_the_host_once():
-    """An update and its result in one function are one call of the host."""
+@pytest.mark.parametrize("hand_over", ["now", "queued"])
+def test_a_function_calls_the_host_once(hand_over):
+    """An update and its result in one function are one call of the host, in each step or in a branch for those where it is due."""
     metric = RowCount()
+    metric.hand_over = hand_over
 
     @tf.function
     def step(y):
@@ -168,7 +170,10 @@ def test_a_function_calls_the_host_once():
 
     graph = step.get_concrete_function(tf.TensorSpec([None], tf.float32)).graph
 
-    assert 1 == sum(op.type == "EagerPyFunc" for op in graph.get_operations())
+    inside = [node.op for function in graph.as_graph_def().library.function for node in function.node_def]
+    calls = {"now": [op.type for op in graph.get_operations()], "queued": inside}
+
+    assert {hand_over: 1} == {way: ops.count("EagerPyFunc") for way, ops in calls.items() if "EagerPyFunc" in ops}
 
 
 def test_a_traced_function_can_go():

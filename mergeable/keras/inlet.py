@@ -1,0 +1,218 @@
+"""Where steps leave batches for a metric: a queue that a step fills without Python, and that Python empties many at once."""
+
+from __future__ import annotations
+
+import atexit
+import collections
+import os
+import time
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, final
+
+import numpy as np
+import tensorflow as tf
+from tensorflow.python.ops.resource_variable_ops import ResourceVariable
+
+from mergeable.errors import add_note
+from mergeable.keras.hand_over import DUE, as_written, call_host
+from mergeable.keras.schedule import Schedule
+from mergeable.keras.site import Site
+from mergeable.metric import Metric
+from mergeable.strategy import Strategy
+
+QUEUE_BYTES = 8 << 20
+"""A step that brings what waits to so many bytes has Python take it before the step goes on."""
+
+QUEUE_BATCHES = 128
+"""And so does a step that brings it to so many batches."""
+
+
+@final
+class Inlet:
+    """The batches that steps have left for a metric, in the order of the steps.
+
+    They are taken by whoever first needs the states: a step whose result is due or that finds the queue full, or a verb that is
+    called from outside. What an update raises is kept until then, and names the step. Nothing that waits is lost: not when a
+    step fails or is interrupted, not in a fork, which finds the queue empty, and not when the program ends.
+
+    Memory: ``QUEUE_BYTES``, and a batch of each step that runs at that moment.
+    """
+
+    def __init__(self, metric: Metric, schedule: Schedule) -> None:
+        self._metric = metric
+        self.schedule = schedule
+        self._steps = 0  # that were taken since the last reset
+        self._sites: list[tuple[Site, list[tf.DType]]] = []
+        self._waiting: collections.deque[tuple[int, tf.Tensor]] = collections.deque()  # not in the queue any more
+        self._updates: collections.deque[Callable[[], None]] = collections.deque()  # of the step that is being taken
+        self._failures: list[Exception] = []
+        self._is_taking = False
+        self._process = os.getpid()
+        self._last: dict[Any, list[np.ndarray]] = {}  # results since the last reset, by their structure
+        self._shown: dict[int, Any] = {}  # the same in variables, by their size
+        self._queue: Any = None  # until a step runs where it can put something down
+        _inlets.add(self)
+
+    def order(self, strategy: Strategy) -> list[tf.Tensor]:
+        """Return inputs for a call of the host, which make it come after what was put down before it and before what comes later."""
+        if not strategy.queues:
+            return []
+        if self._queue is None:
+            with tf.init_scope(), tf.device("/cpu:0"):
+                self._put = ResourceVariable(np.zeros(2, np.int64), trainable=False)  # batches and bytes, from the beginning
+                self._due = ResourceVariable(np.zeros(2, np.int64), trainable=False)  # as many, and Python is called
+                self._queue = tf.queue.FIFOQueue(-1, [tf.int64, tf.variant], shapes=[(), ()])
+        return [self._queue.queue_ref]
+
+    # In the graph.
+
+    def put(self, site: Site, tensors: Sequence[tf.Tensor], strategy: Strategy) -> list[tf.Tensor]:
+        """Add to the graph what puts tensors down, and calls Python where it is due; return the result that was computed last."""
+        queue = self.order(strategy)
+        number, size = len(self._sites), site.structure.size
+        self._sites.append((site, [tensor.dtype for tensor in tensors]))
+        shown = self._shown_of(size)
+
+        def act(_: tf.Tensor, put: tf.Tensor, sent: tf.Tensor) -> list[np.ndarray]:
+            return self._wake(site, put.numpy(), float(sent))
+
+        @as_written
+        def wake() -> tf.Tensor:
+            value, due = call_host(site.who, act, [*queue, put, tf.timestamp()], [tf.float64, tf.int64])
+            value.set_shape([size])
+            due.set_shape([2])
+            shown.assign(value)
+            self._due.assign(due)
+            return value
+
+        with tf.device("/cpu:0"):
+            batch = tf.raw_ops.OptionalFromValue(components=tensors)  # one tensor that holds all of them as they are
+            with tf.control_dependencies([self._queue.enqueue([tf.constant(number, tf.int64), batch])]):
+                self._put.assign_add(tf.stack([tf.constant(1, tf.int64), tf.add_n([*map(_nbytes, tensors)])]))
+            put = self._put.read_value()
+            due = tf.reduce_any(put >= self._due.read_value())
+            return site.structure.split(tf.cond(due, wake, as_written(shown.read_value), name=DUE))
+
+    def _shown_of(self, size: int) -> Any:
+        if size not in self._shown:
+            with tf.init_scope(), tf.device("/cpu:0"):
+                self._shown[size] = ResourceVariable(np.full(size, np.nan), trainable=False)
+        return self._shown[size]
+
+    # On the host.
+
+    def _wake(self, site: Site, put: np.ndarray, sent: float) -> list[np.ndarray]:
+        """Take what waits; return the result, and what will have been put down when Python is called next."""
+        waking = min(max(0.0, time.time() - sent), 0.1)  # clocks may be set
+        with self._metric._lock, self._taking() as taken:
+            if not taken:
+                self._take()
+            self.raise_failures()
+            values = self.result(site, 2 * waking)  # the way back takes as long
+        ahead = max(1, min(QUEUE_BATCHES, self.schedule.next - self._steps)) if site.traced.wanted else QUEUE_BATCHES
+        return [np.concatenate([value.reshape(-1) for value in values]), put + np.array([ahead, QUEUE_BYTES], np.int64)]
+
+    def result(self, site: Site, before: float = 0.0) -> list[np.ndarray]:
+        """Return the result after the steps so far, computed anew where it is wanted and due; ``before`` adds to what it costs."""
+        if site.traced.wanted and self.schedule.is_due(self._steps):
+            began = time.perf_counter()
+            self._last[site.structure.key] = site.compute()
+            self.schedule.computed(self._steps, time.perf_counter() - began + before)
+        return self._last.get(site.structure.key) or site.structure.placeholder()
+
+    def stepped(self) -> None:
+        """Count a step whose batches did not go through the queue."""
+        self._steps += 1
+
+    def settle(self) -> None:
+        """Take what waits; what its updates raise is kept."""
+        if self._queue is not None and self._process == os.getpid() and not self._metric._is_inside:
+            with self._metric._lock, self._taking() as taken:
+                if not taken:
+                    self._take()
+
+    @contextmanager
+    def _taking(self) -> Iterator[bool]:
+        """Note that this thread, which has the metric's lock, takes what waits; tell whether it does so already."""
+        before, self._is_taking = self._is_taking, True
+        try:
+            yield before
+        finally:
+            self._is_taking = before
+
+    def _take(self) -> None:
+        with tf.init_scope(), tf.device("/cpu:0"):
+            self._fetch()
+            while self._waiting or self._updates:
+                self._take_step()
+
+    def _fetch(self) -> None:
+        waiting = int(self._queue.size())
+        if waiting:  # as many are there, because nobody else takes any
+            types = [tf.int64, tf.variant]
+            sites, batches = tf.raw_ops.QueueDequeueManyV2(handle=self._queue.queue_ref, n=waiting, component_types=types)
+            self._waiting.extend(zip(sites.numpy().tolist(), tf.unstack(batches), strict=True))
+
+    def _take_step(self) -> None:
+        """Run the updates of the step that was put down first; what an interruption leaves is there the next time."""
+        if not self._updates:
+            number, batch = self._waiting.popleft()
+            site, types = self._sites[number]
+            shapes = [None] * len(types)
+            self._updates.extend(
+                site.updates(tf.raw_ops.OptionalGetValue(optional=batch, output_types=types, output_shapes=shapes))
+            )
+            self._steps += 1
+        while self._updates:
+            try:
+                self._updates[0]()
+            except Exception as error:
+                add_note(error, f"in the batch of step {self._steps} since the last reset")
+                self._failures.append(error)
+            self._updates.popleft()
+
+    def raise_failures(self) -> None:
+        """Raise what an update that was taken has raised; told once."""
+        failures, self._failures = self._failures, []
+        if failures:
+            if failures[1:]:
+                add_note(failures[0], f"{len(failures) - 1} later updates failed too; the last of them: {failures[-1]!r}")
+            raise failures[0]
+
+    def reset(self) -> None:
+        """Begin to count anew: the result of the next step is due."""
+        self._steps = 0
+        self._last.clear()
+        self.schedule.reset()
+        if self._queue is not None and self._process == os.getpid():
+            with tf.init_scope(), tf.device("/cpu:0"):
+                self._due.assign(np.zeros(2, np.int64))
+                for shown in self._shown.values():
+                    shown.assign(np.full(shown.shape, np.nan))
+
+
+def _nbytes(tensor: tf.Tensor) -> tf.Tensor:
+    """Return how much memory a tensor takes."""
+    if tensor.dtype == tf.string:
+        return tf.reduce_sum(tf.cast(tf.strings.length(tensor), tf.int64) + 24)
+    return tf.size(tensor, tf.int64) * tensor.dtype.size
+
+
+_inlets: weakref.WeakSet[Inlet] = weakref.WeakSet()
+
+
+def _take_all() -> None:
+    for inlet in list(_inlets):
+        inlet.settle()
+
+
+def _take_last() -> None:
+    _take_all()
+    for inlet in list(_inlets):
+        inlet.raise_failures()
+
+
+os.register_at_fork(before=_take_all)  # the threads of TensorFlow do not live on in the copy
+atexit.register(_take_last)
