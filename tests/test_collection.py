@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 import mergeable as mg
 from mergeable import laws
 from mergeable.canonical import canonical_bytes
+from mergeable.exchange import Exchange, watch
 from mergeable.metrics import AUROC
 from tests.notes import notes
+from tests.strategies.simulated import run
 
 LABELS = st.lists(st.integers(0, 2), min_size=3, max_size=3)
 
@@ -498,3 +500,23 @@ def test_the_structure_of_an_empty_result():
     with pytest.raises(ZeroDivisionError):
         metric.result()
     assert {"fragile": 0.0, "other": 0} == metric._result_when_empty()
+
+
+def test_workers_exchange_it_once():
+    """A collection is one metric of a job, whose workers show the values of one process."""
+    batches = [([0, 1, 2], [0, 2, 2]), ([1], [1]), ([2, 2], [0, 2])]
+    reports = []
+
+    def program(strategy):
+        metric = agreement()
+        Exchange.among(strategy).join(metric)
+        metric.update_state(*batches[strategy.rank])
+        return metric.result(), metric.coverage.rows
+
+    alone = agreement()
+    for batch in batches:
+        alone.update_state(*batch)
+    with watch(reports.append):
+        shown = run(3, program)
+    assert [(alone.result(), 6)] * 3 == shown
+    assert {("metric_collection",)} == {report.metrics for report in reports}
