@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
+from mergeable import metrics  # noqa: F401 - registers them, so that files of them are read
+from mergeable.collection import MetricCollection
 from mergeable.coverage import Contribution, Coverage
 from mergeable.errors import (
     DuplicateOrigin,
@@ -92,6 +94,7 @@ __all__ = [
     "Mean",
     "MergeableError",
     "Metric",
+    "MetricCollection",
     "Min",
     "Moments",
     "PyMetric",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -22,10 +23,21 @@ def constructor_arguments(cls: type, args: tuple[Any, ...], kwargs: Mapping[str,
     return named
 
 
+@functools.lru_cache(maxsize=256)  # reading a signature takes longer than a small update
 def accepts(method: Callable[..., Any], name: str) -> bool:
     """Return whether a method takes an argument of that name."""
     parameters = inspect.signature(method).parameters
     return name in parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+
+
+def without_absent_weights(method: Callable[..., Any], kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Return the arguments of an update without a ``sample_weight`` that is None, by which Keras says that there is none.
+
+    A method that takes weights gets it as it came.
+    """
+    if kwargs.get("sample_weight", ...) is None and not accepts(method, "sample_weight"):
+        return {name: value for name, value in kwargs.items() if name != "sample_weight"}
+    return kwargs
 
 
 def row_count(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> int:

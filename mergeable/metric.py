@@ -9,7 +9,6 @@ Not its job: to know Keras, or how replicas and processes meet.
 from __future__ import annotations
 
 import copy
-import re
 import threading
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -24,6 +23,7 @@ from mergeable.errors import IncompatibleStates, UndeclaredState, add_note
 from mergeable.inside import hosted
 from mergeable.intake import Intake
 from mergeable.membership import Membership
+from mergeable.registry import default_name
 from mergeable.saveable import Saveable, is_saved
 from mergeable.slot import RESTORED, Slot, States
 from mergeable.state import State
@@ -105,7 +105,7 @@ class Metric(Intake, Saveable):
         return self
 
     def __init__(self, name: str | None = None) -> None:
-        self.name = name or re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", type(self).__name__).lower()
+        self.name = name or default_name(type(self))
         self.reset_state()
 
     def add_state(self, name: str, state: State) -> None:
@@ -253,7 +253,6 @@ class Metric(Intake, Saveable):
         membership.told = merged.coverage, value
         return value
 
-    @final
     def _result_when_empty(self) -> Any:
         """Run the user's ``result`` on empty states, to learn its structure."""
         with self._inside({name: state.empty() for name, state in self._states.items()}, reading=True):
@@ -266,7 +265,9 @@ class Metric(Intake, Saveable):
             merged = {name: self._states[name].empty() for name in names or self._states}
             for _, slot in sorted(self._slots.items()):
                 for name, state in merged.items():
-                    state.merge(slot.states[name])
+                    slot.states[name].flush()
+                    state.flush()
+                    state.merge_part(slot.states[name])  # all slots have states with the parameters of these
             return merged
 
     @final
@@ -331,6 +332,16 @@ class Metric(Intake, Saveable):
                 "themselves. Declare what it merges."
             )
         return Nested(self._twin({}, {}))
+
+    @staticmethod
+    def _received(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
+        """Return a batch as ``update_state`` of this kind of metric gets it; None where such metrics do not see it."""
+        return args, kwargs
+
+    @classmethod
+    def _configured(cls: type[M], arguments: Mapping[str, Any]) -> M:
+        """Return a new metric with the constructor arguments that a configuration of the program's own holds."""
+        return cls(**arguments)
 
     @property
     def _merges_by_itself(self) -> bool:

@@ -25,6 +25,7 @@ from mergeable.states import (
     ScoreHistogram,
     Tuple,
 )
+from mergeable.states.nested import Nested
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -45,7 +46,7 @@ def plot(
     """Draw one of the states and return the axes; the states stay as they are.
 
     ``kind`` is one of ``KINDS``; ``state`` names one of ``states``, or a part: ``pair[0]`` of a ``Tuple``, ``loss[mean]`` of a
-    ``Dict``, ``by_label['cat']`` of a ``Keyed``. What is not given comes from ``declared`` (kinds, and the states that they draw,
+    ``Dict``, ``by_label['cat']`` of a ``Keyed``, ``metrics[kappa][matrix]`` of a ``MetricCollection``. What is not given comes from ``declared`` (kinds, and the states that they draw,
     in order of preference), or else is the first of ``possible(states)``.
 
     Below the picture stands what it leaves out (NaN, values outside of the bins), and the coverage. A state that holds nothing
@@ -99,7 +100,7 @@ def possible(states: Mapping[str, State]) -> list[tuple[str, str]]:
 def _parts(states: Mapping[str, State]) -> Iterator[tuple[str, State]]:
     for name, state in states.items():
         yield name, state
-        if isinstance(state, Dict | Tuple):
+        if isinstance(state, Dict | Tuple | Nested):
             yield from _parts({f"{name}[{key}]": part for key, part in state._parts.items()})
         elif isinstance(state, Keyed):
             yield from _parts({f"{name}[{key!r}]": state[key] for key in state})

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar, overload
 
 
@@ -11,6 +12,7 @@ class NotRegistered(ValueError):
 
 
 C = TypeVar("C", bound=type)
+T = TypeVar("T")
 
 _classes: dict[str, type] = {}
 _names: dict[type, str] = {}
@@ -75,12 +77,24 @@ def name_of(cls: type) -> str:
     return _names.get(cls) or f"{cls.__module__}:{cls.__qualname__}"
 
 
+def default_name(cls: type) -> str:
+    """Return the name of a metric that was given none: that of its class, in small letters."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", cls.__name__).lower()
+
+
 def found(name: str) -> type | None:
     """Return the registered class of that name, or, where no name fits, the only one whose own name it is."""
     if name in _classes:
         return _classes[name]
     alike = [cls for cls in _names if cls.__qualname__ == name]
     return alike[0] if len(alike) == 1 else None
+
+
+def subclasses(cls: type[T]) -> Iterator[type[T]]:
+    """Yield every class that the program has derived from one, at any distance."""
+    for derived in cls.__subclasses__():
+        yield derived
+        yield from subclasses(derived)
 
 
 def is_named(cls: type, name: str) -> bool:

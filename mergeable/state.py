@@ -214,7 +214,8 @@ class State(ABC):
         if type(other) is not type(self):
             self.check_mergeable(other)
         self._before_write()
-        type(self).merge.__wrapped__(self, other)  # type: ignore[attr-defined]  # every merge is guarded
+        merge: Any = type(self).merge
+        (merge.__wrapped__ if hasattr(merge, "__guarded__") else merge)(self, other)  # a mixin's merge is not
 
     def freeze(self) -> None:
         """Refuse changes from now on: this is a merged copy, and what is written to it would be lost."""

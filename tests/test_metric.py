@@ -1159,3 +1159,33 @@ def test_metrics_that_merge_each_other_from_threads_do_not_lock_up():
 
     in_threads(2, work)
     assert all({1, 2} >= {int(m.rows) for m in pair} and 2 in {int(m.rows) for m in pair} for pair in pairs)
+
+
+def test_a_merge_from_a_class_that_is_no_state():
+    """A state may have its merge from a mixin."""
+
+    class Joins:
+        def merge(self, other):
+            self.items |= other.items
+
+    class Seen(Joins, mg.State):
+        def __init__(self):
+            self.items = set()
+
+        def update(self, items):
+            self.items |= set(items)
+
+        def result(self):
+            return len(self.items)
+
+    class Distinct(mg.Metric):
+        seen = Seen()
+
+        def update_state(self, items):
+            self.seen.update(items)
+
+        def result(self):
+            return self.seen.result()
+
+    metric = fed(fed(Distinct(), [1, 2]), [2, 3], replica=1)
+    assert 3 == metric.result()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from mergeable import metrics
+from mergeable import collection, metrics
 from mergeable.keras.hosted import HostedMetric
 from mergeable.keras.py_metric import PyMetric
+from mergeable.metric import Metric
 
 
 def AUROC(  # noqa: N802 - it makes what it is called
@@ -27,3 +29,30 @@ def AUROC(  # noqa: N802 - it makes what it is called
         0.75
     """
     return HostedMetric(metrics.AUROC(precision, weighted, name=name), name=name, dtype=dtype, **options)
+
+
+def MetricCollection(  # noqa: N802 - as above
+    metrics: Iterable[Metric] | Mapping[str, Any],
+    *,
+    reads: Mapping[str, str] | None = None,
+    prefix: str = "",
+    name: str = "metric_collection",
+    dtype: Any = None,
+    **options: Any,
+) -> PyMetric:
+    """Return ``mergeable.MetricCollection`` as a Keras metric: a step calls the host once, however many metrics are in it.
+
+    Keras shows each value by its name in the dict of results. ``metric.metric`` is the collection. The options are
+    those of ``AUROC``.
+
+    Example:
+        >>> from mergeable.keras import AUROC, MetricCollection
+        >>> metric = MetricCollection([AUROC(), AUROC(10, name="fine")], prefix="test_")
+        >>> metric.update_state([0, 0, 1, 1], [0.001, 0.004, 0.003, 0.008])
+        >>> {name: float(value) for name, value in metric.result().items()}
+        {'test_auroc': 0.75, 'test_fine': 0.75}
+        >>> metric.metric["fine"].estimate().low
+        0.75
+    """
+    several = collection.MetricCollection(metrics, reads=reads, prefix=prefix, name=name)
+    return HostedMetric(several, name=name, dtype=dtype, **options)

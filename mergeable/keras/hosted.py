@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, final
 
-from mergeable.arguments import accepts
+from mergeable.arguments import without_absent_weights
 from mergeable.coverage import Coverage
 from mergeable.keras.batch import to_numpy
 from mergeable.keras.py_metric import PyMetric
 from mergeable.metric import Metric
+from mergeable.registry import subclasses
 from mergeable.saveable import is_saved
 from mergeable.snapshot import Snapshot
 from mergeable.state import State
@@ -40,8 +41,7 @@ class HostedMetric(PyMetric):
         self._join_job()
 
     def _host_update(self, replica: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        if kwargs.get("sample_weight", ...) is None and not accepts(type(self.metric).update_state, "sample_weight"):
-            kwargs = {name: value for name, value in kwargs.items() if name != "sample_weight"}  # Keras says that there is none
+        kwargs = without_absent_weights(type(self.metric).update_state, kwargs)
         self.metric._update_slot(replica, to_numpy(args), to_numpy(kwargs))
 
     def _on_host(self) -> Metric:
@@ -95,21 +95,15 @@ class HostedMetric(PyMetric):
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> HostedMetric:
         """Return a fresh metric of the class that the configuration names; the class must be defined already."""
-        known = {_full_name(found): found for found in _subclasses(Metric)}
+        known = {_full_name(found): found for found in subclasses(Metric)}
         if config["metric"] not in known:
             raise TypeError(
                 f"PyMetric.of: got a configuration of {config['metric']}, expected a metric class that is defined here. Import "
                 "the module that defines it first; a configuration does not decide what is imported."
             )
         options = {name: value for name, value in config.items() if name not in ("metric", "arguments")}
-        return cls(known[config["metric"]](**config["arguments"]), **options)
+        return cls(known[config["metric"]]._configured(config["arguments"]), **options)
 
 
 def _full_name(cls: type) -> str:
     return f"{cls.__module__}.{cls.__qualname__}"
-
-
-def _subclasses(cls: type[Metric]) -> Iterator[type[Metric]]:
-    for found in cls.__subclasses__():
-        yield found
-        yield from _subclasses(found)

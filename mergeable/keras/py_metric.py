@@ -274,6 +274,13 @@ class PyMetric(Metric, Checkpointed, _KerasMetric):  # type: ignore[misc]  # the
     def _host_update(self, replica: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         self._update_slot(replica, args, kwargs)
 
+    @staticmethod
+    def _received(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
+        with tf.device("/cpu:0"):
+            batch = Batch(args, kwargs)
+            args, kwargs = batch.layout.arguments([tf.identity(t) for t in batch.tensors])
+        return None if is_empty(args, kwargs) else (args, kwargs)
+
     def _structure(self) -> Structure:
         example = self.empty_result
         if example is None:

@@ -75,33 +75,40 @@ class Nested(Product[str]):
 
     def update(self, *args: Any, **kwargs: Any) -> None:
         """Run the metric's ``update_state``: all states take the batch, or none."""
-        with self._all_or_nothing(), self._running(self._parts) as metric:
+        with self._all_or_nothing(), _running(self._metric, self._parts) as metric:
             metric.update_state(*args, **kwargs)
             check_nothing_undeclared(metric)
 
     def result(self) -> Any:
         """Run the metric's ``result``."""
-        merged = {name: state.empty() for name, state in self._parts.items()}
-        for name, state in merged.items():
-            state.merge_part(self._parts[name])
-            state.freeze()
-        with self._running(merged, reading=True) as metric:
+        return self.read_by(self._metric)
+
+    def read_by(self, metric: Any) -> Any:
+        """Run the ``result`` of this metric, or of another one whose states these are too."""
+        merged = {name: self._parts[name] for name in metric._states}
+        if not self.__dict__.get("_frozen"):  # what is frozen is a copy already
+            merged = {name: state.empty() for name, state in merged.items()}
+            self.flush()
+            for name, state in merged.items():
+                state.merge_part(self._parts[name])
+                state.freeze()
+        with _running(metric, merged, reading=True):
             return metric.result()
 
-    @contextmanager
-    def _running(self, states: dict[str, State], *, reading: bool = False) -> Iterator[Any]:
-        """Run the metric's code on these states; attributes that it sets, which all keys would share, are gone afterwards."""
-        metric = self._metric
-        with metric._lock:
-            before = dict(metric.__dict__)
-            try:
-                with metric._inside(states, reading=reading):
-                    yield metric
-            finally:
-                metric.__dict__.clear()
-                metric.__dict__.update(before)
-                metric._undeclared.clear()
-                metric._cached.clear()
+
+@contextmanager
+def _running(metric: Any, states: dict[str, State], *, reading: bool = False) -> Iterator[Any]:
+    """Run the metric's code on these states; attributes that it sets, which all keys would share, are gone afterwards."""
+    with metric._lock:
+        before = dict(metric.__dict__)
+        try:
+            with metric._inside(states, reading=reading):
+                yield metric
+        finally:
+            metric.__dict__.clear()
+            metric.__dict__.update(before)
+            metric._undeclared.clear()
+            metric._cached.clear()
 
 
 def check_nothing_undeclared(metric: Any) -> None:
