@@ -140,7 +140,7 @@ def main():
     if arguments.worker:
         worker(arguments.worker[0], int(arguments.worker[1]))
         return
-    rounds = 3 if arguments.quick else 15
+    rounds = 3 if arguments.quick else 7
     found = workers.run(__file__, WORKERS, "--worker", workers.addresses(1)[0], rounds, limit=LIMIT)
     names = ("exchanges", "bytes received", "ms", "torchmetrics' collectives", "ms", "ours / torchmetrics", "agree to 1e-5")
     table = Table("metrics", *names, box=box.MARKDOWN)
