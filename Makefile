@@ -41,12 +41,17 @@ lint: .venv/.ready
 	$(BIN)/mypy
 
 bench: .venv/.ready
-	$(BIN)/python -m pip install --quiet --editable '.[test,bench]'
+	$(BIN)/python -m pip install --quiet --editable '.[test,bench,peers]'
+	$(BIN)/python benchmarks/steps.py
 	$(BIN)/python benchmarks/updates.py
 	$(BIN)/python benchmarks/libraries.py
 	$(BIN)/python benchmarks/accuracy.py
+	$(BIN)/python benchmarks/peers.py
 	$(BIN)/python benchmarks/exchange.py
+	$(BIN)/python benchmarks/exchange_peers.py
 	$(BIN)/python benchmarks/snapshots.py
+	$(BIN)/python benchmarks/growth.py
+	$(BIN)/python benchmarks/imports.py
 
 clean:
 	rm -rf .venv .venv-lowest .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -4,13 +4,12 @@ Run: python benchmarks/exchange.py. Real workers are processes on loopback that 
 show the cost of the protocol, not of a network. For more workers, one process does what the busiest of them would do.
 """
 
-import json
 import os
-import socket
 import statistics
-import subprocess
 import sys
 import time
+
+import workers
 
 REPEATS = 15
 os.environ.update(CUDA_VISIBLE_DEVICES="-1", TF_CPP_MIN_LOG_LEVEL="3")
@@ -74,29 +73,7 @@ def worker():
             statistics.median(r.received for r in reports) if reports else 0,
             1e3 * statistics.median(r.seconds for r in reports) if reports else 0.0,
         )
-    print("FOUND", json.dumps(found), flush=True)
-
-
-def real(size):
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(size)]
-    addresses = [f"127.0.0.1:{s.getsockname()[1]}" for s in sockets]
-    for s in sockets:
-        s.close()
-    processes = []
-    for rank in range(size):
-        config = json.dumps({"cluster": {"worker": addresses}, "task": {"type": "worker", "index": rank}})
-        command = [sys.executable, __file__, "worker"]
-        processes.append(
-            subprocess.Popen(
-                command, env={**os.environ, "TF_CONFIG": config}, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-            )
-        )
-    try:
-        outputs = [process.communicate(timeout=200)[0] for process in processes]
-    finally:
-        for process in processes:
-            process.kill()
-    return [json.loads(line.removeprefix("FOUND ")) for out in outputs for line in out.splitlines() if line.startswith("FOUND")]
+    workers.tell(found)
 
 
 def simulated(size, state):
@@ -125,7 +102,7 @@ def main():
 
     print("real workers on this machine: exchanges, bytes that the busiest worker receives, milliseconds (median)")
     for size in (1, 2, 3, 4):
-        found = real(size)
+        found = workers.run(__file__, size, "worker")
         for name in found[0]:
             busiest = max(found, key=lambda one, name=name: one[name][1])[name]
             print(f"{size} workers  {name:16} {busiest[0]:4.1f} {busiest[1]:12,.0f} B {busiest[2]:9.2f} ms")

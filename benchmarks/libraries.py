@@ -8,7 +8,7 @@ import argparse
 import sys
 
 import numpy as np
-from updates import RNG, machine, medians, short
+from timing import machine, medians, short
 
 import mergeable as mg
 
@@ -23,6 +23,7 @@ except ImportError as error:
     sys.exit(f"This benchmark needs {error.name}, which is not installed: pip install 'mergeable[bench]'")
 
 SIZES = {32: 256, 1_000: 32, 100_000: 2}  # items in a batch: batches before a flush
+RNG = np.random.default_rng(0)
 EDGES = np.linspace(-4, 4, 1001)
 
 
@@ -92,12 +93,11 @@ def ratio(state, make, batches, budget):
             fresh.update(batch)
         fresh.flush()
 
-    def theirs():
-        update = make()
+    def theirs(update):
         for batch in batches:
             update(batch)
 
-    mine, base = medians(state.empty, ours, theirs, budget)
+    mine, base = medians((state.empty, ours), (make, theirs), budget=budget)
     return mine / base
 
 

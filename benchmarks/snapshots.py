@@ -13,11 +13,11 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 import zlib
 from pathlib import Path
 
 import numpy as np
+from timing import seconds
 
 import mergeable as mg
 
@@ -124,12 +124,6 @@ def read(paths):
         zlib.crc32(path.read_bytes())
 
 
-def timed(call, *args, **options):
-    start = time.perf_counter()
-    call(*args, **options)
-    return time.perf_counter() - start
-
-
 def throughput(console, cores, *, quick):
     rounds = 1 if quick else ROUNDS
     table = Table(
@@ -141,7 +135,7 @@ def throughput(console, cores, *, quick):
         size = sum(path.stat().st_size for path in paths)
         alone, one, several = zip(
             *(
-                (timed(read, paths), timed(mg.merge, paths), timed(mg.merge, paths, processes=cores) if cores > 1 else 0)
+                (seconds(read, paths), seconds(mg.merge, paths), seconds(mg.merge, paths, processes=cores) if cores > 1 else 0)
                 for _ in range(rounds)
             ),
             strict=True,

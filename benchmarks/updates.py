@@ -6,15 +6,12 @@ would do; shown are ratios of medians.
 
 import argparse
 import math
-import os
 import pickle
-import platform
-import statistics
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
+from timing import machine, medians, nothing, short
 
 import mergeable as mg
 from mergeable import states
@@ -115,33 +112,17 @@ CASES = {  # name: what it holds here, a state, and what makes a batch of n item
 }
 
 
-def seconds(act):
-    start = time.perf_counter()
-    act()
-    return time.perf_counter() - start
-
-
-def medians(prepare, ours, theirs, budget):
-    """Let both sides take turns for ``budget`` seconds, three times at least, and return their medians."""
-    times = []
-    end = time.perf_counter() + budget
-    while len(times) < 3 or time.perf_counter() < end:
-        subject = prepare()
-        times.append((seconds(lambda: ours(subject)), seconds(theirs)))  # noqa: B023  # called at once
-    return [statistics.median(side) for side in zip(*times, strict=True)]
-
-
 def update_ratio(state, batches, their_batches, their_sum, budget):
     def ours(fresh):
         for batch in batches:
             fresh.update(*batch)
         fresh.flush()
 
-    def theirs():
+    def theirs(_):
         for batch in their_batches:
             their_sum(batch)
 
-    mine, base = medians(state.empty, ours, theirs, budget)
+    mine, base = medians((state.empty, ours), (nothing, theirs), budget=budget)
     return mine / base, base / len(batches)
 
 
@@ -153,23 +134,9 @@ def merge_cost(state, batches, budget):
     size = len(pickle.dumps(other))
     a, b = np.ones(max(1, size // 8)), np.ones(max(1, size // 8))
     saved = pickle.dumps(full)
-    mine, base = medians(lambda: pickle.loads(saved), lambda fresh: fresh.merge(other), lambda: np.add(a, b, out=a), budget)
+    ours = (lambda: pickle.loads(saved), lambda fresh: fresh.merge(other))
+    mine, base = medians(ours, (nothing, lambda _: np.add(a, b, out=a)), budget=budget)
     return mine, mine / base, size
-
-
-def machine():
-    info = Path("/proc/cpuinfo")
-    names = (
-        [line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if "model name" in line]
-        if info.exists()
-        else []
-    )
-    name = names[0] if names else platform.processor() or platform.machine()
-    return f"{name}, {os.cpu_count()} cores, {platform.system()}; Python {platform.python_version()}, NumPy {np.__version__}"
-
-
-def short(ratio):
-    return f"{ratio:,.0f}" if ratio >= 10 else f"{ratio:.2g}"
 
 
 def main():

@@ -139,3 +139,15 @@ def test_benchmark_has_a_row_for_every_state():
     assert done.returncode == 0, done.stderr
     names = {line.split("|")[1].strip() for line in done.stdout.splitlines() if line.startswith("|")}
     assert set(states.__all__) <= names
+
+
+def test_without_peers_the_benchmark_says_what_to_install():
+    """Where torch is missing, the benchmark beside its metrics ends with one sentence."""
+    program = ROOT / "benchmarks" / "peers.py"
+    code = (
+        f"import runpy, sys; sys.modules['torch'] = None; sys.path.insert(0, {str(program.parent)!r}); "
+        f"runpy.run_path({str(program)!r}, run_name='__main__')"
+    )
+    done = run("-c", code)
+    assert 1 == done.returncode
+    assert "This benchmark needs torch, which is not installed: pip install 'mergeable[peers]'" == done.stderr.strip()
