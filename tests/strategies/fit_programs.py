@@ -140,7 +140,7 @@ def bits(strategy):
 
 
 def mine():
-    return mg.PyMetric.of(RowsSeen(), name="mine")
+    return mg.PyMetric.of(RowsSeen(), name="mine", step_result="always")
 
 
 def everyones():

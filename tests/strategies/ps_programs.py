@@ -27,6 +27,7 @@ class Seen(mg.PyMetric):
     words = mg.Counter()
     kept = mg.Rows("x")
     scratch = ("threads",)
+    step_result = "always"
 
     def __init__(self, **options):
         super().__init__(**options)
