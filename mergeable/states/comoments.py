@@ -74,7 +74,7 @@ class CoMoments(State):
         finite = np.isfinite(x), np.isfinite(y)
 
         def total(rows: np.ndarray, *factors: np.ndarray) -> int:
-            parts = (*given, *factors)
+            parts = (*factors, *given)
             return exact.product_total(*(parts if rows.all() else [part[rows] for part in parts])) << unit
 
         first = [total(finite[0], x), total(finite[1], y)]

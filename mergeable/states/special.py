@@ -25,6 +25,15 @@ def split_special(values: np.ndarray, weights: np.ndarray | None = None) -> tupl
     return values[finite], [int(nan.sum()), plus, int(special.size - nan.sum()) - plus]
 
 
+def split_total(values: np.ndarray) -> tuple[int, list[int]]:
+    """Return the exact sum of the finite values, and how many NaN, +inf and -inf there were."""
+    try:
+        return exact.total(values), NONE_SPECIAL
+    except ArithmeticError:
+        finite, special = split_special(values)
+        return exact.total(finite), special
+
+
 def special_value(special: list[int]) -> float | None:
     """Return the sum that holds so many NaN, +inf and -inf, or None where there are none of them."""
     nan, plus, minus = special

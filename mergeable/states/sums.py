@@ -10,7 +10,7 @@ import numpy as np
 from mergeable.states import data, exact
 from mergeable.states.arrays import as_array, as_float64, flat
 from mergeable.states.number import Number
-from mergeable.states.special import NONE_SPECIAL, added, special_value, split_special
+from mergeable.states.special import NONE_SPECIAL, added, special_value, split_total
 
 _INT64_MAX = 2**63 - 1
 
@@ -243,8 +243,7 @@ class Sum(Number):
         if values.dtype != np.float64:
             low = int((values & np.array(0xFFFF_FFFF, values.dtype)).sum())
             return (int((values >> np.array(32, values.dtype)).sum()) << 32) + low << exact.UNIT_BITS, NONE_SPECIAL
-        values, special = split_special(values)
-        return exact.total(values), special
+        return split_total(values)
 
 
 def check_weights(cells: Count | Sum) -> None:
