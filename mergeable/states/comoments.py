@@ -204,3 +204,6 @@ class CoMoments(State):
         x, y = self._first
         xx, xy, yy = (self._weight * power for power in self._second)
         return xy - x * y, xx - x * x, yy - y * y
+
+    def _copy_value(self) -> dict[str, Any]:
+        return self._attributes()  # whose parts are never changed in place

@@ -104,6 +104,9 @@ class Mean(Number):
             fresh.absorb(array.reshape(1))
         self.become(fresh)
 
+    def _copy_value(self) -> dict[str, Any]:
+        return self._attributes()  # whose parts are never changed in place
+
 
 @final
 class Moments(State):
@@ -225,6 +228,9 @@ class Moments(State):
             return None
         # (s2 - s1*s1/w) / freedom; w in units of 2^-1074, s1 of 2^-2148, s2 of 2^-3222
         return s2 * w - s1 * s1, (w * freedom) << 2 * _UNIT
+
+    def _copy_value(self) -> dict[str, Any]:
+        return self._attributes()  # whose parts are never changed in place
 
 
 def _ratio(total: int, weight: int, special: list[int]) -> float:

@@ -15,7 +15,7 @@ NONE_SPECIAL = [0, 0, 0]
 def split_special(values: np.ndarray, weights: np.ndarray | None = None) -> tuple[np.ndarray, list[int]]:
     """Return the finite values, and how many NaN, +inf and -inf there were (an infinity of weight 0 is NaN)."""
     finite = np.isfinite(values)
-    if finite.all():
+    if np.count_nonzero(finite) == values.size:
         return values, NONE_SPECIAL
     special = values[~finite]
     nan = np.isnan(special)
