@@ -193,8 +193,9 @@ def _block_total(values: np.ndarray, scratch: np.ndarray) -> int:
 def _sum_of_whole(rows: np.ndarray, exponent: int) -> int:
     """Return the sum, in units of 2^-1074, of multiples of 2^exponent, whose sum over a row is at most 2^53 of them."""
     sums = np.add.reduce(rows, axis=1)
-    whole = sums[0] if sums.size == 1 else np.add.reduce((sums * math.ldexp(1.0, -exponent)).astype(np.int64))
-    return units_of(float(whole)) if sums.size == 1 else int(whole) << (exponent + UNIT_BITS)
+    if sums.size == 1:
+        return units_of(sums.item())
+    return int(np.add.reduce((sums * math.ldexp(1.0, -exponent)).astype(np.int64))) << (exponent + UNIT_BITS)
 
 
 def _integer_total(values: np.ndarray) -> int:
