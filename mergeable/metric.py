@@ -14,6 +14,7 @@ import re
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from threading import get_ident
 from typing import Any, ClassVar, TypeVar, final
 
 import numpy as np
@@ -400,17 +401,11 @@ class Metric(Saveable):
 
     @property
     def _is_inside(self) -> bool:
-        return bool(self.__dict__["_thread"] == threading.get_ident())
+        thread: int | None = self.__dict__["_thread"]
+        return thread == get_ident()
 
-    @contextmanager
-    def _inside(self, view: States, *, reading: bool = False) -> Iterator[None]:
-        with self._lock:
-            before = {name: self.__dict__[name] for name in ("_view", "_thread", "_reading")}
-            self.__dict__.update(_view=view, _thread=threading.get_ident(), _reading=reading)
-            try:
-                yield
-            finally:
-                self.__dict__.update(before)
+    def _inside(self, view: States, *, reading: bool = False) -> _Inside:
+        return _Inside(self, {"_view": view, "_thread": get_ident(), "_reading": reading})
 
     @contextmanager
     def _named(self, verb: str, replica: int | None = None) -> Iterator[None]:
@@ -485,6 +480,23 @@ class Metric(Saveable):
 
     def __str__(self) -> str:
         return repr(self)
+
+
+class _Inside:
+    """The user's code runs on a view of a metric; what was before comes back."""
+
+    def __init__(self, metric: Metric, now: dict[str, Any]) -> None:
+        self._metric, self._now = metric, now
+
+    def __enter__(self) -> None:
+        self._metric._lock.acquire()
+        attributes = self._metric.__dict__
+        self._before = {name: attributes[name] for name in self._now}
+        attributes.update(self._now)
+
+    def __exit__(self, *_: object) -> None:
+        self._metric.__dict__.update(self._before)
+        self._metric._lock.release()
 
 
 _INTERNAL = frozenset(

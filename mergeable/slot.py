@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -72,5 +71,9 @@ class Slot:
         """Count one update of so many rows."""
         if self.origin is None:
             self.origin = secrets.token_hex(8)
-        before = self.contributions.get(self.origin, Contribution(replica, 0, 0, worker))
-        self.contributions[self.origin] = dataclasses.replace(before, updates=before.updates + 1, rows=before.rows + rows)
+        before = self.contributions.get(self.origin)
+        self.contributions[self.origin] = (
+            Contribution(before.replica, before.updates + 1, before.rows + rows, before.worker)
+            if before
+            else Contribution(replica, 1, rows, worker)
+        )
