@@ -25,7 +25,7 @@ from mergeable.coverage import Coverage
 from mergeable.errors import IncompatibleStates, UndeclaredState
 from mergeable.membership import Membership
 from mergeable.saveable import Saveable, is_saved
-from mergeable.slot import RESTORED, Slot, States
+from mergeable.slot import RESTORED, Shown, Slot, States
 from mergeable.state import State
 from mergeable.states.nested import Nested, check_nothing_undeclared
 
@@ -404,8 +404,8 @@ class Metric(Saveable):
         thread: int | None = self.__dict__["_thread"]
         return thread == get_ident()
 
-    def _inside(self, view: States, *, reading: bool = False) -> _Inside:
-        return _Inside(self, {"_view": view, "_thread": get_ident(), "_reading": reading})
+    def _inside(self, view: States, *, reading: bool = False) -> Shown:
+        return Shown(self._lock, self.__dict__, {"_view": view, "_thread": get_ident(), "_reading": reading})
 
     @contextmanager
     def _named(self, verb: str, replica: int | None = None) -> Iterator[None]:
@@ -480,23 +480,6 @@ class Metric(Saveable):
 
     def __str__(self) -> str:
         return repr(self)
-
-
-class _Inside:
-    """The user's code runs on a view of a metric; what was before comes back."""
-
-    def __init__(self, metric: Metric, now: dict[str, Any]) -> None:
-        self._metric, self._now = metric, now
-
-    def __enter__(self) -> None:
-        self._metric._lock.acquire()
-        attributes = self._metric.__dict__
-        self._before = {name: attributes[name] for name in self._now}
-        attributes.update(self._now)
-
-    def __exit__(self, *_: object) -> None:
-        self._metric.__dict__.update(self._before)
-        self._metric._lock.release()
 
 
 _INTERNAL = frozenset(
