@@ -167,9 +167,10 @@ class ConfusionMatrix(State):
     def _indices(self, labels: np.ndarray, name: str) -> Any:
         """Return the places of the labels among the classes, or, where none are declared, the canonical labels."""
         flat = labels.ravel()
-        counted = flat.dtype.kind in "iub" and self._classes is not None and self._counted
-        if counted and (not flat.size or (flat.min() >= 0 and flat.max() < len(self._classes or ()))):
-            return flat.astype(np.int64, copy=False)
+        if flat.dtype.kind in "iub" and self._classes is not None and self._counted:
+            places = flat.astype(np.int64, copy=False)
+            if int(places.view(np.uint64).max(initial=0)) < len(self._classes):  # which negative ones are not
+                return places
         values, inverse = np.unique(flat, return_inverse=True) if flat.dtype.kind in "biufUS" else (flat, None)
         found = [_label(value, name) for value in values.tolist()]
         if self._classes is not None:
