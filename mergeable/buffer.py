@@ -26,10 +26,10 @@ class Buffer:
         """Return whether a batch can be joined to all that waits."""
         return set(self.groups) <= {_key(arrays)}
 
-    def add(self, arrays: Arrays) -> None:
-        """Keep copies of one batch."""
-        self.groups.setdefault(_key(arrays), []).append(tuple(a.copy() for a in arrays))
-        self.nbytes += sum(a.nbytes for a in arrays)
+    def add(self, arrays: Arrays, nbytes: int) -> None:
+        """Keep copies of one batch of so many bytes."""
+        self.groups.setdefault(_key(arrays), []).append(tuple([a.copy() for a in arrays]))
+        self.nbytes += nbytes
 
     def joined(self, key: Key) -> Arrays:
         """Return one group as one batch."""
@@ -54,7 +54,7 @@ class Buffer:
 
 
 def _key(arrays: Arrays) -> Key:
-    return tuple((a.dtype, a.shape[1:]) for a in arrays)
+    return tuple([(a.dtype, a.shape[1:]) for a in arrays])
 
 
 class Savepoint:

@@ -12,6 +12,7 @@ import copy
 import threading
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from threading import get_ident
 from typing import Any, ClassVar, TypeVar, final
 
 import numpy as np
@@ -25,7 +26,7 @@ from mergeable.intake import Intake
 from mergeable.membership import Membership
 from mergeable.registry import default_name
 from mergeable.saveable import Saveable, is_saved
-from mergeable.slot import RESTORED, Slot, States
+from mergeable.slot import RESTORED, Shown, Slot, States
 from mergeable.state import State
 from mergeable.states.nested import Nested, check_nothing_undeclared
 
@@ -405,17 +406,11 @@ class Metric(Intake, Saveable):
 
     @property
     def _is_inside(self) -> bool:
-        return bool(self.__dict__["_thread"] == threading.get_ident())
+        thread: int | None = self.__dict__["_thread"]
+        return thread == get_ident()
 
-    @contextmanager
-    def _inside(self, view: States, *, reading: bool = False) -> Iterator[None]:
-        with self._lock:
-            before = {name: self.__dict__[name] for name in ("_view", "_thread", "_reading")}
-            self.__dict__.update(_view=view, _thread=threading.get_ident(), _reading=reading)
-            try:
-                yield
-            finally:
-                self.__dict__.update(before)
+    def _inside(self, view: States, *, reading: bool = False) -> Shown:
+        return Shown(self._lock, self.__dict__, {"_view": view, "_thread": get_ident(), "_reading": reading})
 
     @contextmanager
     def _named(self, verb: str, replica: int | None = None) -> Iterator[None]:

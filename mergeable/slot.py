@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 from mergeable.coverage import Contribution, Coverage
 from mergeable.state import State
@@ -72,5 +72,25 @@ class Slot:
         """Count one update of so many rows."""
         if self.origin is None:
             self.origin = secrets.token_hex(8)
-        before = self.contributions.get(self.origin, Contribution(replica, 0, 0, worker))
-        self.contributions[self.origin] = dataclasses.replace(before, updates=before.updates + 1, rows=before.rows + rows)
+        before = self.contributions.get(self.origin)
+        self.contributions[self.origin] = (
+            Contribution(before.replica, before.updates + 1, before.rows + rows, before.worker)
+            if before
+            else Contribution(replica, 1, rows, worker)
+        )
+
+
+class Shown:
+    """While the block runs, attributes of an object are these, for the one thread that has the lock."""
+
+    def __init__(self, lock: Any, attributes: dict[str, Any], shown: dict[str, Any]) -> None:
+        self._lock, self._attributes, self._shown = lock, attributes, shown
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+        self._before = {name: self._attributes[name] for name in self._shown}
+        self._attributes.update(self._shown)
+
+    def __exit__(self, *_: object) -> None:
+        self._attributes.update(self._before)
+        self._lock.release()

@@ -169,13 +169,14 @@ class State(ABC):
     def buffer(self, *arrays: np.ndarray) -> None:
         """Keep copies of a batch's arrays (equal leading lengths) for a later ``absorb``."""
         waiting = self._waiting
-        large = sum(a.nbytes for a in arrays) >= BUFFER_BYTES
+        nbytes = sum([a.nbytes for a in arrays])
+        large = nbytes >= BUFFER_BYTES
         if not self.commutative and (large or not waiting.joins(arrays)):
             self.flush()  # batches of different kinds would overtake one another
         if large:
             self.absorb(*arrays)
             return
-        waiting.add(arrays)
+        waiting.add(arrays, nbytes)
         if waiting.nbytes >= BUFFER_BYTES:
             self.flush()
 
@@ -256,12 +257,15 @@ class State(ABC):
             raise
         self.commit()
 
-    def _before_write(self) -> None:
+    def _check_unfrozen(self) -> None:
         if self.__dict__.get("_frozen"):
             raise ReadOnlyState(
                 f"{type(self).__name__}: got a change to a merged state, which is a copy; the change would be lost. "
                 "Change states in update_state, or work on copy.deepcopy(state). In merge_state, declared states are merged already."
             )
+
+    def _before_write(self) -> None:
+        self._check_unfrozen()
         saved: Savepoint | None = self.__dict__.get("_saved")
         if saved is not None and saved.value is None:
             saved.value = self._undo_value()

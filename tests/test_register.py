@@ -1,5 +1,6 @@
 """The law register: every public state x every law of ``mergeable.laws``."""
 
+import copy
 import hashlib
 import json
 import os
@@ -55,6 +56,54 @@ def test_fixed_data_agrees_with_the_reference(name):
     """The fixed data of the row fills the state, with the result of the exact reference."""
     row = register.ROWS[name]
     assert canonical_bytes(row.reference(list(row.fixed))) == canonical_bytes(row.fed().result())
+
+
+def go_on(row, state):
+    """Let a state take the fixed data again, by updates, absorbed at once, and by a merge."""
+    for batch in row.fixed:
+        row.take(state, batch)
+    state.flush()
+    state.merge(row.fed())
+
+
+@pytest.mark.parametrize("name", [name for name, row in register.ROWS.items() if not isinstance(row.state, Held)])
+def test_what_it_gave_stays_as_it_was(name):
+    """Data, results, copies and states that took its data stay as they were when the state goes on, and it stays when they do."""
+    row = register.ROWS[name]
+    state = row.fed()
+    twin = state.empty()
+    twin.from_data(state.to_data())
+    target = state.empty()
+    target.merge(state)
+    given = [state.to_data(), state.result(), copy.deepcopy(state), twin, target]
+    before = [*map(canonical_bytes, given)]
+
+    go_on(row, state)
+    assert before == [*map(canonical_bytes, given)]
+
+    after = canonical_bytes(state)
+    for other in given[2:]:
+        go_on(row, other)
+        assert (after, before[0]) == (canonical_bytes(state), canonical_bytes(given[0]))
+        assert not state.exact or after == canonical_bytes(other)
+
+
+@pytest.mark.parametrize("name", register.ROWS)
+def test_a_rollback_leaves_no_trace(name):
+    """What was written after a savepoint is undone by a rollback, and what follows is as if it had never been."""
+    row = register.ROWS[name]
+    state, untouched = row.fed(), row.fed()
+    for _ in range(2):
+        state.savepoint()
+        go_on(row, state)
+        go_on(row, state)
+        state.rollback()
+        assert canonical_bytes(untouched) == canonical_bytes(state)
+
+        go_on(row, state)
+        go_on(row, untouched)
+        assert not state.exact or canonical_bytes(untouched) == canonical_bytes(state)
+        state = copy.deepcopy(untouched)
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,9 @@ import numpy as np
 
 from mergeable.states import exact
 
+_ONE = exact.key_of_value(1.0)
+_NORMAL_FLOAT32 = 0x80_0000  # the bits of the smallest one that is not subnormal
+
 
 def as_array(values: Any, who: str) -> np.ndarray:
     """Return values as an array of real numbers: bool, int64, uint64 or float64, whatever came in.
@@ -28,7 +31,7 @@ def as_array(values: Any, who: str) -> np.ndarray:
     if kind in "iu":
         return array if array.dtype == np.uint64 else array.astype(np.int64)
     if array.dtype == np.float32 or array.dtype.name == "bfloat16":
-        return _widen_float32(array.astype(np.float32))
+        return _widen_float32(array.astype(np.float32, copy=False))
     if array.dtype == np.float16:
         return array.astype(np.float64)
     if not array.size and kind == "O":
@@ -47,7 +50,7 @@ def as_float64(values: Any, who: str) -> np.ndarray:
     wide = array.astype(np.float64)
     if array.dtype.itemsize == 8:
         large = np.abs(wide) >= 2.0**53
-        if large.any():
+        if np.count_nonzero(large):
             _check_exact(wide[large].tolist(), array[large].tolist(), who)
     return wide
 
@@ -58,8 +61,10 @@ def as_weights(weights: Any, shape: tuple[int, ...], who: str) -> np.ndarray:
     A scalar weighs every value; weights (n,) or (n, 1) weigh the rows of values (n, ...).
     """
     array = as_float64(weights, who)
-    bad = ~np.isfinite(array) | (array < 0)
-    if bad.any():
+    if not (
+        np.minimum.reduce(array, axis=None, initial=0.0) >= 0 and np.maximum.reduce(array, axis=None, initial=0.0) < np.inf
+    ):
+        bad = ~np.isfinite(array) | (array < 0)
         raise ValueError(
             f"{who}: got the weight {float(array[bad].flat[0])}, expected finite weights of at least 0. "
             "Drop the row or mend the weight."
@@ -91,19 +96,19 @@ def as_scored(y_true: Any, y_pred: Any, weights: Any, who: str) -> tuple[np.ndar
             f"{who}: got labels of shape {labels.shape} and scores of shape {scores.shape}, expected one score for each label. "
             "Of two columns take that of the positive class."
         )
+    shape, labels = labels.shape, flat(labels)
     if labels.dtype == np.float64:  # by bits: a thread that flushes subnormal numbers would call them 0
-        labels = np.where(np.isnan(labels), 2, exact.order_keys(labels)).reshape(labels.shape)
-        one = exact.key_of_value(1.0)
+        bits = labels.view(np.int64)
+        positive, negative = bits == _ONE, bits + bits == 0  # -0.0 is 0
     else:
-        one = 1
-    bad = (labels != 0) & (labels != one)
-    if bad.any():
+        positive, negative = labels == 1, labels == 0
+    if np.count_nonzero(positive) + np.count_nonzero(negative) != labels.size:
         raise ValueError(
-            f"{who}: got the label {flat(np.asarray(y_true))[flat(bad)][0].item()!r}, expected 0 and 1. Compare with the positive class "
-            "first, and drop rows without a label."
+            f"{who}: got the label {flat(np.asarray(y_true))[~(positive | negative)][0].item()!r}, expected 0 and 1. Compare with the "
+            "positive class first, and drop rows without a label."
         )
-    columns = flat(labels == one), flat(scores)
-    return columns if weights is None else (*columns, as_weights(weights, labels.shape, who))
+    columns = positive, flat(scores)
+    return columns if weights is None else (*columns, as_weights(weights, shape, who))
 
 
 def as_number(value: Any, who: str) -> np.ndarray:
@@ -149,9 +154,25 @@ def run_begins(values: np.ndarray) -> np.ndarray:
     return begins
 
 
+def shared(array: np.ndarray) -> np.ndarray:
+    """Return an array that others will hold too: it is read-only from now on, so ``writable`` and ``room`` leave it as it is."""
+    array.flags.writeable = False
+    return array
+
+
+def writable(array: np.ndarray) -> np.ndarray:
+    """Return an array to write to: this one, or a copy where others hold it too."""
+    return array if array.flags.writeable else array.copy()
+
+
+def room(array: np.ndarray) -> np.ndarray | None:
+    """Return ``out`` for what takes an array's place: this one, or, where others hold it too, none."""
+    return array if array.flags.writeable else None
+
+
 def flat(array: np.ndarray) -> np.ndarray:
     """Return the values as one contiguous row (n,)."""
-    return np.ascontiguousarray(array).reshape(-1)
+    return array.ravel()
 
 
 def _check_listed(values: Any, array: np.ndarray, who: str) -> None:
@@ -172,10 +193,14 @@ def _check_exact(wide: list[float], items: list[Any], who: str) -> None:
 
 def _widen_float32(array: np.ndarray) -> np.ndarray:
     wide = array.astype(np.float64)
-    mantissa = array.view(np.int32) & 0x7FFF_FFFF
-    subnormal = (mantissa > 0) & (mantissa < 0x80_0000)
-    if subnormal.any():  # this thread may have read them as zero
-        wide[subnormal] = np.copysign(mantissa[subnormal].astype(np.float64) * 2.0**-149, array[subnormal])
+    bits = array.view(np.uint32)
+    row = bits.ravel()
+    doubled = row + row  # the sign is gone
+    doubled -= np.uint32(1)  # a zero wraps around
+    if doubled.size and np.minimum.reduce(doubled) < 2 * _NORMAL_FLOAT32 - 1:
+        magnitude = bits & np.uint32(0x7FFF_FFFF)
+        subnormal = (magnitude > 0) & (magnitude < _NORMAL_FLOAT32)  # this thread may have read them as zero
+        wide[subnormal] = np.copysign(magnitude[subnormal].astype(np.float64) * 2.0**-149, array[subnormal])
     return wide
 
 

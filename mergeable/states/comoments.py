@@ -74,7 +74,7 @@ class CoMoments(State):
         finite = np.isfinite(x), np.isfinite(y)
 
         def total(rows: np.ndarray, *factors: np.ndarray) -> int:
-            parts = (*given, *factors)
+            parts = (*factors, *given)
             return exact.product_total(*(parts if rows.all() else [part[rows] for part in parts])) << unit
 
         first = [total(finite[0], x), total(finite[1], y)]
@@ -204,3 +204,6 @@ class CoMoments(State):
         x, y = self._first
         xx, xy, yy = (self._weight * power for power in self._second)
         return xy - x * y, xx - x * x, yy - y * y
+
+    def _copy_value(self) -> dict[str, Any]:
+        return self._attributes()  # whose parts are never changed in place

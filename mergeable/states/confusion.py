@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from typing import Any, final
 
@@ -13,7 +12,7 @@ from mergeable.state import State
 from mergeable.states import data, exact, keys
 from mergeable.states.arrays import as_items, as_weights
 from mergeable.states.collections import add_counts, subtract_counts
-from mergeable.states.sums import Count, Sum, check_weights
+from mergeable.states.sums import Count, Sum, check_weights, twin_of
 
 
 @final
@@ -56,6 +55,7 @@ class ConfusionMatrix(State):
         self.weighted = bool(weighted)
         self.bounded = labels is not None
         self._classes = None if labels is None else tuple(_label(label) for label in labels)
+        self._plain = None if self._classes is None else tuple(map(keys.plain, self._classes))
         if self._classes is not None and len(set(self._classes)) != len(self._classes):
             raise ValueError(f"ConfusionMatrix: got the classes {classes!r}, expected labels that differ.")
         self._counted = self._classes == tuple(range(len(self._classes or ())))
@@ -67,8 +67,7 @@ class ConfusionMatrix(State):
     @property
     def parameters(self) -> dict[str, Any]:
         """``classes`` (None, or the labels) and ``weighted``."""
-        classes = None if self._classes is None else tuple(map(keys.plain, self._classes))
-        return {"classes": classes, "weighted": self.weighted}
+        return {"classes": self._plain, "weighted": self.weighted}
 
     @classmethod
     def cells(cls, parameters: dict[str, Any]) -> int:
@@ -81,12 +80,12 @@ class ConfusionMatrix(State):
     @property
     def labels(self) -> tuple[Any, ...]:
         """The labels of the rows and columns of ``result()``."""
-        return tuple(map(keys.plain, self._labels()))
+        return tuple(map(keys.plain, self._labels())) if self._plain is None else self._plain
 
     def empty(self) -> ConfusionMatrix:
         """Return a fresh identity with the same classes, which need no second check."""
         fresh = ConfusionMatrix(weighted=self.weighted)
-        fresh.bounded, fresh._classes, fresh._counted = self.bounded, self._classes, self._counted
+        fresh.bounded, fresh._classes, fresh._plain, fresh._counted = self.bounded, self._classes, self._plain, self._counted
         fresh._cells = {} if isinstance(self._cells, dict) else self._cells.empty()
         return fresh
 
@@ -169,9 +168,9 @@ class ConfusionMatrix(State):
         """Return the places of the labels among the classes, or, where none are declared, the canonical labels."""
         flat = labels.ravel()
         if flat.dtype.kind in "iub" and self._classes is not None and self._counted:
-            good = (flat >= 0) & (flat < len(self._classes))
-            if good.all():
-                return flat.astype(np.int64)
+            places = flat.astype(np.int64, copy=False)
+            if int(places.view(np.uint64).max(initial=0)) < len(self._classes):  # which negative ones are not
+                return places
         values, inverse = np.unique(flat, return_inverse=True) if flat.dtype.kind in "biufUS" else (flat, None)
         found = [_label(value, name) for value in values.tolist()]
         if self._classes is not None:
@@ -197,7 +196,7 @@ class ConfusionMatrix(State):
 
     def _copy_value(self) -> dict[str, Any]:
         value = self._attributes()
-        value["_cells"] = dict(self._cells) if isinstance(self._cells, dict) else copy.deepcopy(self._cells)
+        value["_cells"] = dict(self._cells) if isinstance(self._cells, dict) else twin_of(self._cells)
         return value
 
 

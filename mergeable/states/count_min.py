@@ -9,7 +9,7 @@ import numpy as np
 
 from mergeable.state import State
 from mergeable.states import data, hashes
-from mergeable.states.arrays import as_array
+from mergeable.states.arrays import as_array, room, shared, writable
 from mergeable.states.data import INT64_MAX
 from mergeable.states.estimate import Estimate
 
@@ -87,18 +87,15 @@ class CountMin(State):
     def absorb(self, labels: np.ndarray, amounts: np.ndarray | None = None) -> None:
         """Take buffered keys (n,) and how often each came (n,)."""
         total = self._grown(labels.size if amounts is None else _sum(amounts))
-        table = self._table.copy()
-        for row, places in enumerate(self._places(labels)):
-            if amounts is None:
-                table[row] += np.bincount(places, minlength=self.width)
-            else:
-                np.add.at(table[row], places, amounts)
-        self._table, self._total = table, total
+        places = self._places(labels)
+        self._table, self._total = writable(self._table), total
+        for row, at in zip(self._table, places, strict=True):
+            np.add.at(row, at, 1 if amounts is None else amounts)
 
     def merge(self, other: CountMin) -> None:
         """Add the other's counts."""
         self._total = self._grown(other._total)
-        self._table = self._table + other._table
+        self._table = np.add(self._table, other._table, out=room(self._table))
 
     def result(self) -> np.ndarray:
         """Return the table (depth, width), int64."""
@@ -123,7 +120,7 @@ class CountMin(State):
     def to_data(self) -> Any:
         """Return the table."""
         self.flush()
-        return {"table": self._table}
+        return {"table": shared(self._table)}
 
     def from_data(self, saved: Any) -> None:
         """Take over a table."""
@@ -133,7 +130,7 @@ class CountMin(State):
         totals = {_sum(row) for row in table}
         if len(totals) > 1:
             raise ValueError("found rows of a table that add up to other totals, expected each to count all keys")
-        self._table, self._total = table, data.whole(totals.pop(), high=INT64_MAX)
+        self._table, self._total = shared(table), data.whole(totals.pop(), high=INT64_MAX)
 
     def _grown(self, more: int) -> int:
         if self._total + more > INT64_MAX:
@@ -151,7 +148,8 @@ class CountMin(State):
         return [(row * width >> half).astype(np.int64) for row in rows]
 
     def _copy_value(self) -> dict[str, Any]:
-        return self._attributes()  # its table is never written to
+        shared(self._table)  # and copied when it is written to
+        return self._attributes()
 
 
 def _size(name: str, value: Any, most: int) -> int:

@@ -10,11 +10,12 @@ import numpy as np
 
 from mergeable.state import State
 from mergeable.states import data
-from mergeable.states.arrays import as_float64
+from mergeable.states.arrays import as_float64, room, shared
 from mergeable.states.estimate import Estimate
 from mergeable.states.special import special_value
 
 _BLOCK = 1024  # rows whose mean and products are summed at once
+_FEW = 16_384  # products that are made at once, so that they stay in the cache
 _UNIT = 2.0**-53
 _SUBNORMAL = 2.0**-1022  # smaller numbers may be zero to this thread
 _LOWEST, _HIGHEST = -1022, 1024  # exponents of a scale: all |values| of a column are below 2 to it
@@ -129,6 +130,7 @@ class Covariance(State):
     def to_data(self) -> Any:
         """Return rows, merges, scales, scaled means and products, and by column how many NaN, +inf and -inf there are."""
         self.flush()
+        shared(self._part.scatter)
         return {**self._part._asdict(), "special": self._special}
 
     def from_data(self, saved: Any) -> None:
@@ -141,7 +143,7 @@ class Covariance(State):
             data.whole(merges, 0, max(n - 1, 0)),
             data.array(scale, np.int64, (d,)),
             data.array(mean, np.float64, (d,)),
-            data.array(scatter, np.float64, (d, d)),
+            shared(data.array(scatter, np.float64, (d, d))),
         )
         special = data.array(special, np.int64, (d, 3))
         if scale.min() < _LOWEST or scale.max() > _HIGHEST or not np.isfinite(mean).all() or not np.isfinite(scatter).all():
@@ -243,9 +245,10 @@ def _part_of(rows: np.ndarray) -> _Part:
 
 
 def _joined(a: _Part, b: _Part) -> _Part:
-    """Return two parts as one: the same bits in either order."""
+    """Return two parts as one: the same bits in either order. The products may be those of the first part, changed in place."""
     if not a.n or not b.n:
-        return a if a.n else b
+        return a if a.n else b._replace(scatter=b.scatter.copy())
+    out = room(a.scatter)
     if a.n < b.n:
         a, b = b, a
     n = a.n + b.n
@@ -255,7 +258,10 @@ def _joined(a: _Part, b: _Part) -> _Part:
     (mean_a, scatter_a), (mean_b, scatter_b) = _scaled(a, scale), _scaled(b, scale)
     step = mean_b - mean_a
     mean = 0.5 * mean_a + 0.5 * mean_b if a.n == b.n else mean_a + step * (b.n / n)
-    scatter = scatter_a + scatter_b + np.outer(step, step) * (a.n / n * b.n)
+    scatter = np.add(scatter_a, scatter_b, out=out)
+    rows = _FEW // step.size + 1
+    for i in range(0, step.size, rows):
+        scatter[i : i + rows] += np.outer(step[i : i + rows], step) * (a.n / n * b.n)
     return _Part(n, max(a.merges, b.merges) + 1, scale, mean, scatter)
 
 

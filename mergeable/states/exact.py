@@ -11,15 +11,21 @@ from __future__ import annotations
 
 import math
 import struct
+from collections.abc import Iterator
 
 import numpy as np
 
 UNIT_BITS = 1074
 """A unit is 2^-1074, the smallest positive float64."""
 
-_BLOCK = 8192  # items: 64 KiB, so that the passes over a block stay in the cache
+_BLOCK = 65536  # items whose sum is taken at once: 512 KiB, so that the passes over a block stay in the cache
+_PRODUCTS = 16384  # items whose products are: they need some arrays more
+_ROW = 4096  # items that float64 adds without rounding, once what they have in common is extracted
+_WIDE = 256  # bits from the first to the last one: of more, extraction takes so many passes that integers are quicker
 _MAGNITUDE = np.uint64(0x7FFF_FFFF_FFFF_FFFF)
-_PASSES = 8
+_MANTISSA = (1 << 52) - 1
+_INFINITY = 0x7FF << 52
+_FEW = 64  # items that say whether a look at all of them may pay
 
 
 def _bits_of(exponent: int) -> int:
@@ -31,8 +37,12 @@ _PRODUCT_LOW, _PRODUCT_HIGH = _bits_of(-250), _bits_of(250)  # so does every err
 
 
 def total(values: np.ndarray) -> int:
-    """Return the exact sum of finite float64 values (n,) in units of 2^-1074."""
-    return sum(_block_total(values[i : i + _BLOCK]) for i in range(0, values.size, _BLOCK))
+    """Return the exact sum of float64 values (n,) in units of 2^-1074.
+
+    Raises:
+        ArithmeticError: a value is NaN or infinite.
+    """
+    return sum(_block_total(block, np.empty_like(block)) for block in _blocks(values))
 
 
 def run_totals(values: np.ndarray, starts: np.ndarray) -> np.ndarray:
@@ -58,22 +68,11 @@ def product_total(*factors: np.ndarray) -> int:
 
     The unit is 2^-1074 to the power of the number of factors.
     """
-    return sum(_block_product_total(*(f[i : i + _BLOCK] for f in factors)) for i in range(0, factors[0].size, _BLOCK))
-
-
-def _block_product_total(*factors: np.ndarray) -> int:
-    if len(factors) == 1:
-        return _block_total(factors[0])
-    safe = np.logical_and.reduce([_within(f, _PRODUCT_LOW, _PRODUCT_HIGH) for f in factors])
     units = 0
-    if not safe.all():
-        rest = [f[~safe].tolist() for f in factors]
-        units = sum(math.prod(map(units_of, items)) for items in zip(*rest, strict=True))
-        factors = tuple(f[safe] for f in factors)
-    terms = [factors[0]]
-    for factor in factors[1:]:
-        terms = [part for term in terms for part in _two_product(term, factor)]
-    return units + (sum(map(_block_total, terms)) << (UNIT_BITS * (len(factors) - 1)))
+    for i in range(0, factors[0].size, _PRODUCTS):
+        cut = {id(factor): factor[i : i + _PRODUCTS] for factor in factors}  # a square stays one
+        units += _block_product_total([cut[id(factor)] for factor in factors])
+    return units
 
 
 def units_of(value: float) -> int:
@@ -147,27 +146,56 @@ def _within(values: np.ndarray, low: int, high: int) -> np.ndarray:
     return within
 
 
-def _block_total(values: np.ndarray) -> int:
-    magnitude = values.view(np.uint64) & _MAGNITUDE
-    largest = int(magnitude.max(initial=0))
+def _blocks(values: np.ndarray) -> Iterator[np.ndarray]:
+    """Cut values (n,) into blocks of whole rows, and the rest."""
+    start = 0
+    while start < values.size:
+        size = min(values.size - start, _BLOCK)
+        size -= size % _ROW if size > _ROW else 0
+        yield values[start : start + size]
+        start += size
+
+
+def _range(values: np.ndarray, scratch: np.ndarray) -> tuple[int, int]:
+    """Return the bits of the smallest magnitude above 0 and of the largest one; 0 where there is none."""
+    bits = values.view(np.uint64)
+    doubled = np.add(bits, bits, out=scratch.view(np.uint64))  # the sign is gone
+    largest, smallest = int(np.maximum.reduce(doubled)), int(np.minimum.reduce(doubled))
+    if largest and not smallest:
+        doubled -= np.uint64(1)  # a zero wraps around and does not count
+        smallest = int(np.minimum.reduce(doubled)) + 1
+    return smallest >> 1, largest >> 1
+
+
+def _block_total(values: np.ndarray, scratch: np.ndarray) -> int:
+    """Return the exact sum of a block of whole rows, or of one row; what is in ``scratch`` (n,) is lost."""
+    smallest, largest = _range(values, scratch)
+    if largest >= _INFINITY:
+        raise ArithmeticError("exact.total: got NaN or infinite values, expected finite ones. Split them off first.")
     if not largest:
         return 0
-    smallest = int((magnitude - np.uint64(1)).min()) + 1  # a zero wraps around and does not count
-    if largest > _SUM_HIGH or smallest < _SUM_LOW:
+    top, low = (largest >> 52) - 1022, (smallest >> 52) - 1075  # all |values| <= 2^top, and they are multiples of 2^low
+    if largest > _SUM_HIGH or smallest < _SUM_LOW or top - low > _WIDE:
         return _integer_total(values)
+    rows = (-1, min(values.size, _ROW))
+    grow = (rows[1] - 1).bit_length()
     units = 0
-    top = (largest >> 52) - 1022  # all |values| < 2^top
-    grow = values.size.bit_length()
-    rest = values
-    for _ in range(_PASSES):
-        pivot = math.ldexp(1.5, top + grow)  # sums of the leading parts stay below it, so they do not round
-        lead = (rest + pivot) - pivot
-        units += units_of(float(lead.sum()))
-        rest = rest - lead
-        top += grow - 52
-        if not rest.any():
-            return units
-    return units + _integer_total(rest)
+    while top + grow > low + 53:  # sums of a row would round
+        lead_bits = top + max(grow - 1, 1)
+        lead = np.add(values, math.ldexp(1.5, lead_bits), out=None if values is scratch else scratch)
+        lead -= math.ldexp(1.5, lead_bits)  # multiples of 2^(lead_bits - 52)
+        units += _sum_of_whole(lead.reshape(rows), lead_bits - 52)
+        values = np.subtract(values, lead, out=scratch)
+        top = lead_bits - 53
+    return units + _sum_of_whole(values.reshape(rows), low)
+
+
+def _sum_of_whole(rows: np.ndarray, exponent: int) -> int:
+    """Return the sum, in units of 2^-1074, of multiples of 2^exponent, whose sum over a row is at most 2^53 of them."""
+    sums = np.add.reduce(rows, axis=1)
+    if sums.size == 1:
+        return units_of(sums.item())
+    return int(np.add.reduce((sums * math.ldexp(1.0, -exponent)).astype(np.int64))) << (exponent + UNIT_BITS)
 
 
 def _integer_total(values: np.ndarray) -> int:
@@ -183,13 +211,46 @@ def _integer_total(values: np.ndarray) -> int:
     return sum(((int(high[e]) << 26) + int(low[e])) << max(e - 1, 0) for e in used)
 
 
-def _two_product(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the rounded products and what rounding took from them (Dekker 1971, Veltkamp's splitting)."""
+def _block_product_total(factors: list[np.ndarray]) -> int:
+    scratch = np.empty_like(factors[0])
+    ranges = [_range(factor, scratch) for factor in {id(factor): factor for factor in factors}.values()]
+    units = 0
+    if any(largest and not _PRODUCT_LOW <= smallest <= largest <= _PRODUCT_HIGH for smallest, largest in ranges):
+        safe = np.logical_and.reduce([_within(f, _PRODUCT_LOW, _PRODUCT_HIGH) for f in factors])
+        rest = [f[~safe].tolist() for f in factors]
+        units = sum(math.prod(map(units_of, items)) for items in zip(*rest, strict=True))
+        factors = [f[safe] for f in factors]
+    terms = [factors[0]]
+    for factor in factors[1:]:
+        terms = [part for term in terms for part in _two_product(term, factor)]
+    return units + (sum(map(total, terms)) << (UNIT_BITS * (len(factors) - 1)))
+
+
+def _two_product(a: np.ndarray, b: np.ndarray) -> list[np.ndarray]:
+    """Return the rounded products and, unless there is none, what rounding took from them (Dekker 1971)."""
     product = a * b
-    a_high = a * 134217729.0
-    a_high = a_high - (a_high - a)
-    a_low = a - a_high
-    b_high = b * 134217729.0
-    b_high = b_high - (b_high - b)
-    b_low = b - b_high
-    return product, ((a_high * b_high - product) + a_high * b_low + a_low * b_high) + a_low * b_low
+    if _fit(a[:_FEW], b[:_FEW]) and _fit(a, b):
+        return [product]
+    a_high, a_low = _halves(a)
+    b_high, b_low = (a_high, a_low) if a is b else _halves(b)
+    error = a_high * b_high
+    error -= product
+    error += a_high * b_low
+    error += a_low * b_high
+    error += a_low * b_low
+    return [product, error]
+
+
+def _fit(a: np.ndarray, b: np.ndarray) -> bool:
+    """Return whether products are not rounded, because the factors have few digits, as a widened float32 has."""
+    used = [int(np.bitwise_or.reduce(values.view(np.uint64))) & _MANTISSA | 1 << 52 for values in (a, b)]
+    digits = sorted(54 - (bits & -bits).bit_length() for bits in used)  # from the first bit to the last one that is used
+    return sum(digits) <= 53 or digits[0] == 1
+
+
+def _halves(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the upper 26 bits of the mantissas, rounded, and the rest, of either sign: products of these are not rounded."""
+    bits = values.view(np.uint64) + np.uint64(1 << 26)
+    bits &= np.uint64(2**64 - (1 << 27))
+    high = bits.view(np.float64)
+    return high, values - high

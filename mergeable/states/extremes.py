@@ -36,7 +36,7 @@ class _Extreme(Number):
     def absorb(self, values: np.ndarray) -> None:
         """Take buffered values (n,)."""
         nan = np.isnan(values)
-        if nan.any():
+        if np.count_nonzero(nan):
             self._n_nan += int(nan.sum())
             values = values[~nan]
         if values.size:
@@ -74,6 +74,9 @@ class _Extreme(Number):
     def _take(self, key: int) -> None:
         if self._key is None or self._sign * key > self._sign * self._key:
             self._key = key
+
+    def _copy_value(self) -> dict[str, Any]:
+        return self._attributes()  # whose parts are never changed in place
 
 
 @final
@@ -177,6 +180,9 @@ class _ArgExtreme(State):
             keys.order(self._best[1]),
         ):
             self._best = value, key
+
+    def _copy_value(self) -> dict[str, Any]:
+        return self._attributes()  # whose parts are never changed in place
 
 
 @final

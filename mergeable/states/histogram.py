@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, final
 
@@ -10,7 +11,7 @@ import numpy as np
 from mergeable.state import State
 from mergeable.states import exact
 from mergeable.states.arrays import as_float64, as_weighted, flat
-from mergeable.states.sums import Count, Sum, check_weights
+from mergeable.states.sums import Count, Sum, check_weights, twin_of
 
 _BELOW, _ABOVE, _NAN, _MINUS, _PLUS = range(-5, 0)
 
@@ -46,11 +47,16 @@ class Histogram(State):
         bounds = flat(as_float64(edges, "Histogram"))
         if bounds.size < 2 or not np.isfinite(bounds).all() or not (np.diff(exact.order_keys(bounds)) > 0).all():
             raise ValueError(f"Histogram: got edges {edges!r}, expected at least two finite numbers that increase.")
-        self._bounds = exact.order_keys(bounds)
-        self.edges = tuple(map(exact.value_of_key, self._bounds.tolist()))  # -0.0 is 0.0
+        keys = exact.order_keys(bounds)
+        self.edges = tuple(map(exact.value_of_key, keys.tolist()))  # -0.0 is 0.0
         self.weighted = bool(weighted)
-        cells = (len(self.edges) - 1 + 5,)
-        self._cells: Count | Sum = Sum(cells) if weighted else Count(cells)
+        cells = len(self.edges) - 1 + 5
+        self._cells: Count | Sum = Sum((cells,)) if weighted else Count((cells,))
+        keys[-1] += 1  # the last bin holds its upper edge
+        minus, plus = exact.key_of_value(-math.inf), exact.key_of_value(math.inf)
+        self._cuts = np.concatenate([[minus, minus + 1], keys, [plus, plus + 1]])  # NaN lie beyond either end
+        ends = [_NAN, _MINUS, _BELOW], [_ABOVE, _PLUS, _NAN]
+        self._cell_of = np.concatenate([ends[0], np.arange(cells - 5), ends[1]]) % cells  # by how many cuts a value has passed
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -60,7 +66,7 @@ class Histogram(State):
     def empty(self) -> Histogram:
         """Return a fresh identity with the same edges, which need no second check."""
         fresh = Histogram.__new__(Histogram)
-        fresh.edges, fresh.weighted, fresh._bounds = self.edges, self.weighted, self._bounds
+        fresh.edges, fresh.weighted, fresh._cuts, fresh._cell_of = self.edges, self.weighted, self._cuts, self._cell_of
         fresh._cells = self._cells.empty()
         return fresh
 
@@ -75,16 +81,15 @@ class Histogram(State):
 
     def absorb(self, values: np.ndarray, weights: np.ndarray | None = None) -> None:
         """Take buffered values (n,) and weights (n,)."""
-        order = exact.order_keys(values)
-        last = len(self.edges) - 1
-        cells = np.searchsorted(self._bounds, order, side="right") - 1
-        cells[order == self._bounds[-1]] = last - 1
-        below, above = cells < 0, cells >= last
-        if below.any() or above.any():
-            finite = np.isfinite(values)
-            cells[below] = np.where(finite[below], last + 5 + _BELOW, last + 5 + _MINUS)
-            cells[above] = np.where(finite[above], last + 5 + _ABOVE, last + 5 + _PLUS)
-            cells[np.isnan(values)] = last + 5 + _NAN
+        keys = exact.order_keys(values)
+        if (
+            isinstance(self._cells, Count) and keys.size > self._cuts.size
+        ):  # to look for the cuts is quicker, even among sorted keys
+            keys.sort()
+            passed = np.concatenate([[0], np.searchsorted(keys, self._cuts), [keys.size]])
+            self._cells.add_at(self._cell_of, np.diff(passed))
+            return
+        cells = self._cell_of[np.searchsorted(self._cuts, keys, side="right")]
         if isinstance(self._cells, Sum):
             self._cells.add_at(cells, np.ones_like(values) if weights is None else weights)
         else:
@@ -128,6 +133,9 @@ class Histogram(State):
     def n_infinite(self) -> tuple[Any, Any]:
         """How much was -inf, and how much inf."""
         return self._cell(_MINUS), self._cell(_PLUS)
+
+    def _copy_value(self) -> dict[str, Any]:
+        return {**self._attributes(), "_cells": twin_of(self._cells)}
 
     def _cell(self, index: int) -> Any:
         self.flush()

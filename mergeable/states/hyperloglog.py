@@ -9,6 +9,7 @@ import numpy as np
 
 from mergeable.state import State
 from mergeable.states import data, hashes
+from mergeable.states.arrays import room, shared, writable
 from mergeable.states.estimate import Estimate
 
 _LOWEST, _HIGHEST = 4, 18  # precisions
@@ -75,13 +76,12 @@ class HyperLogLog(State):
         zeros = (lowest.view(np.int64) >> 52) - 1023
         larger = np.flatnonzero(zeros >= self._registers[places])
         if larger.size:
-            registers = self._registers.copy()
-            np.maximum.at(registers, places[larger], (zeros[larger] + 1).astype(np.uint8))
-            self._registers = registers
+            self._registers = writable(self._registers)
+            np.maximum.at(self._registers, places[larger], (zeros[larger] + 1).astype(np.uint8))
 
     def merge(self, other: HyperLogLog) -> None:
         """Take the larger of each two registers."""
-        self._registers = np.maximum(self._registers, other._registers)
+        self._registers = np.maximum(self._registers, other._registers, out=room(self._registers))
 
     def result(self) -> float:
         """Return the estimated number of distinct keys."""
@@ -109,16 +109,17 @@ class HyperLogLog(State):
     def to_data(self) -> Any:
         """Return the registers."""
         self.flush()
-        return {"registers": self._registers}
+        return {"registers": shared(self._registers)}
 
     def from_data(self, saved: Any) -> None:
         """Take over registers."""
         (registers,) = data.fields(saved, "registers")
-        self._registers = data.array(registers, np.uint8, self._registers.shape)
+        self._registers = shared(data.array(registers, np.uint8, self._registers.shape))
         data.whole(int(registers.max()), 0, 64 - self.precision + 1)
 
     def _copy_value(self) -> dict[str, Any]:
-        return self._attributes()  # its array is never written to
+        shared(self._registers)  # and copied when it is written to
+        return self._attributes()
 
 
 def _precision(value: Any) -> int:

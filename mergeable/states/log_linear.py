@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, final
 import numpy as np
 
 from mergeable.states import data, exact, octaves
-from mergeable.states.arrays import as_float64, flat
+from mergeable.states.arrays import as_float64, flat, shared, writable
 from mergeable.states.estimate import Estimate
 from mergeable.states.quantiles import Quantiles, as_shares, rank_of
 
@@ -72,6 +72,7 @@ class LogLinearHistogram(Quantiles):
         self.precision, self.max_bins = int(precision), int(max_bins)
         self._precision = self.precision  # what is left of it
         self._sides: list[_Side | None] = [None, None]  # the negative numbers, the positive ones
+        self._numbers = 0  # how many there are in these bins
         self._odd = [0, 0, 0, 0]  # how many -inf, 0, inf and NaN; never changed in place
 
     @property
@@ -83,7 +84,7 @@ class LogLinearHistogram(Quantiles):
     def n(self) -> int:
         """How many items came in, NaN excepted."""
         self.flush()
-        return sum(self._odd[:3]) + _items(self._sides)
+        return sum(self._odd[:3]) + self._numbers
 
     @property
     def n_nan(self) -> int:
@@ -121,13 +122,13 @@ class LogLinearHistogram(Quantiles):
         magnitudes = bits & _MAGNITUDE
         odd = (magnitudes == 0) | (magnitudes >= octaves.INFINITY)
         special = [0, 0, 0, 0]
-        if odd.any():
+        if np.count_nonzero(odd):
             of_minus = np.int64(octaves.INFINITY - 2**63)
             special = [int((bits == of_minus).sum()), int((magnitudes == 0).sum()), int((bits == octaves.INFINITY).sum()), 0]
             special[3] = int(odd.sum()) - sum(special)
             bits, magnitudes = bits[~odd], magnitudes[~odd]
         positions, negative = octaves.positions(magnitudes), bits < 0
-        parts = [positions[negative], positions[~negative]] if negative.any() else [positions[:0], positions]
+        parts = [positions[negative], positions[~negative]] if np.count_nonzero(negative) else [positions[:0], positions]
         spans = [(int(part.min()), int(part.max())) if part.size else None for part in parts]
         precision = self._fitting(spans, self._precision)
         shift = octaves.BITS - precision
@@ -135,12 +136,14 @@ class LogLinearHistogram(Quantiles):
             _Side(*span, np.bincount((part >> shift) - (span[0] >> shift))) if span else None
             for part, span in zip(parts, spans, strict=True)
         ]
-        self._take(sides, special, precision)
+        self._take(sides, bits.size, special, precision)
 
     def merge(self, other: LogLinearHistogram) -> None:
         """Add the other's counts, in bins as wide as the range of both needs."""
         precision = self._fitting([side and side[:2] for side in other._sides], min(self._precision, other._precision))
-        self._take([_coarser(side, other._precision, precision) for side in other._sides], other._odd, precision)
+        self._take(
+            [_coarser(side, other._precision, precision) for side in other._sides], other._numbers, other._odd, precision
+        )
 
     def to_data(self) -> Any:
         """Return how many -inf, 0, inf and NaN there are, and of either sign the extremes and the counts from bin ``first`` on.
@@ -150,7 +153,7 @@ class LogLinearHistogram(Quantiles):
         self.flush()
         shift = octaves.BITS - self._precision
         sides = [
-            side and {"extremes": [*map(_value, side[:2])], "first": side.low >> shift, "counts": side.counts}
+            side and {"extremes": [*map(_value, side[:2])], "first": side.low >> shift, "counts": shared(side.counts)}
             for side in self._sides
         ]
         return {"precision": self._precision, "special": self._odd, "negative": sides[0], "positive": sides[1]}
@@ -167,9 +170,10 @@ class LogLinearHistogram(Quantiles):
         for side, part in zip(found, sides, strict=True):
             if side and (data.whole(part["first"], None) != side.low >> shift or side.counts.size != _bins(*side[:2], shift)):
                 raise ValueError("found bins that do not reach from the smallest number to the largest")
-        if sum(odd) + sum(sum(side.counts.tolist()) for side in found if side) > data.INT64_MAX:
+        numbers = sum(sum(side.counts.tolist()) for side in found if side)
+        if sum(odd) + numbers > data.INT64_MAX:
             raise ValueError("found more items than were ever counted")
-        self._precision, self._sides, self._odd = precision, found, odd
+        self._precision, self._sides, self._numbers, self._odd = precision, found, numbers, odd
 
     def estimate(self, q: float) -> Estimate:
         """Return the quantile of one q in [0, 1] with numbers that the item lies between, for certain."""
@@ -223,9 +227,9 @@ class LogLinearHistogram(Quantiles):
                     precision -= 1
         return precision
 
-    def _take(self, sides: Sequence[_Side | None], odd: list[int], precision: int) -> None:
+    def _take(self, sides: Sequence[_Side | None], numbers: int, odd: list[int], precision: int) -> None:
         """Add counts in bins of this precision."""
-        if sum(self._odd) + sum(odd) + _items(self._sides) + _items(sides) > data.INT64_MAX:
+        if sum(self._odd) + sum(odd) + self._numbers + numbers > data.INT64_MAX:
             raise OverflowError(
                 "LogLinearHistogram: there would be more than 2**63 - 1 items, which an int64 does not hold. Nothing was counted."
             )
@@ -233,6 +237,7 @@ class LogLinearHistogram(Quantiles):
         self._sides = [_joined(a, b, octaves.BITS - precision) for a, b in zip(mine, sides, strict=True)]
         self._odd = [a + b for a, b in zip(self._odd, odd, strict=True)]
         self._precision = precision
+        self._numbers += numbers
 
     def _side(self, saved: Any) -> _Side:
         """Return one sign's numbers as they were saved."""
@@ -244,11 +249,7 @@ class LogLinearHistogram(Quantiles):
             raise ValueError("found counts that no numbers between these extremes have")
         if counts.sum(dtype=object) == 1 and low != high:
             raise ValueError("found one number with two extremes")
-        return _Side(low, high, counts)
-
-
-def _items(sides: Sequence[_Side | None]) -> int:
-    return sum(int(side.counts.sum()) for side in sides if side)
+        return _Side(low, high, shared(counts))
 
 
 def _bins(low: int, high: int, shift: int) -> int:
@@ -266,14 +267,17 @@ def _coarser(side: _Side | None, precision: int, wanted: int) -> _Side | None:
 
 
 def _joined(a: _Side | None, b: _Side | None, shift: int) -> _Side | None:
-    """Return the counts of both."""
+    """Return the counts of both, in a's array where they have room there."""
     if a is None or b is None:
-        return a or b
+        return a or (b and b._replace(counts=b.counts.copy()))
     low, high = min(a.low, b.low), max(a.high, b.high)
-    counts = np.zeros(_bins(low, high, shift), np.int64)
-    for side in (a, b):
-        start = (side.low >> shift) - (low >> shift)
-        counts[start : start + side.counts.size] += side.counts
+    counts = writable(a.counts)
+    if _bins(low, high, shift) > counts.size:
+        counts = np.zeros(_bins(low, high, shift), np.int64)
+        start = (a.low >> shift) - (low >> shift)
+        counts[start : start + a.counts.size] = a.counts
+    start = (b.low >> shift) - (low >> shift)
+    counts[start : start + b.counts.size] += b.counts
     return _Side(low, high, counts)
 
 

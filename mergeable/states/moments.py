@@ -11,7 +11,7 @@ from mergeable.state import State
 from mergeable.states import data, exact
 from mergeable.states.arrays import as_number, as_weighted
 from mergeable.states.number import Number
-from mergeable.states.special import NONE_SPECIAL, added, special_value, split_special
+from mergeable.states.special import NONE_SPECIAL, added, special_value, split_special, split_total
 
 _UNIT = exact.UNIT_BITS
 
@@ -65,12 +65,12 @@ class Mean(Number):
     def absorb(self, values: np.ndarray, weights: np.ndarray | None = None) -> None:
         """Take buffered values (n,) and weights (n,)."""
         if weights is None:
-            total, special = split_special(values)
-            self._total += exact.total(total) << _UNIT
+            total, special = split_total(values)
+            self._total += total << _UNIT
             self._weight += values.size << _UNIT
         else:
             finite, special = split_special(values, weights)
-            self._total += exact.product_total(finite, weights[np.isfinite(values)])
+            self._total += exact.product_total(finite, weights if finite is values else weights[np.isfinite(values)])
             self._weight += exact.total(weights)
         self._special = added(self._special, special)
 
@@ -103,6 +103,9 @@ class Mean(Number):
         if array != 0:
             fresh.absorb(array.reshape(1))
         self.become(fresh)
+
+    def _copy_value(self) -> dict[str, Any]:
+        return self._attributes()  # whose parts are never changed in place
 
 
 @final
@@ -162,11 +165,11 @@ class Moments(State):
                 exact.product_total(finite, finite) << _UNIT,
             ]
         else:
-            w = weights[np.isfinite(values)]
+            w = weights if finite is values else weights[np.isfinite(values)]
             powers = [
                 exact.total(weights),
-                exact.product_total(w, finite),
-                exact.product_total(w, finite, finite),
+                exact.product_total(finite, w),
+                exact.product_total(finite, finite, w),
             ]
         self._powers = added(self._powers, powers)
         self._special = added(self._special, special)
@@ -225,6 +228,9 @@ class Moments(State):
             return None
         # (s2 - s1*s1/w) / freedom; w in units of 2^-1074, s1 of 2^-2148, s2 of 2^-3222
         return s2 * w - s1 * s1, (w * freedom) << 2 * _UNIT
+
+    def _copy_value(self) -> dict[str, Any]:
+        return self._attributes()  # whose parts are never changed in place
 
 
 def _ratio(total: int, weight: int, special: list[int]) -> float:

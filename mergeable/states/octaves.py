@@ -27,7 +27,7 @@ def positions(magnitudes: np.ndarray) -> np.ndarray:
     """Return the positions (n,) int64 of positive numbers and infinities, given by their bits (n,) int64; 0 is read as the smallest."""
     found: np.ndarray = magnitudes - _ONE
     small = magnitudes < _NORMAL
-    if small.any():
+    if np.count_nonzero(small):
         units = np.maximum(magnitudes[small], 1).astype(np.float64)  # normal numbers, as whole numbers of 2^-1074
         found[small] = units.view(np.int64) - _ONE + LOWEST
     return found

@@ -15,7 +15,7 @@ NONE_SPECIAL = [0, 0, 0]
 def split_special(values: np.ndarray, weights: np.ndarray | None = None) -> tuple[np.ndarray, list[int]]:
     """Return the finite values, and how many NaN, +inf and -inf there were (an infinity of weight 0 is NaN)."""
     finite = np.isfinite(values)
-    if finite.all():
+    if np.count_nonzero(finite) == values.size:
         return values, NONE_SPECIAL
     special = values[~finite]
     nan = np.isnan(special)
@@ -23,6 +23,15 @@ def split_special(values: np.ndarray, weights: np.ndarray | None = None) -> tupl
         nan |= exact.order_keys(weights[~finite]) == 0  # not == 0.0: this thread may read a subnormal number as zero
     plus = int((~nan & (special > 0)).sum())
     return values[finite], [int(nan.sum()), plus, int(special.size - nan.sum()) - plus]
+
+
+def split_total(values: np.ndarray) -> tuple[int, list[int]]:
+    """Return the exact sum of the finite values, and how many NaN, +inf and -inf there were."""
+    try:
+        return exact.total(values), NONE_SPECIAL
+    except ArithmeticError:
+        finite, special = split_special(values)
+        return exact.total(finite), special
 
 
 def special_value(special: list[int]) -> float | None:

@@ -8,9 +8,9 @@ from typing import Any, final
 import numpy as np
 
 from mergeable.states import data, exact
-from mergeable.states.arrays import as_array, as_float64, flat
+from mergeable.states.arrays import as_array, as_float64, flat, room, shared, writable
 from mergeable.states.number import Number
-from mergeable.states.special import NONE_SPECIAL, added, special_value, split_special
+from mergeable.states.special import NONE_SPECIAL, added, special_value, split_total
 
 _INT64_MAX = 2**63 - 1
 
@@ -44,6 +44,7 @@ class Count(Number):
     def __init__(self, shape: tuple[int, ...] = ()) -> None:
         self.shape = _shape(shape, "Count")
         self._count: Any = np.zeros(self.shape, np.int64) if self.shape else 0
+        self._most = 0  # no count of an array is larger; to know it saves a look at all of them
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -60,21 +61,30 @@ class Count(Number):
         if isinstance(amount, int) and not self.shape and amount >= 0:
             self._count += int(amount)
         else:
-            self._add(_whole(amount, self.shape, "Count.update"))
+            added = _whole(amount, self.shape, "Count.update")
+            self._add(added, int(added.max()) if self.shape else 0)
 
     def add_at(self, indices: np.ndarray, times: np.ndarray | None = None) -> None:
         """Add 1, or ``times``, at each flat index (n,) of an array count; repeated indices add up."""
-        self._before_write()
-        if times is None:
-            added = np.bincount(indices, minlength=self._count.size).astype(np.int64)
-        else:
+        self._check_unfrozen()
+        most = indices.size if times is None else indices.size * int(times.max(initial=0))
+        if self._most + most > _INT64_MAX:  # hardly ever: all at once, or nothing
+            self._before_write()
             added = np.zeros(self._count.size, np.int64)
-            np.add.at(added, indices, times)
-        self._add(added.reshape(self.shape))
+            np.add.at(added, indices, 1 if times is None else times)
+            self._add(added.reshape(self.shape), most)
+            return
+        self._count = writable(self._count)
+        counts = self._count.reshape(-1)
+        if "_saved" in self.__dict__:
+            at, before = indices.copy(), counts[indices]
+            self._record(lambda: self._return_to(at, before))
+        np.add.at(counts, indices, 1 if times is None else times)
+        self._most += most
 
     def merge(self, other: Count) -> None:
         """Add the other count."""
-        self._add(other._count)
+        self._add(other._count, other._most)
 
     def result(self) -> Any:
         """Return the count: an int, or a copy of the int64 array."""
@@ -82,29 +92,50 @@ class Count(Number):
 
     def to_data(self) -> Any:
         """Return the count."""
-        return {"count": self._count}
+        return {"count": shared(self._count) if self.shape else self._count}
 
     def from_data(self, saved: Any) -> None:
         """Take over a count."""
         (count,) = data.fields(saved, "count")
-        self._count = data.array(count, np.int64, self.shape) if self.shape else data.whole(count)
-        if self.shape:
-            data.whole(int(self._count.min()))
+        if not self.shape:
+            self._count = data.whole(count)
+            return
+        counts = data.array(count, np.int64, self.shape)
+        data.whole(int(counts.min()))
+        self._count, self._most = shared(counts), int(counts.max())
 
     def assign_number(self, value: Any) -> None:
         """Replace the count by a whole number (or array)."""
         self._count = _whole(value, self.shape, "Count.assign")
+        self._most = int(self._count.max()) if self.shape else 0
 
     def __index__(self) -> int:
         return int(self.result())
 
-    def _add(self, amount: Any) -> None:
-        if self.shape and (self._count > _INT64_MAX - amount).any():
-            raise OverflowError(
-                f"Count: a count would pass 2**63 - 1 (it holds {int(self._count.max())}). Nothing was counted. "
-                "Use Counter, whose counts have no limit."
-            )
-        self._count = self._count + amount
+    def _add(self, amount: Any, most: int) -> None:
+        """Add an amount, or an array of amounts that are no larger than ``most``."""
+        if not self.shape:
+            self._count += amount
+            return
+        if self._most + most > _INT64_MAX:
+            self._most, most = int(self._count.max()), int(amount.max())
+            if self._most + most > _INT64_MAX and (self._count > _INT64_MAX - amount).any():
+                raise OverflowError(
+                    f"Count: a count would pass 2**63 - 1 (it holds {self._most}). Nothing was counted. "
+                    "Use Counter, whose counts have no limit."
+                )
+        self._count = np.add(self._count, amount, out=room(self._count))
+        self._most = min(self._most + most, _INT64_MAX)
+
+    def _return_to(self, indices: np.ndarray, counts: np.ndarray) -> None:
+        """Undo ``add_at``."""
+        self._count = writable(self._count)
+        self._count.reshape(-1)[indices] = counts
+
+    def _copy_value(self) -> dict[str, Any]:
+        if self.shape:
+            shared(self._count)  # and copied when it is written to
+        return self._attributes()
 
 
 @final
@@ -164,7 +195,7 @@ class Sum(Number):
     def update(self, values: Any) -> None:
         """Add values."""
         array = as_array(values, "Sum.update")
-        if array.dtype == bool:
+        if array.dtype.kind == "b":
             array = array.astype(np.int64)
         if not self.shape:
             self.buffer(flat(array))
@@ -238,19 +269,28 @@ class Sum(Number):
             more = {cell: added(self._special.get(cell, NONE_SPECIAL), counts) for cell, counts in special.items()}
             self._special = dict(sorted({**self._special, **more}.items()))
 
+    def _copy_value(self) -> dict[str, Any]:
+        return {**self._attributes(), "_units": list(self._units)}  # the rest is never changed in place
+
     @staticmethod
     def _column(values: np.ndarray) -> tuple[int, list[int]]:
         if values.dtype != np.float64:
             low = int((values & np.array(0xFFFF_FFFF, values.dtype)).sum())
             return (int((values >> np.array(32, values.dtype)).sum()) << 32) + low << exact.UNIT_BITS, NONE_SPECIAL
-        values, special = split_special(values)
-        return exact.total(values), special
+        return split_total(values)
 
 
 def check_weights(cells: Count | Sum) -> None:
     """Raise ``ValueError`` where sums that were read are none of weights, which are finite and not below 0."""
     if isinstance(cells, Sum) and (min(cells._units) < 0 or cells._special):
         raise ValueError("found sums of weights that are negative or not finite")
+
+
+def twin_of(cells: Count | Sum) -> Count | Sum:
+    """Return a state that holds the same, and takes no more than it must until one of the two is changed."""
+    twin = cells.empty()
+    twin.become(cells)
+    return twin
 
 
 def _shape(shape: Any, who: str) -> tuple[int, ...]:
@@ -272,8 +312,11 @@ def _whole(amount: Any, shape: tuple[int, ...], who: str) -> Any:
     if not good.all():
         bad = amount if array.dtype == object else array[~good].flat[0]
         raise ValueError(f"{who}: got {bad}, expected whole numbers from 0 to 2**63 - 1. Use Sum for other numbers.")
-    whole = array if array.dtype == object else array.astype(np.int64).astype(object)  # Python ints do not wrap
-    total = whole.reshape(-1, *shape).sum(axis=0)
+    whole = array if array.dtype == object else array.astype(np.int64)
+    rows = whole.reshape(-1, *shape)
+    if array.dtype != object and len(rows) * int(whole.max(initial=0)) > _INT64_MAX:
+        rows = rows.astype(object)  # Python ints do not wrap
+    total = rows.sum(axis=0)
     if not shape:
         return int(total)
     if (total > _INT64_MAX).any():

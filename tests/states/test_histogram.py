@@ -1,6 +1,7 @@
 """Counts in fixed bins."""
 
 import math
+import sys
 
 import ml_dtypes
 import numpy as np
@@ -33,6 +34,19 @@ def test_every_value_has_one_cell():
     histogram = fed([-1.0, -0.0, 0.0, 0.5, 2.0, 2.0000001, -1.0000001, math.nan, -math.nan, math.inf, -math.inf, -math.inf])
     assert [1, 2, 2] == histogram.result().tolist()
     assert (1, 1, 2, (2, 1)) == (histogram.n_below, histogram.n_above, histogram.n_nan, histogram.n_infinite)
+
+
+@pytest.mark.parametrize("edges", [EDGES, [-sys.float_info.max, 5e-324, sys.float_info.max], [0.0, 1.0]], ids=str)
+def test_many_values_fall_where_few_do(edges):
+    """Batches of many values, and of one each, end in the same bytes."""
+    special = [-0.0, 5e-324, -5e-324, math.nan, -math.nan, math.inf, -math.inf, sys.float_info.max, -sys.float_info.max]
+    with np.errstate(over="ignore"):
+        values = np.concatenate([special, edges, np.nextafter(edges, math.inf), np.nextafter(edges, -math.inf)])
+    one_by_one = mg.Histogram(edges)
+    for value in values.tolist():
+        one_by_one.update(value)
+        one_by_one.flush()
+    assert canonical_bytes(one_by_one) == canonical_bytes(fed(values, edges=edges))
 
 
 def test_subnormal_edges_and_values():

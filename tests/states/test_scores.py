@@ -42,6 +42,21 @@ def fed(*batch, precision=7, weighted=False):
     return histogram
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_rows_of_any_scores_fall_where_one_does(kind):
+    """Batches with scores above 2 beside them, batches of a few rows, and one of all, end in the same bytes."""
+    y, scores = labelled(kind, n=300)
+    batches = [(y[i : i + 7], scores[i : i + 7]) for i in range(0, 300, 7)]
+    whole, parts, beside = fed(y, scores), mg.ScoreHistogram(), fed([0, 1], [3.0, -3.0])
+    for batch in batches:
+        parts.merge(fed(*batch))
+        beside.update(*batch)
+    whole_beside = fed([0, 1], [3.0, -3.0])
+    whole_beside.merge(whole)
+    assert canonical_bytes(whole) == canonical_bytes(parts)
+    assert canonical_bytes(whole_beside) == canonical_bytes(beside)
+
+
 def exact_values(y, scores, weights=None):
     """Return ROC AUC, average precision and the Kolmogorov-Smirnov statistic of scikit-learn."""
     false, true, _ = roc_curve(y, scores, sample_weight=weights, drop_intermediate=False)

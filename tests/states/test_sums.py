@@ -108,6 +108,42 @@ def test_count_of_an_array_overflows_loudly(how):
     assert before == canonical_bytes(count)
 
 
+@pytest.mark.parametrize("how", ["update", "merge", "add_at", "times"])
+def test_count_of_an_array_with_two_large_counts(how):
+    """Counts that would only overflow in one place do not, however often the array is added to."""
+    count = fed(mg.Count(shape=3), [2**62, 0, 0], [0, 2**62, 0])
+    for _ in range(3):
+        {
+            "update": lambda: count.update([[1, 0, 0], [0, 2, 2**61]]),
+            "merge": lambda: count.merge(fed(mg.Count(shape=3), [1, 2, 2**61])),
+            "add_at": lambda: (count.add_at(np.array([0, 1, 1])), count.merge(fed(mg.Count(shape=3), [0, 0, 2**61]))),
+            "times": lambda: count.add_at(np.array([0, 1, 2]), np.array([1, 2, 2**61])),
+        }[how]()
+    assert [2**62 + 3, 2**62 + 6, 3 * 2**61] == count.result().tolist()
+
+
+def test_count_add_at_is_undone():
+    """A rollback takes back what was added at places, whatever became of the arrays that named them, and what was added around it."""
+    places = np.array([1, 1, 0])
+    for steps in ("at", "at update at", "update at", "at merge at overflow"):
+        count = fed(mg.Count(shape=3), [5, INT64_MAX - 9, 7])
+        count.savepoint()
+        for step in steps.split():
+            if step == "overflow":
+                with pytest.raises(OverflowError):
+                    count.add_at(np.array([1] * 9))
+            elif step == "at":
+                count.add_at(places)
+                places[:] = places[::-1].copy()
+            else:
+                other = fed(mg.Count(shape=3), [1, 0, 1])
+                count.merge(other) if step == "merge" else count.update(other.result())
+        count.rollback()
+        assert [5, INT64_MAX - 9, 7] == count.result().tolist()
+        count.add_at(np.array([0, 1]))
+        assert [6, INT64_MAX - 8, 7] == count.result().tolist()
+
+
 def test_count_reaches_the_largest_int64():
     """A count may hold 2**63 - 1."""
     count = fed(mg.Count(shape=1), np.array([INT64_MAX - 1]), [1])
