@@ -70,12 +70,7 @@ twice. Merge each metric once, and reset the merged one before it counts on.
 
     def joined(self, other: Coverage) -> Coverage:
         """Return the coverage of both; raise ``DuplicateOrigin`` where they share an origin."""
-        for origin in self.keys() & other.keys():
-            c = other[origin]
-            raise DuplicateOrigin(
-                f"merge: the origin {origin} ({c.where}, {c.updates} updates) came twice; its updates would count "
-                "twice. Merge each metric once, and reset the merged one before it counts on."
-            )
+        check_distinct(self._contributions, other._contributions)
         return Coverage({**self._contributions, **other._contributions}, {*self._missing, *other._missing})
 
     def to_data(self) -> Any:
@@ -123,6 +118,18 @@ twice. Merge each metric once, and reset the merged one before it counts on.
 
     def __repr__(self) -> str:
         return f"Coverage({self})"
+
+
+def check_distinct(mine: Mapping[str, Contribution], others: Mapping[str, Contribution]) -> None:
+    """Raise ``DuplicateOrigin`` where two sides hold the same updates."""
+    few, many = sorted((mine, others), key=len)
+    for origin in few:
+        if origin in many:
+            c = others[origin]
+            raise DuplicateOrigin(
+                f"merge: the origin {origin} ({c.where}, {c.updates} updates) came twice; its updates would count "
+                "twice. Merge each metric once, and reset the merged one before it counts on."
+            )
 
 
 def listed(noun: str, numbers: Sequence[int]) -> str:

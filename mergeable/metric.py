@@ -206,7 +206,8 @@ class Metric(Intake, Saveable):
             with self._named("merge_state"):
                 merged = self._folded_slot()
                 for other in metrics:
-                    merged.merge(other._folded_slot())
+                    for _, slot in sorted(other._slots.items()):
+                        merged.merge(slot)
                 if overridden:
                     with self._inside(_frozen(copy.deepcopy(merged.states))), self._keeping_undeclared():
                         self.merge_state(metrics)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from mergeable.coverage import Contribution, Coverage
+from mergeable.coverage import Contribution, Coverage, check_distinct
 from mergeable.state import State
 
 States = dict[str, State]
@@ -58,15 +58,19 @@ class Slot:
             state.commit()
 
     def merge(self, other: Slot) -> None:
-        """Take all that another slot has taken.
+        """Take all that another slot of such a metric has taken.
 
         Raises:
             DuplicateOrigin: the same updates would count twice; nothing was merged.
         """
-        coverage = self.coverage.joined(other.coverage)
+        check_distinct(self.contributions, other.contributions)
         for name, state in self.states.items():
-            state.merge(other.states[name])
-        self.contributions, self.missing = dict(coverage), coverage.missing
+            state.flush()
+            other.states[name].flush()
+            state.merge_part(other.states[name])
+        self.contributions |= other.contributions
+        if other.missing:
+            self.missing = tuple(sorted({*self.missing, *other.missing}))
 
     def count(self, replica: int, rows: int, worker: int = 0) -> None:
         """Count one update of so many rows."""
