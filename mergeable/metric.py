@@ -65,6 +65,10 @@ class Metric(Intake, Saveable):
     scratch: ClassVar[Collection[str]] = ()
     """Attributes that ``update_state`` sets and that no result depends on: they are not state."""
 
+    joins: ClassVar[bool] = False
+    """Whether an update with the rows of several batches does what their updates one after another do, to the bit. NumPy arrays
+    that wait for such a metric are then given to it at once, which costs less."""
+
     _labels: ClassVar[frozenset[str]] = frozenset({"name", "dtype"})
     """Arguments and attributes that no result depends on, so that metrics merge whatever theirs are."""
 
@@ -215,8 +219,11 @@ class Metric(Intake, Saveable):
             self._membership.updated()
 
     @final
-    def _update_slot(self, replica: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        """Run the user's ``update_state`` on one replica's states; what a failure has written is undone."""
+    def _update_slot(self, replica: int, args: tuple[Any, ...], kwargs: dict[str, Any], updates: int = 1) -> None:
+        """Run the user's ``update_state`` on one replica's states; what a failure has written is undone.
+
+        The rows are those of one update, or of several that ``joins`` allows to be one.
+        """
         with self._lock:
             self._membership.updated()
             slot = self._slot(replica)
@@ -227,7 +234,7 @@ class Metric(Intake, Saveable):
                 slot.undone_on_failure(),
             ):
                 self.update_state(*args, **kwargs)
-            slot.count(replica, row_count(args, kwargs), self._membership.worker)
+            slot.count(replica, row_count(args, kwargs), self._membership.worker, updates)
 
     @final
     def _skip_slot(self) -> None:

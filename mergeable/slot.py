@@ -72,15 +72,15 @@ class Slot:
         if other.missing:
             self.missing = tuple(sorted({*self.missing, *other.missing}))
 
-    def count(self, replica: int, rows: int, worker: int = 0) -> None:
-        """Count one update of so many rows."""
+    def count(self, replica: int, rows: int, worker: int = 0, updates: int = 1) -> None:
+        """Count updates of so many rows."""
         if self.origin is None:
             self.origin = secrets.token_hex(8)
         before = self.contributions.get(self.origin)
         self.contributions[self.origin] = (
-            Contribution(before.replica, before.updates + 1, before.rows + rows, before.worker)
+            Contribution(before.replica, before.updates + updates, before.rows + rows, before.worker)
             if before
-            else Contribution(replica, 1, rows, worker)
+            else Contribution(replica, updates, rows, worker)
         )
 
 

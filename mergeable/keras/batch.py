@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
+
+_EagerTensor: Any = tf.__internal__.EagerTensor
 
 
 class Batch:
@@ -29,15 +32,22 @@ class Layout:
     """How the tensors of a batch are put together again. It holds none of them, so it keeps no graph alive."""
 
     def __init__(self, structure: Any, leaves: Sequence[Any]) -> None:
+        args, kwargs = structure
         self._structure = tf.nest.map_structure(_without_tensors, structure)
         self._leaves = [None if tf.is_tensor(leaf) else leaf for leaf in leaves]
         self._places = [i for i, leaf in enumerate(leaves) if tf.is_tensor(leaf)]
+        self._args, self._names = len(args), sorted(kwargs)
+        self._is_flat = all(map(operator.is_, leaves, [*args, *map(kwargs.get, self._names)])) and len(leaves) == len(
+            [*args, *kwargs]
+        )
 
     def arguments(self, tensors: Sequence[tf.Tensor]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Return the arguments of the update with these tensors."""
         leaves = list(self._leaves)
         for i, tensor in zip(self._places, tensors, strict=True):
             leaves[i] = tensor
+        if self._is_flat:  # as most are: nothing is inside of another thing
+            return tuple(leaves[: self._args]), dict(zip(self._names, leaves[self._args :], strict=True))
         args, kwargs = tf.nest.pack_sequence_as(self._structure, leaves, expand_composites=True)
         return args, kwargs
 
@@ -50,14 +60,46 @@ def _without_tensors(value: Any) -> Any:
 
 def is_empty(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
     """Return whether every array among the arguments has no rows: what a replica gets when the last batch is short."""
-    leaves = [leaf for leaf in tf.nest.flatten((args, dict(kwargs))) if tf.is_tensor(leaf)]
-    rows = [int(leaf.shape[0]) for leaf in leaves if leaf.shape.rank]
-    return bool(rows) and not any(rows)
+    found = False
+    for value in (*args, *kwargs.values()):
+        for leaf in (value,) if isinstance(value, _EagerTensor) else tf.nest.flatten(value):
+            if tf.is_tensor(leaf):
+                shape = leaf._shape_tuple() if isinstance(leaf, _EagerTensor) else leaf.shape
+                if len(shape) and shape[0]:
+                    return False
+                found = found or bool(len(shape))
+    return found
+
+
+def joined(batches: Sequence[tuple[tuple[Any, ...], dict[str, Any]]]) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
+    """Return the rows of several batches of NumPy arrays as one batch; None where something else is in them."""
+    (args, kwargs), *_ = batches
+    columns = [*zip(*(a for a, _ in batches), strict=True), *zip(*(k.values() for _, k in batches), strict=True)]
+    whole: list[Any] = []
+    for column in columns:
+        first = column[0]
+        if all(value is None for value in column):
+            whole.append(None)
+        elif all(
+            isinstance(v, np.ndarray) and v.ndim and v.shape[1:] == first.shape[1:] and v.dtype == first.dtype for v in column
+        ):
+            whole.append(np.concatenate(column))
+        else:
+            return None
+    return tuple(whole[: len(args)]), dict(zip(kwargs, whole[len(args) :], strict=True))
 
 
 def to_numpy(value: Any) -> Any:
     """Return the structure with dense eager tensors as NumPy arrays."""
-    return tf.nest.map_structure(lambda t: t.numpy() if isinstance(t, tf.__internal__.EagerTensor) else t, value)
+    if isinstance(value, _EagerTensor):
+        return value.numpy()
+    if type(value) in (tuple, list):
+        return type(value)(map(to_numpy, value))
+    if type(value) is dict:
+        return {name: to_numpy(part) for name, part in value.items()}
+    if isinstance(value, Mapping | Sequence) and not isinstance(value, str | bytes):
+        return tf.nest.map_structure(to_numpy, value)
+    return value
 
 
 def _tensors(value: Any) -> Any:

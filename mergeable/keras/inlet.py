@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import atexit
 import collections
+import itertools
+import math
 import os
 import time
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, final
 
@@ -18,7 +20,7 @@ from tensorflow.python.ops.resource_variable_ops import ResourceVariable
 from mergeable.errors import add_note
 from mergeable.keras.hand_over import DUE, as_written, call_host
 from mergeable.keras.schedule import Schedule
-from mergeable.keras.site import Site
+from mergeable.keras.site import Site, Update
 from mergeable.metric import Metric
 from mergeable.strategy import Strategy
 
@@ -46,8 +48,11 @@ class Inlet:
         self._steps = 0  # that were taken since the last reset
         self._sites: list[tuple[Site, list[tf.DType]]] = []
         self._waiting: collections.deque[tuple[int, tf.Tensor]] = collections.deque()  # not in the queue any more
-        self._updates: collections.deque[Callable[[], None]] = collections.deque()  # of the step that is being taken
+        self._runs: collections.deque[collections.deque[tuple[int, Update]]] = (
+            collections.deque()
+        )  # of one replica, by their steps
         self._failures: list[Exception] = []
+        self._per_step = math.inf  # seconds that taking a step takes at least
         self._is_taking = False
         self._process = os.getpid()
         self._last: dict[Any, list[np.ndarray]] = {}  # results since the last reset, by their structure
@@ -106,25 +111,35 @@ class Inlet:
     def _wake(self, site: Site, put: np.ndarray, sent: float) -> list[np.ndarray]:
         """Take what waits; return the result, and what will have been put down when Python is called next."""
         waking = min(max(0.0, time.time() - sent), 0.1)  # clocks may be set
+        began, before = time.perf_counter(), self._steps
         with self._metric._lock, self._taking() as taken:
             if not taken:
                 self._take()
             self.raise_failures()
-            values = self.result(site, 2 * waking)  # the way back takes as long
+            taking, steps = time.perf_counter() - began, max(1, self._steps - before)
+            self._per_step = min(self._per_step, taking / steps)  # what must be done, whenever it is
+            values = self.result(site, 2 * waking + taking - steps * self._per_step)  # the way back takes as long as that here
         ahead = max(1, min(QUEUE_BATCHES, self.schedule.next - self._steps)) if site.traced.wanted else QUEUE_BATCHES
         return [np.concatenate([value.reshape(-1) for value in values]), put + np.array([ahead, QUEUE_BYTES], np.int64)]
 
-    def result(self, site: Site, before: float = 0.0) -> list[np.ndarray]:
-        """Return the result after the steps so far, computed anew where it is wanted and due; ``before`` adds to what it costs."""
+    def result(self, site: Site, beside: float = 0.0) -> list[np.ndarray]:
+        """Return the result after the steps so far, computed anew where it is wanted and due.
+
+        ``beside`` is what it took to get here, in seconds.
+        """
         if site.traced.wanted and self.schedule.is_due(self._steps):
             began = time.perf_counter()
             self._last[site.structure.key] = site.compute()
-            self.schedule.computed(self._steps, time.perf_counter() - began + before)
+            self.schedule.computed(self._steps, time.perf_counter() - began, beside)
         return self._last.get(site.structure.key) or site.structure.placeholder()
 
     def stepped(self) -> None:
         """Count a step whose batches did not go through the queue."""
         self._steps += 1
+
+    def measured(self, cost: float) -> None:
+        """Take note that the result, computed elsewhere, took so many seconds."""
+        self.schedule.measured(self._steps, cost)
 
     def settle(self) -> None:
         """Take what waits; what its updates raise is kept."""
@@ -145,8 +160,11 @@ class Inlet:
     def _take(self) -> None:
         with tf.init_scope(), tf.device("/cpu:0"):
             self._fetch()
-            while self._waiting or self._updates:
-                self._take_step()
+            while self._waiting or self._runs:
+                if not self._runs:
+                    self._open()
+                self._take_run(self._runs[0])
+                self._runs.popleft()
 
     def _fetch(self) -> None:
         waiting = int(self._queue.size())
@@ -155,23 +173,33 @@ class Inlet:
             sites, batches = tf.raw_ops.QueueDequeueManyV2(handle=self._queue.queue_ref, n=waiting, component_types=types)
             self._waiting.extend(zip(sites.numpy().tolist(), tf.unstack(batches), strict=True))
 
-    def _take_step(self) -> None:
-        """Run the updates of the step that was put down first; what an interruption leaves is there the next time."""
-        if not self._updates:
-            number, batch = self._waiting.popleft()
-            site, types = self._sites[number]
-            shapes = [None] * len(types)
-            self._updates.extend(
-                site.updates(tf.raw_ops.OptionalGetValue(optional=batch, output_types=types, output_shapes=shapes))
-            )
-            self._steps += 1
-        while self._updates:
+    def _open(self) -> None:
+        """Take the batches of one place that are next out of their wrapping; an update belongs to a step and a replica."""
+        number = self._waiting[0][0]
+        site, types = self._sites[number]
+        steps = []
+        for step, (_, batch) in enumerate(
+            itertools.takewhile(lambda waits: waits[0] == number, self._waiting), self._steps + 1
+        ):
+            tensors = tf.raw_ops.OptionalGetValue(optional=batch, output_types=types, output_shapes=[None] * len(types))
+            steps.append([(step, update) for update in site.updates(tensors)])
+        self._runs.extend(map(collections.deque, zip(*steps, strict=True)))
+        self._steps += len(steps)
+        for _ in steps:
+            self._waiting.popleft()
+
+    def _take_run(self, run: collections.deque[tuple[int, Update]]) -> None:
+        """Run the updates of one replica; what an interruption leaves is there the next time."""
+        if len(run) > 1 and Update.joined([update for _, update in run]):
+            return
+        while run:
+            step, update = run[0]
             try:
-                self._updates[0]()
+                update.run()
             except Exception as error:
-                add_note(error, f"in the batch of step {self._steps} since the last reset")
+                add_note(error, f"in the batch of step {step} since the last reset")
                 self._failures.append(error)
-            self._updates.popleft()
+            run.popleft()
 
     def raise_failures(self) -> None:
         """Raise what an update that was taken has raised; told once."""

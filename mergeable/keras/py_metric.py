@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import time
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -193,10 +195,16 @@ class PyMetric(Metric, Checkpointed, _KerasMetric):  # type: ignore[misc]  # the
         return structure.pack(call_host(self._who, act, self._inlet_here().order(current()), structure.dtypes))
 
     def _eager_result(self) -> Any:
+        metric = self._on_host()
         if not _in_replica():
-            return as_tensors(self._on_host()._job_result())
-        self._on_host()._take_in()
-        changes = self._on_host()._membership.changes  # all replicas get one object; Keras would add up several
+            metric._take_in()
+            began = time.perf_counter()
+            value = metric._job_result()
+            if metric._inlet is not None and metric._membership.job is None:
+                self._inlet_here().measured(time.perf_counter() - began)
+            return as_tensors(value)
+        metric._take_in()
+        changes = metric._membership.changes  # all replicas get one object; Keras would add up several
         if self._shown is None or self._shown[0] != changes:
             self.__dict__["_shown"] = changes, as_tensors(self._step_result())
         return self._shown[1]
@@ -241,7 +249,7 @@ class PyMetric(Metric, Checkpointed, _KerasMetric):  # type: ignore[misc]  # the
                     self._take_one(replica, *batch.layout.arguments([tf.identity(t) for t in batch.tensors]))
             return
         traced = Traced(tf.compat.v1.get_default_graph(), self._structure())
-        site = Site(self._who, batches, traced, self._take_one, self._step_result)
+        site = Site(self._who, batches, traced, self)
         tensors = [tensor for batch in batches for tensor in batch.tensors]
         inlet = self._inlet_here()
         in_queue = self.hand_over == "queued" and strategy.queues and inlet.schedule.step_result != 1
@@ -270,6 +278,10 @@ class PyMetric(Metric, Checkpointed, _KerasMetric):  # type: ignore[misc]  # the
             self._on_host()._skip_slot()
         else:
             self._host_update(replica, args, kwargs)
+
+    def _take_joined(self, replica: int, batches: Sequence[tuple[tuple[Any, ...], dict[str, Any]]]) -> bool:  # noqa: ARG002 - a default
+        """Take several batches as one, if that does what taking them one by one does; return whether it was done."""
+        return False
 
     def _host_update(self, replica: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         self._update_slot(replica, args, kwargs)

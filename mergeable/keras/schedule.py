@@ -9,7 +9,10 @@ from collections.abc import Callable
 from typing import Any, final
 
 SHARE = 0.1
-"""``"auto"`` spends so much of the time that steps take on results."""
+"""``"auto"`` spends at most so much of the time that steps take on results."""
+
+INTERVAL = 0.1
+"""And computes none before so many seconds have passed since the last one."""
 
 _PROBES = (4, 8)  # steps at which the first costs are measured that tell how costs grow
 
@@ -19,8 +22,9 @@ class Schedule:
     """The steps, counted from 1 at a reset, at which the result is computed for a step to show; the first is one of them.
 
     ``step_result`` is ``"always"``, ``"never"``, an int n for every n-th step, or ``"auto"``: the time spent on results since the
-    reset, with what the next one will take, is at most ``SHARE`` of the time that the steps took. A result that reads all rows
-    takes longer as they grow, so its cost at step k is foreseen as ``fixed + growth * k``, from the costs that were measured.
+    reset, with what the next one will take, is at most ``SHARE`` of the time that the steps took, and two are ``INTERVAL`` apart.
+    A result that reads all rows takes longer as they grow, so its cost at step k is foreseen as ``fixed + growth * k``. Costs vary
+    from one measurement to the next: only what is above twice the least one counts as growth.
 
     Raises:
         ValueError: ``step_result`` is none of these.
@@ -44,7 +48,8 @@ class Schedule:
             )
         self.step_result = 1 if step_result == "always" else step_result
         self._clock = clock
-        self._fixed = math.inf  # the least seconds that a result took
+        self._least = math.inf  # the least seconds that a result took
+        self._beside = math.inf  # and the least that were spent beside it
         self._growths: collections.deque[float] = collections.deque(maxlen=2)  # the least of two: one pause proves nothing
         self._pace: float | None = None  # seconds that a step takes without results
         self.reset()
@@ -61,27 +66,31 @@ class Schedule:
 
     def measured(self, step: int, cost: float) -> None:
         """Take note that the result of so many steps took so many seconds."""
-        self._fixed = min(self._fixed, cost)
+        self._least = min(self._least, cost)
         if step >= _PROBES[0]:
-            self._growths.append((cost - self._fixed) / step)
+            self._growths.append(max(0.0, cost - 2 * self._least) / step)
 
-    def computed(self, step: int, cost: float) -> None:
-        """Take note that a step's result was computed in so many seconds, and choose the next step."""
+    def computed(self, step: int, cost: float, beside: float = 0.0) -> None:
+        """Take note that a step's result took so many seconds, and others ``beside`` to get there; choose the next step."""
         if self.step_result != "auto":
             self.next = step + self.step_result
             return
         self.measured(step, cost)
+        self._beside = min(self._beside, beside)
         if self._first is None:
             self._first = step, self._clock()
         elif step > self._first[0]:
             first, then = self._first
-            self._spent += cost
+            self._spent += cost + beside
             self._pace = max(0.0, self._clock() - then - self._spent) / (step - first)
-        self.next = max(step + 1, self._affordable())
+        self.next = max(step + 1, self._affordable(step))
 
-    def _affordable(self) -> float:
-        """Return the first step whose result keeps the share."""
+    def _affordable(self, step: int) -> float:
+        """Return the first step whose result keeps the share, an interval after this one."""
         if self._pace is None or len(self._growths) < len(_PROBES):
             return _PROBES[len(self._growths) and 1]
         gain = SHARE * self._pace - min(self._growths)
-        return math.ceil((self._spent + self._fixed) / gain) if gain > 0 else math.inf
+        if gain <= 0:
+            return math.inf
+        fixed = self._least + self._beside
+        return math.ceil(max((self._spent + fixed) / gain, step + INTERVAL / self._pace))

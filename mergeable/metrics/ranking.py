@@ -37,6 +37,7 @@ class AUROC(Metric):
     Source: Hanley and McNeil 1982.
     """
 
+    joins = True
     plots: ClassVar[Mapping[str, str]] = {"roc": "scores", "precision recall": "scores"}
 
     def __init__(self, precision: int = 7, weighted: bool = False, name: str | None = None) -> None:
