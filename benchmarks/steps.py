@@ -27,8 +27,8 @@ except ImportError as error:
     sys.exit(f"This benchmark needs {error.name}, which is not installed: pip install 'mergeable[test]'")
 
 import mergeable as mg
+from mergeable import metrics
 from mergeable.keras import AUROC, MetricCollection
-from mergeable.metrics import AUROC as PlainAUROC
 
 FEATURES = 20
 
@@ -39,7 +39,7 @@ class AbsoluteError(mg.PyMetric):
     total = mg.Sum()
     rows = mg.Count()
 
-    def update_state(self, y_true, y_pred, sample_weight=None):
+    def update_state(self, y_true, y_pred, sample_weight=None):  # noqa: ARG002 - Keras gives it
         self.total += float(np.abs(y_true.numpy() - y_pred.numpy()).sum())
         self.rows += len(y_true)
 
@@ -53,7 +53,7 @@ class AbsoluteErrorOfKeras2(tf_keras.metrics.experimental.PyMetric):
     def reset_state(self):
         self.total, self.rows = 0.0, 0
 
-    def update_state(self, y_true, y_pred, sample_weight=None):
+    def update_state(self, y_true, y_pred, sample_weight=None):  # noqa: ARG002 - Keras gives it
         self.total += float(np.abs(y_true.numpy() - y_pred.numpy()).sum())
         self.rows += len(y_true)
 
@@ -66,7 +66,7 @@ class OfAllRows(mg.PyMetric):
 
     rows = mg.Rows("y_true", "y_pred")
 
-    def update_state(self, y_true, y_pred, sample_weight=None):
+    def update_state(self, y_true, y_pred, sample_weight=None):  # noqa: ARG002 - Keras gives it
         self.rows.update(y_true.numpy().ravel(), y_pred.numpy().ravel())
 
     def result(self):
@@ -198,7 +198,9 @@ def main():
             f"updates of {n} mean absolute errors by themselves, ms: "
             + ", ".join(f"{b}: {c * 1e3:.3f}" for b, c in cost.items())
         )
-    console.print("AUROC by itself, ms: " + ", ".join(f"{b}: {arithmetic([PlainAUROC()], b) * 1e3:.3f}" for b in options.batch))
+    console.print(
+        "AUROC by itself, ms: " + ", ".join(f"{b}: {arithmetic([metrics.AUROC()], b) * 1e3:.3f}" for b in options.batch)
+    )
 
 
 if __name__ == "__main__":
