@@ -124,6 +124,11 @@ class MetricCollection(Metric):
             metric.__dict__["_slots"] = {0: Slot(states, self._own_coverage())}
             return metric
 
+    @property
+    def joins(self) -> bool:  # type: ignore[override]  # of this collection, and not of the class
+        """Whether every member takes the rows of several batches at once."""
+        return all(self._member(name)[1].joins for name in self)
+
     # What a member is: the state that the collection keeps for it, or for the one that it reads, and the metric that reads that.
 
     def _member(self, name: str) -> tuple[Nested, Any]:

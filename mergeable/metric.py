@@ -66,8 +66,8 @@ class Metric(Intake, Saveable):
     """Attributes that ``update_state`` sets and that no result depends on: they are not state."""
 
     joins: ClassVar[bool] = False
-    """Whether an update with the rows of several batches does what their updates one after another do, to the bit. NumPy arrays
-    that wait for such a metric are then given to it at once, which costs less."""
+    """Whether an update with the rows of several batches does what their updates one after another do, to the bit,
+    which the law "batch split" of ``check_metric`` tests. Arrays that wait for such a metric in a queue are given to it at once."""
 
     _labels: ClassVar[frozenset[str]] = frozenset({"name", "dtype"})
     """Arguments and attributes that no result depends on, so that metrics merge whatever theirs are."""

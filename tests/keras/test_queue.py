@@ -15,7 +15,8 @@ import tensorflow as tf
 
 import mergeable as mg
 from mergeable.canonical import canonical_bytes
-from mergeable.keras import inlet
+from mergeable.keras import AUROC, inlet
+from mergeable.metrics import AUROC as PlainAUROC  # noqa: N811 - it is a class
 from tests.keras.conftest import mirrored
 from tests.keras.zoo import Everything, JaccardAsDocumented, RowCount
 from tests.notes import notes
@@ -364,6 +365,92 @@ class Words(mg.Metric):
 
     def result(self):
         return self.words.result()
+
+
+# Metrics that take the rows of several batches at once.
+
+
+class Joined(mg.Metric):
+    """The exact sum and the number of calls."""
+
+    joins = True
+    total = mg.Sum()
+    scratch = ("calls",)
+
+    def __init__(self):
+        super().__init__()
+        self.calls = []
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        if 13 in y_true:
+            raise LookupError("no row 13")
+        self.calls.append(len(y_true))
+        self.total.update(y_true * (1.0 if sample_weight is None else sample_weight))
+
+    def result(self):
+        return self.total.result()
+
+
+def hosted_and_fed(batches):
+    inner = Joined()
+    metric = mg.PyMetric.of(inner, step_result="never")
+    step = tf.function(lambda y, w: metric.update_state(y, y, sample_weight=w), reduce_retracing=True)
+    for y, w in batches:
+        step(tf.constant(y, tf.float64), None if w is None else tf.constant(w, tf.float64))
+    return inner, metric
+
+
+def test_rows_that_wait_are_one_update(rng):
+    """A metric that says so gets what waits at once: the same bits, and all updates are counted."""
+    batches = [(rng.normal(size=n) * 1e9, rng.random(n)) for n in (5, 3, 0, 7)]
+    inner, metric = hosted_and_fed(batches)
+    one_by_one = Joined()
+    for y, w in batches:
+        if len(y):
+            one_by_one.update_state(y, y, sample_weight=w)
+
+    assert canonical_bytes(one_by_one._fold()) == canonical_bytes(metric.metric._fold())
+    assert [5, 10] == inner.calls
+    assert (3, 15) == (inner.coverage.updates, inner.coverage.rows)
+
+
+def test_a_failure_among_joined_rows_is_told_by_its_step():
+    """Where one of the batches fails, each is taken by itself, and the others count."""
+    inner, metric = hosted_and_fed([([1.0], None), ([2.0], None), ([13.0], None), ([4.0, 5.0], None)])
+
+    with pytest.raises(LookupError, match="no row 13") as caught:
+        metric.result()
+    assert "in the batch of step 3 since the last reset" in notes(caught.value)
+    assert 12.0 == float(metric.result())
+    assert [1, 1, 2] == inner.calls
+
+
+def test_batches_that_do_not_fit_are_taken_one_by_one():
+    """Rows of other shapes, and weights that are one number for a batch, are not joined."""
+    weighted, _ = hosted_and_fed([([1.0], 1.0), ([2.0], 2.0), ([3.0, 4.0], 3.0)])
+    shaped, _ = hosted_and_fed([([[1.0]], None), ([[2.0]], None), ([[3.0, 4.0]], None)])
+
+    assert (26.0, [1, 1, 2]) == (weighted.result(), weighted.calls)
+    assert 10.0 == shaped.result()
+
+
+def test_replicas_join_their_own_rows(through, rng):
+    """Each replica's rows are joined in its slot: as many bytes as with calls in each step."""
+    y = rng.integers(0, 2, (45, 1)).astype("float32")
+    p = rng.random((45, 1)).astype("float32")
+    found = []
+    for hand_over in ("now", "queued"):
+        metric = AUROC(hand_over=hand_over, step_result="never")
+        through(mirrored(2), [metric]).evaluate(p, y, batch_size=8, verbose=0)
+        found.append((canonical_bytes(metric.metric._fold()), [(c.updates, c.rows) for c in metric.coverage.values()]))
+
+    assert found[0] == found[1]
+
+
+def test_a_collection_joins_where_all_its_members_do():
+    """One member that must see its batches keeps them apart for all."""
+    assert mg.MetricCollection([PlainAUROC(), PlainAUROC(10, name="fine")]).joins
+    assert not mg.MetricCollection([PlainAUROC(), Words()]).joins
 
 
 # What does not go through the queue.
