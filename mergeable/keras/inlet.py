@@ -56,7 +56,7 @@ class Inlet:
         self._is_taking = False
         self._process = os.getpid()
         self._last: dict[Any, list[np.ndarray]] = {}  # results since the last reset, by their structure
-        self._shown: dict[int, Any] = {}  # the same in variables, by their size
+        self._shown: dict[tuple[int, ...], Any] = {}  # the same in variables, by their shape
         self._queue: Any = None  # until a step runs where it can put something down
         _inlets.add(self)
 
@@ -66,8 +66,9 @@ class Inlet:
             return []
         if self._queue is None:
             with tf.init_scope(), tf.device("/cpu:0"):
-                self._put = ResourceVariable(np.zeros(2, np.int64), trainable=False)  # batches and bytes, from the beginning
-                self._due = ResourceVariable(np.zeros(2, np.int64), trainable=False)  # as many, and Python is called
+                self._left = ResourceVariable(
+                    np.zeros(2, np.int64), trainable=False
+                )  # batches and bytes, until Python is called
                 self._queue = tf.queue.FIFOQueue(-1, [tf.int64, tf.variant], shapes=[(), ()])
         return [self._queue.queue_ref]
 
@@ -76,40 +77,39 @@ class Inlet:
     def put(self, site: Site, tensors: Sequence[tf.Tensor], strategy: Strategy) -> list[tf.Tensor]:
         """Add to the graph what puts tensors down, and calls Python where it is due; return the result that was computed last."""
         queue = self.order(strategy)
-        number, size = len(self._sites), site.structure.size
+        number, shape = len(self._sites), site.structure.packed_shape
         self._sites.append((site, [tensor.dtype for tensor in tensors]))
-        shown = self._shown_of(size)
+        shown = self._shown_of(shape)
 
-        def act(_: tf.Tensor, put: tf.Tensor, sent: tf.Tensor) -> list[np.ndarray]:
-            return self._wake(site, put.numpy(), float(sent))
+        def act(_: tf.Tensor, sent: tf.Tensor) -> list[np.ndarray]:
+            return self._wake(site, float(sent))
 
         @as_written
         def wake() -> tf.Tensor:
-            value, due = call_host(site.who, act, [*queue, put, tf.timestamp()], [tf.float64, tf.int64])
-            value.set_shape([size])
-            due.set_shape([2])
+            value, left = call_host(site.who, act, [*queue, tf.timestamp()], [tf.float64, tf.int64])
+            value.set_shape(shape)
+            left.set_shape([2])
             shown.assign(value)
-            self._due.assign(due)
+            self._left.assign(left)
             return value
 
         with tf.device("/cpu:0"):
             batch = tf.raw_ops.OptionalFromValue(components=tensors)  # one tensor that holds all of them as they are
             with tf.control_dependencies([self._queue.enqueue([tf.constant(number, tf.int64), batch])]):
-                self._put.assign_add(tf.stack([tf.constant(1, tf.int64), tf.add_n([*map(_nbytes, tensors)])]))
-            put = self._put.read_value()
-            due = tf.reduce_any(put >= self._due.read_value())
-            return site.structure.split(tf.cond(due, wake, as_written(shown.read_value), name=DUE))
+                self._left.assign_sub(tf.stack([tf.constant(1, tf.int64), tf.add_n([*map(_nbytes, tensors)])]))
+            due = tf.reduce_min(self._left.read_value()) <= 0
+            return site.structure.unpacked(tf.cond(due, wake, as_written(shown.read_value), name=DUE))
 
-    def _shown_of(self, size: int) -> Any:
-        if size not in self._shown:
+    def _shown_of(self, shape: tuple[int, ...]) -> Any:
+        if shape not in self._shown:
             with tf.init_scope(), tf.device("/cpu:0"):
-                self._shown[size] = ResourceVariable(np.full(size, np.nan), trainable=False)
-        return self._shown[size]
+                self._shown[shape] = ResourceVariable(np.full(shape, np.nan), trainable=False)
+        return self._shown[shape]
 
     # On the host.
 
-    def _wake(self, site: Site, put: np.ndarray, sent: float) -> list[np.ndarray]:
-        """Take what waits; return the result, and what will have been put down when Python is called next."""
+    def _wake(self, site: Site, sent: float) -> list[np.ndarray]:
+        """Take what waits; return the result, and what may be put down until Python is called next."""
         waking = min(max(0.0, time.time() - sent), 0.1)  # clocks may be set
         began, before = time.perf_counter(), self._steps
         with self._metric._lock, self._taking() as taken:
@@ -120,7 +120,7 @@ class Inlet:
             self._per_step = min(self._per_step, taking / steps)  # what must be done, whenever it is
             values = self.result(site, 2 * waking + taking - steps * self._per_step)  # the way back takes as long as that here
         ahead = max(1, min(QUEUE_BATCHES, self.schedule.next - self._steps)) if site.traced.wanted else QUEUE_BATCHES
-        return [np.concatenate([value.reshape(-1) for value in values]), put + np.array([ahead, QUEUE_BYTES], np.int64)]
+        return [site.structure.packed(values), np.array([ahead, QUEUE_BYTES], np.int64)]
 
     def result(self, site: Site, beside: float = 0.0) -> list[np.ndarray]:
         """Return the result after the steps so far, computed anew where it is wanted and due.
@@ -216,7 +216,7 @@ class Inlet:
         self.schedule.reset()
         if self._queue is not None and self._process == os.getpid():
             with tf.init_scope(), tf.device("/cpu:0"):
-                self._due.assign(np.zeros(2, np.int64))
+                self._left.assign(np.zeros(2, np.int64))
                 for shown in self._shown.values():
                     shown.assign(np.full(shown.shape, np.nan))
 

@@ -61,19 +61,25 @@ class Structure:
         return tuple(zip(self.dtypes, self.shapes, strict=True))
 
     @property
-    def size(self) -> int:
-        """How many numbers there are in all."""
-        return sum(math.prod(shape) for shape in self.shapes)
+    def packed_shape(self) -> tuple[int, ...]:
+        """The shape of all numbers in one array: that of a single number, or a vector."""
+        return () if self.shapes == [()] else (sum(math.prod(shape) for shape in self.shapes),)
+
+    def packed(self, leaves: Sequence[np.ndarray]) -> np.ndarray:
+        """Return flat values as one array."""
+        return np.concatenate([leaf.reshape(-1) for leaf in leaves]).reshape(self.packed_shape)
+
+    def unpacked(self, array: tf.Tensor) -> list[tf.Tensor]:
+        """Return the tensors whose numbers an array holds."""
+        if not self.packed_shape:
+            return [array]
+        parts = tf.split(array, [math.prod(shape) for shape in self.shapes])
+        return [tf.reshape(part, shape) for part, shape in zip(parts, self.shapes, strict=True)]
 
     @property
     def is_numeric(self) -> bool:
         """Whether there is nothing but numbers."""
         return all(dtype == tf.float64 for dtype in self.dtypes)
-
-    def split(self, vector: tf.Tensor) -> list[tf.Tensor]:
-        """Return the tensors whose numbers, one after another, are a vector (size,)."""
-        parts = tf.split(vector, [math.prod(shape) for shape in self.shapes])
-        return [tf.reshape(part, shape) for part, shape in zip(parts, self.shapes, strict=True)]
 
     def pack(self, tensors: Sequence[tf.Tensor]) -> Any:
         """Return tensors of known shapes in the structure."""
