@@ -36,8 +36,8 @@ class PyMetric(Metric, Checkpointed, _KerasMetric):  # type: ignore[misc]  # the
 
     ``update_state`` gets eager tensors on the CPU, in the structure that was passed; a batch without rows, as replicas get
     when the last batch is short, is not handed over. ``result`` reads the fold of all replicas and returns a number, an
-    array, or a dict (also nested) of them. In a graph, one callback takes the batches of all replicas and gives the result
-    after all of them. Results are float64.
+    array, or a dict (also nested) of them. In a graph, a step leaves the batches of all replicas in a queue (``hand_over``), and
+    shows the result of all of them as of a step that computed it (``step_result``). Results are float64.
 
     Where several processes work, ``result`` outside of a step is that of all of them, on each: every process must call it.
     One exchange brings all metrics that were updated, so those read next cost none.
@@ -75,9 +75,10 @@ class PyMetric(Metric, Checkpointed, _KerasMetric):  # type: ignore[misc]  # the
     or ``"step"``, all rows, at the price of an exchange in every step. An eager result covers all rows in either case."""
 
     step_result: str | int = "auto"
-    """When a step computes the result that it shows: ``"always"``; an int n, in every n-th step; ``"never"``, which shows NaN; or
-    ``"auto"``, for a tenth of the time that steps take. The first step after a reset does in each case but the last but one; in
-    others the last value is shown. What an epoch or ``evaluate`` ends with, and every eager ``result``, is always computed."""
+    """When a step computes the result that it shows: ``"always"``; an int n, in every n-th step; ``"auto"``, for at most a tenth of
+    the time that steps take, and ten times a second; or ``"never"``, which shows NaN. The first step after a reset is one that
+    does, but for ``"never"``; the others show the last value. What an epoch or ``evaluate`` ends with, and every eager
+    ``result``, is always computed."""
 
     hand_over: str = "queued"
     """When batches of a step in a graph reach ``update_state``: ``"now"``, in that step; or ``"queued"``, in order, when the
