@@ -19,26 +19,16 @@ import mergeable as mg
 from mergeable.metrics import AUROC
 
 try:
+    from all_rows import AllRows
     from rich import box
     from rich.console import Console
     from rich.table import Table
-    from sklearn.metrics import roc_auc_score
 except ImportError as error:
     sys.exit(f"This benchmark needs {error.name}, which is not installed: pip install 'mergeable[demo]'")
 
 RNG = np.random.default_rng(0)
 LABELS, SCORES = RNG.integers(0, 2, 100_000), RNG.random(100_000)
 BATCH = 32
-
-
-class AllRows(mg.Metric):
-    rows = mg.Rows("y_true", "y_pred")
-
-    def update_state(self, y_true, y_pred):
-        self.rows.update(y_true, y_pred)
-
-    def result(self):
-        return roc_auc_score(*self.rows.result().values())
 
 
 class Mean(mg.Metric):

@@ -22,10 +22,10 @@ try:
     import torch
     import torcheval.metrics as te
     import torchmetrics as tm
+    from all_rows import AllRows
     from rich import box
     from rich.console import Console
     from rich.table import Table
-    from sklearn.metrics import roc_auc_score
     from torchmetrics import classification as tmc
 except ImportError as error:
     sys.exit(f"This benchmark needs {error.name}, which is not installed: pip install 'mergeable[peers]'")
@@ -48,16 +48,6 @@ def held(state):
             return self.value.result()
 
     return Held
-
-
-class ExactAUROC(mg.Metric):
-    rows = mg.Rows("y_true", "y_pred")
-
-    def update_state(self, y_true, y_pred):
-        self.rows.update(y_true, y_pred)
-
-    def result(self):
-        return roc_auc_score(*self.rows.result().values())
 
 
 def near_1e8(_):
@@ -108,7 +98,7 @@ def double(metric):
 
 
 BINNED = (AUROC, lambda: tmc.BinaryAUROC(thresholds=200), lambda: te.BinaryBinnedAUROC(threshold=200))
-ALL_ROWS = (ExactAUROC, tmc.BinaryAUROC, te.BinaryAUROC)
+ALL_ROWS = (AllRows, tmc.BinaryAUROC, te.BinaryAUROC)
 CASES = {  # how many metrics, what makes one of each side, what makes batch i, and the exact answer for all rows
     "Mean, float32 near 1e8": (
         1_000,

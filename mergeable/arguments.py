@@ -24,7 +24,6 @@ def constructor_arguments(cls: type, args: tuple[Any, ...], kwargs: Mapping[str,
 
 
 @functools.lru_cache(maxsize=256)  # reading a signature takes longer than a small update
-@functools.lru_cache(maxsize=256)
 def accepts(method: Callable[..., Any], name: str) -> bool:
     """Return whether a method takes an argument of that name."""
     parameters = inspect.signature(method).parameters

@@ -26,7 +26,7 @@ from mergeable.intake import Intake
 from mergeable.membership import Membership
 from mergeable.registry import default_name
 from mergeable.saveable import Saveable, is_saved
-from mergeable.slot import RESTORED, Shown, Slot, States
+from mergeable.slot import RESTORED, Shown, Slot, States, merge_alike
 from mergeable.state import State
 from mergeable.states.nested import Nested, check_nothing_undeclared
 
@@ -273,10 +273,7 @@ class Metric(Intake, Saveable):
         with self._lock:
             merged = {name: self._states[name].empty() for name in names or self._states}
             for _, slot in sorted(self._slots.items()):
-                for name, state in merged.items():
-                    slot.states[name].flush()
-                    state.flush()
-                    state.merge_part(slot.states[name])  # all slots have states with the parameters of these
+                merge_alike(merged, slot.states)  # all slots have states with the parameters of these
             return merged
 
     @final

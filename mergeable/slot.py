@@ -64,10 +64,7 @@ class Slot:
             DuplicateOrigin: the same updates would count twice; nothing was merged.
         """
         check_distinct(self.contributions, other.contributions)
-        for name, state in self.states.items():
-            state.flush()
-            other.states[name].flush()
-            state.merge_part(other.states[name])
+        merge_alike(self.states, other.states)
         self.contributions |= other.contributions
         if other.missing:
             self.missing = tuple(sorted({*self.missing, *other.missing}))
@@ -82,6 +79,14 @@ class Slot:
             if before
             else Contribution(replica, updates, rows, worker)
         )
+
+
+def merge_alike(states: States, others: States) -> None:
+    """Merge into states those of the same names, whose classes and parameters are known to be the same."""
+    for name, state in states.items():
+        state.flush()
+        others[name].flush()
+        state.merge_part(others[name])
 
 
 class Shown:

@@ -11,6 +11,9 @@ import tensorflow as tf
 
 _EagerTensor: Any = tf.__internal__.EagerTensor
 
+Arguments = tuple[tuple[Any, ...], dict[str, Any]]
+"""Those of one update: by their place, and by their names."""
+
 
 class Batch:
     """The arguments of one ``update_state``: a structure of tensors, and of what is not a tensor.
@@ -41,7 +44,7 @@ class Layout:
             [*args, *kwargs]
         )
 
-    def arguments(self, tensors: Sequence[tf.Tensor]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    def arguments(self, tensors: Sequence[tf.Tensor]) -> Arguments:
         """Return the arguments of the update with these tensors."""
         leaves = list(self._leaves)
         for i, tensor in zip(self._places, tensors, strict=True):
@@ -71,7 +74,7 @@ def is_empty(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
     return found
 
 
-def joined(batches: Sequence[tuple[tuple[Any, ...], dict[str, Any]]]) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
+def joined(batches: Sequence[Arguments]) -> Arguments | None:
     """Return the rows of several batches of NumPy arrays as one batch; None where something else is in them."""
     (args, kwargs), *_ = batches
     columns = [*zip(*(a for a, _ in batches), strict=True), *zip(*(k.values() for _, k in batches), strict=True)]

@@ -8,7 +8,7 @@ from typing import Any, final
 
 from mergeable.arguments import without_absent_weights
 from mergeable.coverage import Coverage
-from mergeable.keras.batch import is_empty, joined, to_numpy
+from mergeable.keras.batch import Arguments, is_empty, joined, to_numpy
 from mergeable.keras.py_metric import PyMetric
 from mergeable.metric import Metric
 from mergeable.registry import subclasses
@@ -44,7 +44,7 @@ class HostedMetric(PyMetric):
         kwargs = without_absent_weights(type(self.metric).update_state, kwargs)
         self.metric._update_slot(replica, to_numpy(args), to_numpy(kwargs), updates)
 
-    def _take_joined(self, replica: int, batches: Sequence[tuple[tuple[Any, ...], dict[str, Any]]]) -> bool:
+    def _take_joined(self, replica: int, batches: Sequence[Arguments]) -> bool:
         filled = [(to_numpy(args), to_numpy(kwargs)) for args, kwargs in batches if not is_empty(args, kwargs)]
         whole = joined(filled) if self.metric.joins and filled else None
         if whole is not None:

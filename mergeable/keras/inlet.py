@@ -30,6 +30,11 @@ QUEUE_BYTES = 8 << 20
 QUEUE_BATCHES = 128
 """And so does a step that brings it to so many batches."""
 
+_STRING_BYTES = 24  # beside its characters
+
+Run = collections.deque[tuple[int, Update]]
+"""Updates of one replica, by their steps."""
+
 
 @final
 class Inlet:
@@ -48,9 +53,7 @@ class Inlet:
         self._steps = 0  # that were taken since the last reset
         self._sites: list[tuple[Site, list[tf.DType]]] = []
         self._waiting: collections.deque[tuple[int, tf.Tensor]] = collections.deque()  # not in the queue any more
-        self._runs: collections.deque[collections.deque[tuple[int, Update]]] = (
-            collections.deque()
-        )  # of one replica, by their steps
+        self._runs: collections.deque[Run] = collections.deque()  # and not in their wrapping
         self._failures: list[Exception] = []
         self._per_step = math.inf  # seconds that taking a step takes at least
         self._is_taking = False
@@ -66,9 +69,7 @@ class Inlet:
             return []
         if self._queue is None:
             with tf.init_scope(), tf.device("/cpu:0"):
-                self._left = ResourceVariable(
-                    np.zeros(2, np.int64), trainable=False
-                )  # batches and bytes, until Python is called
+                self._left = ResourceVariable(np.zeros(2, np.int64), trainable=False)  # batches and bytes, until Python is due
                 self._queue = tf.queue.FIFOQueue(-1, [tf.int64, tf.variant], shapes=[(), ()])
         return [self._queue.queue_ref]
 
@@ -143,7 +144,7 @@ class Inlet:
 
     def settle(self) -> None:
         """Take what waits; what its updates raise is kept."""
-        if self._queue is not None and self._process == os.getpid() and not self._metric._is_inside:
+        if self._sites and self._process == os.getpid() and not self._metric._is_inside:  # else nothing was ever put down
             with self._metric._lock, self._taking() as taken:
                 if not taken:
                     self._take()
@@ -188,7 +189,7 @@ class Inlet:
         for _ in steps:
             self._waiting.popleft()
 
-    def _take_run(self, run: collections.deque[tuple[int, Update]]) -> None:
+    def _take_run(self, run: Run) -> None:
         """Run the updates of one replica; what an interruption leaves is there the next time."""
         if len(run) > 1 and Update.joined([update for _, update in run]):
             return
@@ -224,7 +225,7 @@ class Inlet:
 def _nbytes(tensor: tf.Tensor) -> tf.Tensor:
     """Return how much memory a tensor takes."""
     if tensor.dtype == tf.string:
-        return tf.reduce_sum(tf.cast(tf.strings.length(tensor), tf.int64) + 24)
+        return tf.reduce_sum(tf.cast(tf.strings.length(tensor), tf.int64) + _STRING_BYTES)
     return tf.size(tensor, tf.int64) * tensor.dtype.size
 
 

@@ -14,7 +14,7 @@ import tensorflow as tf
 from mergeable.agreement import check_commutative
 from mergeable.errors import UnsupportedStrategy
 from mergeable.exchange import Exchange
-from mergeable.keras.batch import Batch, is_empty
+from mergeable.keras.batch import Arguments, Batch, is_empty
 from mergeable.keras.checkpoint import Checkpointed
 from mergeable.keras.hand_over import Traced, as_written, call_host
 from mergeable.keras.inlet import Inlet
@@ -197,14 +197,13 @@ class PyMetric(Metric, Checkpointed, _KerasMetric):  # type: ignore[misc]  # the
 
     def _eager_result(self) -> Any:
         metric = self._on_host()
+        metric._take_in()
         if not _in_replica():
-            metric._take_in()
             began = time.perf_counter()
             value = metric._job_result()
             if metric._inlet is not None and metric._membership.job is None:
                 self._inlet_here().measured(time.perf_counter() - began)
             return as_tensors(value)
-        metric._take_in()
         changes = metric._membership.changes  # all replicas get one object; Keras would add up several
         if self._shown is None or self._shown[0] != changes:
             self.__dict__["_shown"] = changes, as_tensors(self._step_result())
@@ -243,7 +242,7 @@ class PyMetric(Metric, Checkpointed, _KerasMetric):  # type: ignore[misc]  # the
         return inlet
 
     def _take(self, strategy: Strategy, batches: list[Batch]) -> None:
-        """Take the batches of all replicas, in one call of the host."""
+        """Hand over the batches of all replicas."""
         if tf.executing_eagerly():
             with tf.device("/cpu:0"):
                 for replica, batch in enumerate(batches):
@@ -280,7 +279,7 @@ class PyMetric(Metric, Checkpointed, _KerasMetric):  # type: ignore[misc]  # the
         else:
             self._host_update(replica, args, kwargs)
 
-    def _take_joined(self, replica: int, batches: Sequence[tuple[tuple[Any, ...], dict[str, Any]]]) -> bool:  # noqa: ARG002 - a default
+    def _take_joined(self, replica: int, batches: Sequence[Arguments]) -> bool:  # noqa: ARG002 - a default
         """Take several batches as one, if that does what taking them one by one does; return whether it was done."""
         return False
 
@@ -288,7 +287,7 @@ class PyMetric(Metric, Checkpointed, _KerasMetric):  # type: ignore[misc]  # the
         self._update_slot(replica, args, kwargs)
 
     @staticmethod
-    def _received(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
+    def _received(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Arguments | None:
         with tf.device("/cpu:0"):
             batch = Batch(args, kwargs)
             args, kwargs = batch.layout.arguments([tf.identity(t) for t in batch.tensors])

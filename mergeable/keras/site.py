@@ -8,11 +8,9 @@ from typing import Any, Protocol, final
 import numpy as np
 import tensorflow as tf
 
-from mergeable.keras.batch import Batch, Layout
+from mergeable.keras.batch import Arguments, Batch, Layout
 from mergeable.keras.hand_over import Traced
 from mergeable.keras.structure import Structure
-
-Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 
 
 class Taker(Protocol):
