@@ -10,6 +10,7 @@ import numpy as np
 from mergeable.states import exact
 
 _ONE = exact.key_of_value(1.0)
+_ONE_FLOAT32 = 0x3F80_0000
 _NORMAL_FLOAT32 = 0x80_0000  # the bits of the smallest one that is not subnormal
 
 
@@ -85,21 +86,22 @@ def as_weighted(values: Any, weights: Any, who: str) -> tuple[np.ndarray, ...]:
     return (flat(array),) if weights is None else (flat(array), as_weights(weights, array.shape, who))
 
 
-def as_scored(y_true: Any, y_pred: Any, weights: Any, who: str) -> tuple[np.ndarray, ...]:
+def as_scored(y_true: Any, y_pred: Any, weights: Any, who: str, *, narrow: bool = False) -> tuple[np.ndarray, ...]:
     """Return which rows are positive (n,), their scores (n,) as float64, and, where weights came, their weights (n,).
 
-    Labels are 0 and 1, of any type of numbers or bools.
+    Labels are 0 and 1, of any type of numbers or bools. ``narrow`` leaves float32 scores as they are.
     """
-    labels, scores = as_array(y_true, who), as_float64(y_pred, who)
+    labels = y_true if _is_float32(y_true) else as_array(y_true, who)
+    scores = y_pred if narrow and _is_float32(y_pred) else as_float64(y_pred, who)
     if labels.size != scores.size or (labels.ndim and scores.ndim and labels.shape[0] != scores.shape[0]):
         raise ValueError(
             f"{who}: got labels of shape {labels.shape} and scores of shape {scores.shape}, expected one score for each label. "
             "Of two columns take that of the positive class."
         )
     shape, labels = labels.shape, flat(labels)
-    if labels.dtype == np.float64:  # by bits: a thread that flushes subnormal numbers would call them 0
-        bits = labels.view(np.int64)
-        positive, negative = bits == _ONE, bits + bits == 0  # -0.0 is 0
+    if labels.dtype.kind == "f":  # by bits: a thread that flushes subnormal numbers would call them 0
+        bits: Any = labels.view(np.uint64 if labels.dtype == np.float64 else np.uint32)
+        positive, negative = bits == (_ONE if labels.dtype == np.float64 else _ONE_FLOAT32), bits + bits == 0  # -0.0 is 0
     else:
         positive, negative = labels == 1, labels == 0
     if np.count_nonzero(positive) + np.count_nonzero(negative) != labels.size:
@@ -189,6 +191,10 @@ def _check_exact(wide: list[float], items: list[Any], who: str) -> None:
                 f"{who}: got the integer {item}, expected values that a float64 holds exactly (all up to 2**53). Scale or "
                 "shift them first, or count them with Counter."
             )
+
+
+def _is_float32(values: Any) -> bool:
+    return isinstance(values, np.ndarray) and values.dtype == np.float32
 
 
 def _widen_float32(array: np.ndarray) -> np.ndarray:

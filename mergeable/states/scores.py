@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, final
 
 import numpy as np
 
 from mergeable.state import State
 from mergeable.states import data, exact, octaves, ranking
-from mergeable.states.arrays import as_scored, run_begins
+from mergeable.states.arrays import as_float64, as_scored, run_begins
 from mergeable.states.estimate import Estimate
 
 _UNIT = 1 << exact.UNIT_BITS
@@ -17,12 +18,14 @@ _MOST_BITS = 23  # of a float32's mantissa
 _HIGHEST = octaves.INFINITY  # the order key of infinity
 _NO_BIN = np.iinfo(np.int64).max
 _HALF, _ONE, _TWO = map(exact.key_of_value, (0.5, 1.0, 2.0))
+_NORMAL_BITS, _HALF_BITS, _ONE_BITS = 0x80_0000, 0x3F00_0000, 0x3F80_0000  # as float32: the smallest normal, 1/2, 1
+_BLOCK = 1 << 16  # rows that are sorted at once, so that what is made on the way stays in the caches
 
 
 class _Table(NamedTuple):
     """The bins that hold something, in increasing order; the arrays are never changed in place.
 
-    ``bins`` (k,): their numbers. ``low`` and ``high`` (k,): the order keys of the lowest and the highest score. ``amounts`` (k, 3, 2):
+    ``bins`` (k,): their numbers. ``low`` and ``high`` (k,): the order keys of the lowest and the highest score. ``amounts`` (3, 2, k):
     how much there is in all, at the lowest and at the highest score, of label 0 and of label 1: int64 counts, or, of weights, Python
     ints in units of 2^-1074.
     """
@@ -34,29 +37,29 @@ class _Table(NamedTuple):
 
     def joined(self, other: _Table) -> _Table:
         """Return what both hold."""
-        if not self.bins.size:
-            return other
+        if not self.bins.size or not other.bins.size:
+            return self if self.bins.size else other
         places = np.searchsorted(self.bins, other.bins)
         new = np.append(self.bins, _NO_BIN)[places] != other.bins
         if np.count_nonzero(new):
             places += np.cumsum(new) - new
             kept = np.ones(self.bins.size + np.count_nonzero(new), bool)
             kept[places[new]] = False
-            mine = _Table(*(np.zeros((kept.size, *column.shape[1:]), column.dtype) for column in self))
+            mine = _Table(*(np.zeros((*column.shape[:-1], kept.size), column.dtype) for column in self))
             for grown, column in zip(mine, self, strict=True):
-                grown[kept] = column
+                _put(grown, np.flatnonzero(kept), column)
             for grown, column in zip(mine[:3], other[:3], strict=True):
                 grown[places[new]] = column[new]
         else:
             mine = _Table(*(column.copy() for column in self))
         low, high = np.minimum(mine.low[places], other.low), np.maximum(mine.high[places], other.high)
-        amounts = mine.amounts[places]
-        amounts[mine.low[places] != low, 1] = 0
-        amounts[mine.high[places] != high, 2] = 0
-        amounts[:, 0] += other.amounts[:, 0]
-        amounts[:, 1] += np.where((other.low == low)[:, None], other.amounts[:, 1], 0)
-        amounts[:, 2] += np.where((other.high == high)[:, None], other.amounts[:, 2], 0)
-        mine.low[places], mine.high[places], mine.amounts[places] = low, high, amounts
+        amounts = mine.amounts.take(places, axis=-1)
+        amounts[0] += other.amounts[0]
+        for end, score, here, there in (1, low, mine.low, other.low), (2, high, mine.high, other.high):
+            amounts[end] *= here[places] == score
+            amounts[end] += other.amounts[end] * (there == score)
+        mine.low[places], mine.high[places] = low, high
+        _put(mine.amounts, places, amounts)
         return mine
 
 
@@ -108,7 +111,7 @@ class ScoreHistogram(State):
             raise ValueError(f"ScoreHistogram: got precision {precision!r}, expected a whole number from 0 to {_MOST_BITS}.")
         self.precision, self.weighted = int(precision), bool(weighted)
         keys = np.zeros(0, np.int64)
-        self._table = _Table(keys, keys, keys, np.zeros((0, 3, 2), object if weighted else np.int64))
+        self._table = _Table(keys, keys, keys, np.zeros((3, 2, 0), object if weighted else np.int64))
         self._nan = [0, 0]  # how many NaN among the negatives and positives; never changed in place
 
     @property
@@ -139,10 +142,10 @@ class ScoreHistogram(State):
                 "ScoreHistogram.update: got weights, expected none, because this histogram counts. "
                 "Declare ScoreHistogram(weighted=True)."
             )
-        self.buffer(*as_scored(y_true, y_score, weights, "ScoreHistogram.update"))
+        self.buffer(*as_scored(y_true, y_score, weights, "ScoreHistogram.update", narrow=not self.weighted))
 
     def absorb(self, positive: np.ndarray, scores: np.ndarray, weights: np.ndarray | None = None) -> None:
-        """Take buffered labels (n,), scores (n,) and weights (n,)."""
+        """Take buffered labels (n,), scores (n,) of float64 or float32, and weights (n,)."""
         if weights is not None:  # what weighs nothing leaves no trace
             some = exact.order_keys(weights) > 0
             positive, scores, weights = positive[some], scores[some], weights[some]
@@ -155,7 +158,9 @@ class ScoreHistogram(State):
                 nan[label] = int(np.count_nonzero(rows)) if weights is None else exact.total(weights[rows])
             positive, scores = positive[~missing], scores[~missing]
             weights = None if weights is None else weights[~missing]
-        self._take(self._tabled(positive, exact.order_keys(scores), weights), nan)
+        blocks = [slice(start, start + _BLOCK) for start in range(0, scores.size, _BLOCK)]
+        tables = [self._tabled(positive[b], scores[b], None if weights is None else weights[b]) for b in blocks]
+        self._take(functools.reduce(_Table.joined, tables, self.empty()._table), nan)
 
     def merge(self, other: ScoreHistogram) -> None:
         """Add the other's bins."""
@@ -169,7 +174,7 @@ class ScoreHistogram(State):
         self.flush()
         _, low, high, amounts = self._table
         saved = {"low": exact.values_of_keys(low), "high": exact.values_of_keys(high), "nan": list(self._nan)}
-        return saved | {name: data.packed(amounts[(slice(None), *place)].tolist()) for name, place in _COLUMNS.items()}
+        return saved | {name: data.packed(amounts[place].tolist()) for name, place in _COLUMNS.items()}
 
     def from_data(self, saved: Any) -> None:
         """Take over bins."""
@@ -177,9 +182,9 @@ class ScoreHistogram(State):
         size = len(low) if isinstance(low, np.ndarray) and low.ndim == 1 else 0
         most = data.LARGEST_SUM if self.weighted else data.INT64_MAX
         missing = data.wholes(nan, 2, 0, most)
-        amounts = np.zeros((size, 3, 2), self._table.amounts.dtype)
+        amounts = np.zeros((3, 2, size), self._table.amounts.dtype)
         for column, place in zip(columns, _COLUMNS.values(), strict=True):
-            amounts[(slice(None), *place)] = data.wholes(column, size, 0, most)
+            amounts[place] = data.wholes(column, size, 0, most)
         lows, highs = (exact.order_keys(data.array(scores, np.float64, (size,))) for scores in (low, high))
         if (np.abs(lows) > _HIGHEST).any() or (np.abs(highs) > _HIGHEST).any() or (lows > highs).any():
             raise ValueError("found bins whose lowest score is NaN, or above the highest")
@@ -187,11 +192,11 @@ class ScoreHistogram(State):
         bins = self._bins(lows) if increasing else np.zeros(size, np.int64)
         if not increasing or (bins != self._bins(highs)).any() or (np.diff(bins) <= 0).any():
             raise ValueError("found scores of several bins in one, or bins that do not increase")
-        if int(amounts[:, 0].astype(object).sum()) + sum(missing) > most:
+        if int(amounts[0].astype(object).sum()) + sum(missing) > most:
             raise ValueError("found more rows than were ever counted")
-        tied, (everything, at_low, at_high) = lows == highs, (amounts[:, part] for part in range(3))
-        beyond = np.where(tied[:, None], (everything != at_low) | (everything != at_high), at_low > everything - at_high)
-        if beyond.any() or (amounts.sum(axis=2) == 0).any():
+        tied, (everything, at_low, at_high) = lows == highs, amounts
+        beyond = np.where(tied, (everything != at_low) | (everything != at_high), at_low > everything - at_high)
+        if beyond.any() or (amounts.sum(axis=1) == 0).any():
             raise ValueError("found bins whose lowest or highest score nothing has, or more than there is")
         self._table, self._nan = _Table(bins, lows, highs, amounts), missing
 
@@ -238,7 +243,7 @@ class ScoreHistogram(State):
     def _totals(self) -> tuple[int, int]:
         """Return how much there is of label 0 and of label 1."""
         self.flush()
-        negatives, positives = self._table.amounts[:, 0].sum(axis=0).tolist()
+        negatives, positives = self._table.amounts[0].sum(axis=1).tolist()
         return int(negatives), int(positives)
 
     def _cells(self) -> ranking.Cells:
@@ -246,10 +251,10 @@ class ScoreHistogram(State):
         self.flush()
         _, low, high, amounts = self._table
         found = amounts.copy()
-        found[:, 0], found[:, 1] = amounts[:, 1], amounts[:, 0] - amounts[:, 1]
-        found[:, 1] -= amounts[:, 2]
-        found[low == high, 1:] = 0
-        negative, positive = found[:, :, 0].reshape(-1), found[:, :, 1].reshape(-1)
+        found[0], found[1] = amounts[1], amounts[0] - amounts[1]
+        found[1] -= amounts[2]
+        found[1:, :, low == high] = 0
+        negative, positive = found[:, 0].T.reshape(-1), found[:, 1].T.reshape(-1)
         some = np.flatnonzero(negative | positive)
         thresholds = np.stack([low, low + 1, high], axis=1).reshape(-1)
         return ranking.Cells(thresholds[some], negative[some], positive[some], some % 3 != 1)
@@ -277,30 +282,67 @@ class ScoreHistogram(State):
         """Return the places (n,) above 0 of the bins of positive numbers, given by their bits (n,)."""
         return (octaves.positions(magnitudes) >> (octaves.BITS - self.precision)) + (1074 << self.precision) + 1
 
-    def _tabled(self, positive: np.ndarray, keys: np.ndarray, weights: np.ndarray | None) -> _Table:
-        """Return the bins of rows, given by their labels (n,), the order keys of their scores (n,), and their weights (n,)."""
+    def _tabled(self, positive: np.ndarray, scores: np.ndarray, weights: np.ndarray | None) -> _Table:
+        """Return the bins of rows, given by their labels (n,), their scores (n,), and their weights (n,)."""
+        if scores.dtype == np.float32 and weights is None:
+            table = self._tabled_float32(positive, scores.view(np.uint32))
+            if table is not None:
+                return table
+        keys = exact.order_keys(as_float64(scores, "ScoreHistogram"))
         if weights is None and keys.size and keys.min() > -_TWO and keys.max() < _TWO:
-            keys = keys + keys  # which leaves room for the label: to sort numbers is quicker than to sort rows
+            keys += keys  # which leaves room for the label: to sort numbers is quicker than to sort rows
             keys += positive
             keys.sort()
-            keys, positive = keys >> 1, keys & 1
+            positive = keys & 1
+            keys >>= 1
         else:
             order = np.argsort(keys)
-            keys, positive, weights = keys[order], positive[order], None if weights is None else weights[order]
-        bins = self._bins(keys)
-        starts = np.flatnonzero(run_begins(bins))
-        low, high = keys[starts], keys[np.append(starts[1:], keys.size)[: starts.size] - 1]
-        second = np.searchsorted(keys, low, side="right")
-        last = np.maximum(np.searchsorted(keys, high), second)
-        cuts = np.append(np.stack([starts, second, last], axis=1), keys.size)
-        amounts = _amounts(cuts, positive, weights).reshape(-1, 3, 2)  # at the lowest score, between, and at the highest score
-        at_low, at_high = amounts[:, 0], np.where((low == high)[:, None], amounts[:, 0], amounts[:, 2])
-        return _Table(bins[starts], low, high, np.stack([amounts.sum(axis=1), at_low, at_high], axis=1))
+            keys, positive = keys[order], positive[order].astype(np.int64)
+            weights = None if weights is None else weights[order]
+        return self._cut(keys, run_begins(self._bins(keys)), positive, weights)
+
+    def _tabled_float32(self, positive: np.ndarray, bits: np.ndarray) -> _Table | None:
+        """Return the bins of rows whose scores have these bits (n,) as float32; None where some are negative or subnormal."""
+        if np.maximum.reduce(bits, initial=0) >= 1 << 31:
+            return None
+        bits = bits + bits  # which leaves room for the label
+        bits += positive
+        bits.sort()
+        positive = bits & np.uint32(1)
+        bits >>= np.uint32(1)
+        zeros, normal, upper, above = np.searchsorted(bits, [1, _NORMAL_BITS, _HALF_BITS + 1, _ONE_BITS]).tolist()
+        if zeros != normal:
+            return None
+        shift = np.uint32(_MOST_BITS - self.precision)
+        places = bits >> shift  # equal in one bin, as those of ``_bins`` are
+        places[upper:above] = (np.float32(1) - bits[upper:above].view(np.float32)).view(np.uint32) >> shift  # exact
+        begins = run_begins(places)
+        begins[[place for place in (zeros, upper, above) if place < bits.size]] = True
+        return self._cut(bits, begins, positive, None, lambda some: exact.order_keys(some.view(np.float32).astype(np.float64)))
+
+    def _cut(
+        self,
+        scores: np.ndarray,
+        begins: np.ndarray,
+        positive: np.ndarray,
+        weights: np.ndarray | None,
+        keys_of: Callable[[np.ndarray], np.ndarray] = np.asarray,
+    ) -> _Table:
+        """Return the bins of rows in the order of their scores (n,), which ``keys_of`` makes order keys, and where bins begin (n,)."""
+        starts = np.flatnonzero(begins)
+        low, high = scores[starts], scores[np.append(starts[1:], scores.size)[: starts.size] - 1]
+        second = np.searchsorted(scores, low, side="right")
+        last = np.maximum(np.searchsorted(scores, high), second)
+        cuts = np.append(np.stack([starts, second, last], axis=1), scores.size)
+        at_low, between, at_high = _amounts(cuts, positive, weights)
+        amounts = np.stack([at_low + between + at_high, at_low, np.where(low == high, at_low, at_high)])
+        low, high = keys_of(low), keys_of(high)
+        return _Table(self._bins(low), low, high, amounts)
 
     def _take(self, table: _Table, nan: Sequence[int]) -> None:
         """Add bins of another table."""
         if not self.weighted:
-            total = sum(int(part.amounts[:, 0].sum()) for part in (self._table, table))
+            total = sum(int(part.amounts[0].sum()) for part in (self._table, table))
             if total + sum(self._nan) + sum(nan) > data.INT64_MAX:
                 raise OverflowError(
                     "ScoreHistogram: there would be more than 2**63 - 1 rows, which an int64 does not hold. Nothing was counted."
@@ -315,17 +357,27 @@ class ScoreHistogram(State):
         return self._attributes()  # whose parts are never changed in place
 
 
+def _put(array: np.ndarray, places: np.ndarray, values: np.ndarray) -> None:
+    """Write values (..., n) to places (n,) of the last axis."""
+    for row, new in zip(array.reshape(-1, array.shape[-1]), values.reshape(-1, places.size), strict=True):
+        row[places] = new
+
+
 def _amounts(cuts: np.ndarray, positive: np.ndarray, weights: np.ndarray | None) -> np.ndarray:
-    """Return how many rows of either label there are from each cut (k + 1,) to the next one, or their exact weight: (k, 2)."""
+    """Return how many rows of either label there are from each cut (3 k + 1,) to the next one, or their exact weight: (3, 2, k).
+
+    ``positive`` (n,) are ones and zeros, and not needed any more.
+    """
     sizes = np.diff(cuts)
     if weights is None:
-        positives = np.diff(np.append(0, np.cumsum(positive))[cuts])
-        return np.stack([sizes - positives, positives], axis=1)
+        np.cumsum(positive, out=positive)
+        positives = np.diff(positive[cuts[1:] - 1], prepend=0)  # the first cut is 0
+        return np.stack([(sizes - positives).reshape(-1, 3).T, positives.reshape(-1, 3).T], axis=1)
     found = np.zeros((sizes.size, 2), object)
     some = np.flatnonzero(sizes)
     for label in (0, 1):
         found[some, label] = exact.run_totals(np.where(positive == label, weights, 0.0), cuts[some])
-    return found
+    return found.reshape(-1, 3, 2).transpose(1, 2, 0)
 
 
 _COLUMNS = {

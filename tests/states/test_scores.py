@@ -5,15 +5,19 @@ import math
 import ml_dtypes
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.stats import ks_2samp
 from sklearn.datasets import load_breast_cancer
 from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score, roc_curve
 
 import mergeable as mg
 from mergeable.canonical import canonical_bytes
+from mergeable.states import scores as scores_module
 from tests import streams
 
 N = 20_000
+EDGES = [0, 1, 0x7F_FFFF, 0x80_0000, 0x3EFF_FFFF, 0x3F00_0000, 0x3F00_0001, 0x3F7F_FFFF, 0x3F80_0000, 0x7F7F_FFFF, 0x7F80_0000]
 KINDS = {  # by name: scores from a normal random number, whose mean is higher for positives
     "logits": lambda z: z,
     "probabilities": lambda z: 1 / (1 + np.exp(-z)),
@@ -103,6 +107,35 @@ def test_float32_scores_apart():
     assert len(np.unique(scores.view(np.int32) * (scores != 0))) == len(histogram.to_data()["low"])
     assert all(estimate.high - estimate.low < 1e-15 for estimate in estimates(histogram))
     assert math.isclose(roc_auc_score(y, scores.astype(np.float64)), histogram.roc_auc())
+
+
+@given(
+    scores=st.lists(st.integers(0, 2**32 - 1) | st.sampled_from(EDGES), max_size=60),
+    precision=st.sampled_from([0, 3, 7, 23]),
+    same_sign=st.booleans(),
+)
+def test_float32_scores_give_the_bytes_of_float64(scores, precision, same_sign):
+    """Which of two ways a batch goes depends on its dtype, signs and subnormal numbers; its bytes do not."""
+    bits = np.array(scores, np.uint32) & np.uint32(0x7FFF_FFFF if same_sign else 0xFFFF_FFFF)
+    if same_sign:
+        bits = bits[(bits == 0) | (bits >= 0x80_0000)]
+    narrow = bits.view(np.float32)
+    y = np.arange(narrow.size) % 3 == 0
+    wide = fed(y, [float(score) for score in narrow], precision=precision)
+    assert canonical_bytes(wide) == canonical_bytes(fed(y, narrow, precision=precision))
+    assert canonical_bytes(wide) == canonical_bytes(fed(y.astype(np.float32), narrow, precision=precision))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_batch_of_many_blocks(dtype):
+    """A batch that is sorted in parts gives the bytes of small ones, also where its last part is empty or short."""
+    rng = np.random.default_rng(2)
+    for n in (2 * scores_module._BLOCK, 2 * scores_module._BLOCK + 3):
+        y, scores = rng.random(n) < 0.5, rng.random(n).astype(dtype)
+        parts = mg.ScoreHistogram()
+        for start in range(0, n, 1000):
+            parts.update(y[start : start + 1000], scores[start : start + 1000])
+        assert canonical_bytes(fed(y, scores)) == canonical_bytes(parts)
 
 
 @pytest.mark.parametrize("name", streams.STREAMS)
