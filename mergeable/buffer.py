@@ -9,7 +9,10 @@ import numpy as np
 
 Arrays = tuple[np.ndarray, ...]
 Key = tuple[Any, ...]
-Mark = dict[Key, tuple[list[Arrays], int]]
+Mark = dict[Key, tuple[list[Any], int]]
+
+NUMBERS: Key = (float,)
+"""The group of numbers that came one by one; they are joined to one float64 array."""
 
 BUFFER_BYTES = 128 * 1024
 """Small batches wait in a buffer until they hold this many bytes: 16,384 float64 values."""
@@ -19,7 +22,7 @@ class Buffer:
     """Batches that wait, grouped by what can be joined: number of arrays, dtypes and trailing shapes."""
 
     def __init__(self) -> None:
-        self.groups: dict[Key, list[Arrays]] = {}
+        self.groups: dict[Key, list[Any]] = {}
         self.nbytes = 0
 
     def joins(self, arrays: Arrays) -> bool:
@@ -31,14 +34,21 @@ class Buffer:
         self.groups.setdefault(_key(arrays), []).append(tuple([a.copy() for a in arrays]))
         self.nbytes += nbytes
 
+    def add_number(self, number: float) -> None:
+        """Keep one number."""
+        self.groups.setdefault(NUMBERS, []).append(number)
+        self.nbytes += 8
+
     def joined(self, key: Key) -> Arrays:
         """Return one group as one batch."""
         batches = self.groups[key]
+        if key is NUMBERS:
+            return (np.array(batches),)
         return batches[0] if len(batches) == 1 else tuple(map(np.concatenate, zip(*batches, strict=True)))
 
     def drop(self, key: Key) -> None:
         """Forget one group."""
-        self.nbytes -= sum(a.nbytes for batch in self.groups.pop(key) for a in batch)
+        self.nbytes -= _nbytes(key, self.groups.pop(key))
 
     def mark(self) -> Mark:
         """Remember what waits now; batches are only ever appended to a group's list."""
@@ -49,8 +59,12 @@ class Buffer:
         """Return a buffer as it was at the mark."""
         buffer = cls()
         buffer.groups = {key: batches[:length] for key, (batches, length) in mark.items()}
-        buffer.nbytes = sum(a.nbytes for batches in buffer.groups.values() for batch in batches for a in batch)
+        buffer.nbytes = sum(_nbytes(key, batches) for key, batches in buffer.groups.items())
         return buffer
+
+
+def _nbytes(key: Key, batches: list[Any]) -> int:
+    return 8 * len(batches) if key is NUMBERS else sum(a.nbytes for batch in batches for a in batch)
 
 
 def _key(arrays: Arrays) -> Key:
@@ -59,6 +73,8 @@ def _key(arrays: Arrays) -> Key:
 
 class Savepoint:
     """An open savepoint: a mark in the buffer, the value once it was about to be written, and steps to undo before it."""
+
+    __slots__ = ("journal", "mark", "value")
 
     def __init__(self, mark: Mark) -> None:
         self.mark = mark

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, KeysView, Mapping
 from typing import Any, final
 
 from mergeable.arguments import without_absent_weights
+from mergeable.attempt import Named
 from mergeable.members import built, check_reads, described, named
 from mergeable.metric import Metric
 from mergeable.plain import some
@@ -95,7 +96,7 @@ class MetricCollection(Metric):
                 received[metric._received] = metric._received(args, kwargs)
             batch = received[metric._received]
             if batch is not None:
-                with metric._named("update_state"):
+                with Named(metric, "update_state"):
                     state.update(*batch[0], **without_absent_weights(type(metric).update_state, batch[1]))
 
     def result(self) -> dict[str, Any]:
@@ -137,7 +138,7 @@ class MetricCollection(Metric):
 
     def _read(self, name: str) -> Any:
         state, metric = self._member(name)
-        with metric._named("result"):
+        with Named(metric, "result"):
             return state.read_by(metric)
 
     def _example(self, name: str) -> Any:

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import copy
 import threading
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import ExitStack
 from threading import get_ident
 from typing import Any, ClassVar, TypeVar, final
 
@@ -19,8 +19,9 @@ import numpy as np
 
 from mergeable.agreement import check_declared, check_mergeable
 from mergeable.arguments import constructor_arguments, row_count, shallow
+from mergeable.attempt import Kept, Named, Undone
 from mergeable.coverage import Coverage
-from mergeable.errors import IncompatibleStates, UndeclaredState, add_note
+from mergeable.errors import IncompatibleStates, UndeclaredState
 from mergeable.inside import hosted
 from mergeable.intake import Intake
 from mergeable.membership import Membership
@@ -67,7 +68,7 @@ class Metric(Intake, Saveable):
 
     joins: ClassVar[bool] = False
     """Whether an update with the rows of several batches does what their updates one after another do, to the bit,
-    which the law "batch split" of ``check_metric`` tests. Arrays that wait for such a metric in a queue are given to it at once."""
+    which the law "batch split" of ``check_metric`` tests. Arrays of equal shapes that wait in a queue are given to it at once."""
 
     _labels: ClassVar[frozenset[str]] = frozenset({"name", "dtype"})
     """Arguments and attributes that no result depends on, so that metrics merge whatever theirs are."""
@@ -172,10 +173,10 @@ class Metric(Intake, Saveable):
         return self._job_result()
 
     def _dispatch_reset_state(self) -> None:
-        with self._lock, self._named("reset_state"):
+        with self._lock, Named(self, "reset_state"):
             before, self.__dict__["_slots"] = self._slots, {}
             try:
-                with self._inside(self._slot(0).states), self._keeping_undeclared():
+                with self._inside(self._slot(0).states), Kept(self):
                     self.reset_state()
             except BaseException:
                 self.__dict__["_slots"] = before
@@ -207,19 +208,21 @@ class Metric(Intake, Saveable):
                 check_mergeable(self, other)
                 if not overridden:
                     check_declared(self, other)
-            with self._named("merge_state"):
+            with Named(self, "merge_state"):
                 merged = self._folded_slot()
                 for other in metrics:
                     for _, slot in sorted(other._slots.items()):
                         merged.merge(slot)
                 if overridden:
-                    with self._inside(_frozen(copy.deepcopy(merged.states))), self._keeping_undeclared():
+                    with self._inside(_frozen(copy.deepcopy(merged.states))), Kept(self):
                         self.merge_state(metrics)
             self.__dict__["_slots"] = {0: merged}
             self._membership.updated()
 
     @final
-    def _update_slot(self, replica: int, args: tuple[Any, ...], kwargs: dict[str, Any], updates: int = 1) -> None:
+    def _update_slot(
+        self, replica: int, args: tuple[Any, ...], kwargs: dict[str, Any], updates: int = 1, rows: int | None = None
+    ) -> None:
         """Run the user's ``update_state`` on one replica's states; what a failure has written is undone.
 
         The rows are those of one update, or of several that ``joins`` allows to be one.
@@ -227,14 +230,10 @@ class Metric(Intake, Saveable):
         with self._lock:
             self._membership.updated()
             slot = self._slot(replica)
-            with (
-                self._named("update_state", replica),
-                self._inside(slot.states),
-                self._keeping_undeclared(),
-                slot.undone_on_failure(),
-            ):
+            states = slot.states
+            with Named(self, "update_state", replica), self._inside(states), Kept(self), Undone(states):
                 self.update_state(*args, **kwargs)
-            slot.count(replica, row_count(args, kwargs), self._membership.worker, updates)
+            slot.count(replica, row_count(args, kwargs) if rows is None else rows, self._membership.worker, updates)
 
     @final
     def _skip_slot(self) -> None:
@@ -244,7 +243,7 @@ class Metric(Intake, Saveable):
     @final
     def _folded_result(self) -> Any:
         """Run the user's ``result`` on the merged states."""
-        with self._lock, self._inside(_frozen(self._fold()), reading=True), self._named("result"):
+        with self._lock, self._inside(_frozen(self._fold()), reading=True), Named(self, "result"):
             return self.result()
 
     @final
@@ -417,16 +416,6 @@ class Metric(Intake, Saveable):
     def _inside(self, view: States, *, reading: bool = False) -> Shown:
         return Shown(self._lock, self.__dict__, {"_view": view, "_thread": get_ident(), "_reading": reading})
 
-    @contextmanager
-    def _named(self, verb: str, replica: int | None = None) -> Iterator[None]:
-        """Add to an exception of the user's code where it happened."""
-        try:
-            yield
-        except Exception as error:
-            where = f"in {type(self).__name__}.{verb} (metric {self.name!r}"
-            add_note(error, where + (")" if replica is None else f", replica {replica}); the state is as before this update"))
-            raise
-
     # What must agree to merge (agreement.py), and what is kept.
 
     def _parameters(self) -> dict[str, Any]:
@@ -441,22 +430,6 @@ class Metric(Intake, Saveable):
     def _undeclared_values(self) -> dict[str, Any]:
         """Return the attributes that are no states, but hold what updates have set; copied one level deep."""
         return {name: shallow(self.__dict__[name]) for name in self._undeclared if name in self.__dict__}
-
-    @contextmanager
-    def _keeping_undeclared(self) -> Iterator[None]:
-        """Bring back the attributes that are no states when the block raises."""
-        before, kept = dict(self.__dict__), self._undeclared_values()
-        try:
-            yield
-        except BaseException:
-            for name in self._undeclared - kept.keys():  # set for the first time
-                if name in before:
-                    self.__dict__[name] = before[name]
-                else:
-                    self.__dict__.pop(name, None)
-            self._undeclared.intersection_update(kept)
-            self.__dict__.update(kept)
-            raise
 
     # Copies and pickles: the states, the plain attributes, and no lock.
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
 from mergeable.coverage import Contribution, Coverage, check_distinct
@@ -37,25 +36,6 @@ class Slot:
     def coverage(self) -> Coverage:
         """What the states hold."""
         return Coverage(self.contributions, self.missing)
-
-    @contextmanager
-    def undone_on_failure(self) -> Iterator[None]:
-        """Return every state to what it was when the block raises."""
-        before = dict(self.states)
-        opened: list[State] = []
-        try:
-            for state in before.values():
-                state.savepoint()
-                opened.append(state)
-            yield
-        except BaseException:
-            for state in opened:
-                state.rollback()
-            for name in self.states.keys() - before.keys():  # declared by this block
-                self.states[name] = self.states[name].empty()
-            raise
-        for state in opened:
-            state.commit()
 
     def merge(self, other: Slot) -> None:
         """Take all that another slot of such a metric has taken.
@@ -91,6 +71,8 @@ def merge_alike(states: States, others: States) -> None:
 
 class Shown:
     """While the block runs, attributes of an object are these, for the one thread that has the lock."""
+
+    __slots__ = ("_attributes", "_before", "_lock", "_shown")
 
     def __init__(self, lock: Any, attributes: dict[str, Any], shown: dict[str, Any]) -> None:
         self._lock, self._attributes, self._shown = lock, attributes, shown

@@ -8,8 +8,7 @@ from __future__ import annotations
 import copy
 import functools
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any, ClassVar, TypeVar, final
 
 import numpy as np
@@ -180,6 +179,13 @@ class State(ABC):
         if waiting.nbytes >= BUFFER_BYTES:
             self.flush()
 
+    def buffer_number(self, number: float) -> None:
+        """Keep one number, for an ``absorb`` of a float64 array, of a state whose batches may overtake one another."""
+        waiting = self._waiting
+        waiting.add_number(number)
+        if waiting.nbytes >= BUFFER_BYTES:
+            self.flush()
+
     def absorb(self, *args: Any, **kwargs: Any) -> None:  # noqa: ARG002 - a hook
         """Take buffered arrays into the value, or raise and take nothing; the hook behind ``buffer``."""
         raise TypeError(f"{type(self).__name__}.buffer: called on a state without an absorb() method; define it.")
@@ -243,19 +249,9 @@ class State(ABC):
             undo()
         self._waiting = Buffer.at(saved.mark)
 
-    @contextmanager
-    def _all_or_nothing(self) -> Iterator[None]:
+    def _all_or_nothing(self) -> _AllOrNothing:
         """Undo what was begun when the block raises; inside an open savepoint, its owner does that."""
-        if "_saved" in self.__dict__:
-            yield
-            return
-        self.savepoint()
-        try:
-            yield
-        except BaseException:
-            self.rollback()
-            raise
-        self.commit()
+        return _AllOrNothing(self)
 
     def _check_unfrozen(self) -> None:
         if self.__dict__.get("_frozen"):
@@ -327,6 +323,24 @@ class State(ABC):
     def __repr__(self) -> str:
         arguments = ", ".join(f"{k}={v!r}" for k, v in self.parameters.items())
         return f"<{type(self).__name__}({arguments}): {self.result()!r}>"
+
+
+class _AllOrNothing:
+    __slots__ = ("_is_owner", "_state")
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    def __enter__(self) -> None:
+        self._is_owner = "_saved" not in self._state.__dict__
+        if self._is_owner:
+            self._state.savepoint()
+
+    def __exit__(self, _: object, error: BaseException | None, *__: object) -> None:
+        if self._is_owner and error is None:
+            self._state.commit()
+        elif self._is_owner:
+            self._state.rollback()
 
 
 def _revived(make: Callable[..., S], arguments: tuple[Any, ...], data: Any) -> S:

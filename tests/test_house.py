@@ -33,6 +33,7 @@ FLOORS = {
     "arguments": 2,
     "coverage": 2,
     "slot": 2,
+    "attempt": 2,
     "inside": 2,
     "intake": 2,
     "membership": 2,

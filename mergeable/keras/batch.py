@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 _EagerTensor: Any = tf.__internal__.EagerTensor
+_DENSE = (_EagerTensor, np.ndarray)
 
 Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 """Those of one update: by their place, and by their names."""
@@ -32,7 +33,10 @@ class Batch:
 
 
 class Layout:
-    """How the tensors of a batch are put together again. It holds none of them, so it keeps no graph alive."""
+    """How the tensors of a batch are put together again. It holds none of them, so it keeps no graph alive.
+
+    ``is_dense`` tells whether there are neither ragged nor sparse tensors, ``joins`` whether there is nothing but dense tensors and None.
+    """
 
     def __init__(self, structure: Any, leaves: Sequence[Any]) -> None:
         args, kwargs = structure
@@ -40,12 +44,14 @@ class Layout:
         self._leaves = [None if tf.is_tensor(leaf) else leaf for leaf in leaves]
         self._places = [i for i, leaf in enumerate(leaves) if tf.is_tensor(leaf)]
         self._args, self._names = len(args), sorted(kwargs)
+        self.is_dense = not any(isinstance(leaf, tf.TypeSpec) for leaf in tf.nest.flatten(self._structure))
+        self.joins = self.is_dense and all(leaf is None for leaf in self._leaves)
         self._is_flat = all(map(operator.is_, leaves, [*args, *map(kwargs.get, self._names)])) and len(leaves) == len(
             [*args, *kwargs]
         )
 
-    def arguments(self, tensors: Sequence[tf.Tensor]) -> Arguments:
-        """Return the arguments of the update with these tensors."""
+    def arguments(self, tensors: Sequence[Any]) -> Arguments:
+        """Return the arguments of the update with these tensors, or, where it ``is_dense``, with arrays in their place."""
         leaves = list(self._leaves)
         for i, tensor in zip(self._places, tensors, strict=True):
             leaves[i] = tensor
@@ -65,31 +71,23 @@ def is_empty(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
     """Return whether every array among the arguments has no rows: what a replica gets when the last batch is short."""
     found = False
     for value in (*args, *kwargs.values()):
-        for leaf in (value,) if isinstance(value, _EagerTensor) else tf.nest.flatten(value):
-            if tf.is_tensor(leaf):
-                shape = leaf._shape_tuple() if isinstance(leaf, _EagerTensor) else leaf.shape
+        for leaf in (value,) if isinstance(value, _DENSE) else tf.nest.flatten(value):
+            if isinstance(leaf, np.ndarray) or tf.is_tensor(leaf):
+                shape = _shape(leaf)
                 if len(shape) and shape[0]:
                     return False
                 found = found or bool(len(shape))
     return found
 
 
-def joined(batches: Sequence[Arguments]) -> Arguments | None:
-    """Return the rows of several batches of NumPy arrays as one batch; None where something else is in them."""
-    (args, kwargs), *_ = batches
-    columns = [*zip(*(a for a, _ in batches), strict=True), *zip(*(k.values() for _, k in batches), strict=True)]
-    whole: list[Any] = []
-    for column in columns:
-        first = column[0]
-        if all(value is None for value in column):
-            whole.append(None)
-        elif all(
-            isinstance(v, np.ndarray) and v.ndim and v.shape[1:] == first.shape[1:] and v.dtype == first.dtype for v in column
-        ):
-            whole.append(np.concatenate(column))
-        else:
-            return None
-    return tuple(whole[: len(args)]), dict(zip(kwargs, whole[len(args) :], strict=True))
+def rows_of_first(args: tuple[Any, ...]) -> int | None:
+    """Return the number of rows of the first argument, where it is an eager tensor with rows."""
+    shape = _shape(args[0]) if args and isinstance(args[0], _EagerTensor) else ()
+    return shape[0] if shape else None
+
+
+def _shape(array: Any) -> Any:
+    return array._shape_tuple() if isinstance(array, _EagerTensor) else array.shape  # which takes an eager tensor longer
 
 
 def to_numpy(value: Any) -> Any:

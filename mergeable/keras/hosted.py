@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any, final
 
 from mergeable.arguments import without_absent_weights
 from mergeable.coverage import Coverage
-from mergeable.keras.batch import Arguments, is_empty, joined, to_numpy
+from mergeable.keras.batch import is_empty, to_numpy
 from mergeable.keras.py_metric import PyMetric
 from mergeable.metric import Metric
 from mergeable.registry import subclasses
@@ -40,16 +40,17 @@ class HostedMetric(PyMetric):
         self.sync, self.step_result, self.hand_over = sync, step_result, hand_over
         self._join_job()
 
+    _takes_arrays = True
+
     def _host_update(self, replica: int, args: tuple[Any, ...], kwargs: dict[str, Any], updates: int = 1) -> None:
         kwargs = without_absent_weights(type(self.metric).update_state, kwargs)
         self.metric._update_slot(replica, to_numpy(args), to_numpy(kwargs), updates)
 
-    def _take_joined(self, replica: int, batches: Sequence[Arguments]) -> bool:
-        filled = [(to_numpy(args), to_numpy(kwargs)) for args, kwargs in batches if not is_empty(args, kwargs)]
-        whole = joined(filled) if self.metric.joins and filled else None
-        if whole is not None:
-            self._host_update(replica, *whole, updates=len(filled))
-        return whole is not None
+    def _take_joined(self, replica: int, args: tuple[Any, ...], kwargs: dict[str, Any], updates: int) -> bool:
+        joins = self.metric.joins and not is_empty(args, kwargs)
+        if joins:
+            self._host_update(replica, args, kwargs, updates)
+        return joins
 
     def _on_host(self) -> Metric:
         """Return the metric that is hosted."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import collections
-import itertools
 import math
 import os
 import time
@@ -19,21 +18,17 @@ from tensorflow.python.ops.resource_variable_ops import ResourceVariable
 
 from mergeable.errors import add_note
 from mergeable.keras.hand_over import DUE, as_written, call_host
+from mergeable.keras.packing import ROW_BYTES, Packed, pack
 from mergeable.keras.schedule import Schedule
-from mergeable.keras.site import Site, Update
+from mergeable.keras.site import Run, Site
 from mergeable.metric import Metric
 from mergeable.strategy import Strategy
 
 QUEUE_BYTES = 8 << 20
 """A step that brings what waits to so many bytes has Python take it before the step goes on."""
 
-QUEUE_BATCHES = 128
+QUEUE_BATCHES = 512
 """And so does a step that brings it to so many batches."""
-
-_STRING_BYTES = 24  # beside its characters
-
-Run = collections.deque[tuple[int, Update]]
-"""Updates of one replica, by their steps."""
 
 
 @final
@@ -44,7 +39,8 @@ class Inlet:
     called from outside. What an update raises is kept until then, and names the step. Nothing that waits is lost: not when a
     step fails or is interrupted, not in a fork, which finds the queue empty, and not when the program ends.
 
-    Memory: ``QUEUE_BYTES``, and a batch of each step that runs at that moment.
+    Memory: ``QUEUE_BYTES``, and a batch of each step that runs at that moment; beside it, while they are taken, a few copies of
+    ``RUN_BYTES``.
     """
 
     def __init__(self, metric: Metric, schedule: Schedule) -> None:
@@ -52,8 +48,8 @@ class Inlet:
         self.schedule = schedule
         self._steps = 0  # that were taken since the last reset
         self._sites: list[tuple[Site, list[tf.DType]]] = []
-        self._waiting: collections.deque[tuple[int, tf.Tensor]] = collections.deque()  # not in the queue any more
-        self._runs: collections.deque[Run] = collections.deque()  # and not in their wrapping
+        self._waiting: collections.deque[Packed] = collections.deque()  # not in the queue any more
+        self._runs: collections.deque[Run] = collections.deque()  # and taken apart
         self._failures: list[Exception] = []
         self._per_step = math.inf  # seconds that taking a step takes at least
         self._is_taking = False
@@ -70,7 +66,7 @@ class Inlet:
         if self._queue is None:
             with tf.init_scope(), tf.device("/cpu:0"):
                 self._left = ResourceVariable(np.zeros(2, np.int64), trainable=False)  # batches and bytes, until Python is due
-                self._queue = tf.queue.FIFOQueue(-1, [tf.int64, tf.variant], shapes=[(), ()])
+                self._queue = tf.queue.FIFOQueue(-1, [tf.uint8], shapes=[(ROW_BYTES,)])
         return [self._queue.queue_ref]
 
     # In the graph.
@@ -95,9 +91,9 @@ class Inlet:
             return value
 
         with tf.device("/cpu:0"):
-            batch = tf.raw_ops.OptionalFromValue(components=tensors)  # one tensor that holds all of them as they are
-            with tf.control_dependencies([self._queue.enqueue([tf.constant(number, tf.int64), batch])]):
-                self._left.assign_sub(tf.stack([tf.constant(1, tf.int64), tf.add_n([*map(_nbytes, tensors)])]))
+            rows = pack(number, tensors)
+            with tf.control_dependencies([self._queue.enqueue_many([rows])]):  # all of them, or none
+                self._left.assign_sub(tf.stack([tf.constant(1, tf.int64), tf.size(rows, tf.int64)]))
             due = tf.reduce_min(self._left.read_value()) <= 0
             return site.structure.unpacked(tf.cond(due, wake, as_written(shown.read_value), name=DUE))
 
@@ -170,37 +166,30 @@ class Inlet:
     def _fetch(self) -> None:
         waiting = int(self._queue.size())
         if waiting:  # as many are there, because nobody else takes any
-            types = [tf.int64, tf.variant]
-            sites, batches = tf.raw_ops.QueueDequeueManyV2(handle=self._queue.queue_ref, n=waiting, component_types=types)
-            self._waiting.extend(zip(sites.numpy().tolist(), tf.unstack(batches), strict=True))
+            self._waiting.append(Packed(np.asarray(memoryview(self._queue.dequeue_many(waiting)))))
 
     def _open(self) -> None:
-        """Take the batches of one place that are next out of their wrapping; an update belongs to a step and a replica."""
-        number = self._waiting[0][0]
-        site, types = self._sites[number]
-        steps = []
-        for step, (_, batch) in enumerate(
-            itertools.takewhile(lambda waits: waits[0] == number, self._waiting), self._steps + 1
-        ):
-            tensors = tf.raw_ops.OptionalGetValue(optional=batch, output_types=types, output_shapes=[None] * len(types))
-            steps.append([(step, update) for update in site.updates(tensors)])
-        self._runs.extend(map(collections.deque, zip(*steps, strict=True)))
-        self._steps += len(steps)
-        for _ in steps:
+        """Take apart the batches of one place that are next; an update belongs to a step and a replica."""
+        packed = self._waiting[0]
+        site, types = self._sites[packed.number]
+        columns = packed.columns(types)
+        self._runs.extend(site.runs(columns, self._steps + 1))
+        self._steps += len(columns[0])
+        packed.drop()
+        if not packed:
             self._waiting.popleft()
 
     def _take_run(self, run: Run) -> None:
         """Run the updates of one replica; what an interruption leaves is there the next time."""
-        if len(run) > 1 and Update.joined([update for _, update in run]):
+        if run.join():
             return
         while run:
-            step, update = run[0]
+            step = run.step
             try:
-                update.run()
+                run.take()
             except Exception as error:
                 add_note(error, f"in the batch of step {step} since the last reset")
                 self._failures.append(error)
-            run.popleft()
 
     def raise_failures(self) -> None:
         """Raise what an update that was taken has raised; told once."""
@@ -220,13 +209,6 @@ class Inlet:
                 self._left.assign(np.zeros(2, np.int64))
                 for shown in self._shown.values():
                     shown.assign(np.full(shown.shape, np.nan))
-
-
-def _nbytes(tensor: tf.Tensor) -> tf.Tensor:
-    """Return how much memory a tensor takes."""
-    if tensor.dtype == tf.string:
-        return tf.reduce_sum(tf.cast(tf.strings.length(tensor), tf.int64) + _STRING_BYTES)
-    return tf.size(tensor, tf.int64) * tensor.dtype.size
 
 
 _inlets: weakref.WeakSet[Inlet] = weakref.WeakSet()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import time
 import warnings
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,10 +13,11 @@ import tensorflow as tf
 from mergeable.agreement import check_commutative
 from mergeable.errors import UnsupportedStrategy
 from mergeable.exchange import Exchange
-from mergeable.keras.batch import Arguments, Batch, is_empty
+from mergeable.keras.batch import Arguments, Batch, is_empty, rows_of_first
 from mergeable.keras.checkpoint import Checkpointed
 from mergeable.keras.hand_over import Traced, as_written, call_host
 from mergeable.keras.inlet import Inlet
+from mergeable.keras.packing import can_pack
 from mergeable.keras.schedule import Schedule
 from mergeable.keras.site import Site, run_all
 from mergeable.keras.structure import Structure, as_tensors
@@ -253,7 +253,8 @@ class PyMetric(Metric, Checkpointed, _KerasMetric):  # type: ignore[misc]  # the
         tensors = [tensor for batch in batches for tensor in batch.tensors]
         inlet = self._inlet_here()
         in_queue = self.hand_over == "queued" and strategy.queues and inlet.schedule.step_result != 1
-        if in_queue and tensors and site.structure.is_numeric and not self._on_host()._undeclared:
+        packs = bool(tensors) and can_pack([tensor.dtype for tensor in tensors])
+        if in_queue and packs and site.structure.is_numeric and not self._on_host()._undeclared:
             outputs = inlet.put(site, tensors, strategy)
         else:
             outputs = self._call(strategy, site, tensors)
@@ -279,12 +280,15 @@ class PyMetric(Metric, Checkpointed, _KerasMetric):  # type: ignore[misc]  # the
         else:
             self._host_update(replica, args, kwargs)
 
-    def _take_joined(self, replica: int, batches: Sequence[Arguments]) -> bool:  # noqa: ARG002 - a default
-        """Take several batches as one, if that does what taking them one by one does; return whether it was done."""
+    def _take_joined(self, replica: int, args: tuple[Any, ...], kwargs: dict[str, Any], updates: int) -> bool:  # noqa: ARG002 - a default
+        """Take the rows of several updates as one, if that does what taking them one by one does; return whether it was done."""
         return False
 
+    _takes_arrays = False
+    """Whether an update takes arrays where tensors were."""
+
     def _host_update(self, replica: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        self._update_slot(replica, args, kwargs)
+        self._update_slot(replica, args, kwargs, rows=rows_of_first(args))
 
     @staticmethod
     def _received(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Arguments | None:

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol, final
+from typing import Any, Protocol, TypeGuard, final
 
 import numpy as np
 import tensorflow as tf
 
-from mergeable.keras.batch import Arguments, Batch, Layout
+from mergeable.keras.batch import Batch, Layout
 from mergeable.keras.hand_over import Traced
+from mergeable.keras.packing import Column, as_tensors
 from mergeable.keras.structure import Structure
 
 
 class Taker(Protocol):
     """The metric that takes batches."""
 
+    _takes_arrays: bool
+
     def _take_one(self, replica: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None: ...
 
-    def _take_joined(self, replica: int, batches: Sequence[Arguments]) -> bool: ...
+    def _take_joined(self, replica: int, args: tuple[Any, ...], kwargs: dict[str, Any], updates: int) -> bool: ...
 
     def _step_result(self) -> Any: ...
 
@@ -46,6 +49,15 @@ class Site:
             start += size
         return updates
 
+    def runs(self, columns: Sequence[Column], first_step: int) -> list[Run]:
+        """Return the updates that the columns of batches of several steps make, by replicas."""
+        runs, start = [], 0
+        for slot, (layout, size) in enumerate(self._parts):
+            if size:
+                runs.append(Run(self._metric, slot, layout, columns[start : start + size], first_step))
+            start += size
+        return runs
+
     def compute(self) -> list[np.ndarray]:
         """Compute the result, as flat values."""
         return self.structure.flatten(self._metric._step_result())
@@ -62,14 +74,53 @@ class Update:
         """Let the metric take the batch."""
         self._metric._take_one(self._slot, *self._layout.arguments(self._tensors))
 
-    @staticmethod
-    def joined(updates: Sequence[Update]) -> bool:
-        """Run updates of one replica as one, if the metric can, and all of it succeeds; return whether it was done."""
-        first = updates[0]
+
+@final
+class Run:
+    """Updates of one replica at one place, of steps that follow one another; none of them was run."""
+
+    def __init__(self, metric: Taker, slot: int, layout: Layout, columns: Sequence[Column], first_step: int) -> None:
+        self._metric, self._slot, self._layout, self._columns = metric, slot, layout, columns
+        self._steps = range(first_step, first_step + len(columns[0]))
+        self._taken = 0
+        self._batches: list[Any] | None = None
+
+    def __len__(self) -> int:
+        """The number of updates that have not run."""
+        return len(self._steps) - self._taken
+
+    @property
+    def step(self) -> int:
+        """The step of the next update."""
+        return self._steps[self._taken]
+
+    def join(self) -> bool:
+        """Run all as one, if the metric can, and that succeeds; return whether it was done."""
+        whole = [column.reshape(-1, *column.shape[2:]) for column in self._columns if _is_rows(column)]
+        if len(self) < 2 or self._taken or len(whole) < len(self._columns) or not self._layout.joins:
+            return False
         try:
-            return first._metric._take_joined(first._slot, [update._layout.arguments(update._tensors) for update in updates])
+            done = self._metric._take_joined(self._slot, *self._layout.arguments(whole), len(self))
         except Exception:  # one of them fails: by itself it tells which
             return False
+        self._taken = len(self._steps) if done else 0
+        return done
+
+    def take(self) -> None:
+        """Run the next update; it stays the next one where that is interrupted."""
+        if self._batches is None:
+            arrays = self._metric._takes_arrays and self._layout.is_dense
+            self._batches = [column if arrays else as_tensors(column) for column in self._columns]
+        try:
+            self._metric._take_one(self._slot, *self._layout.arguments([column[self._taken] for column in self._batches]))
+        except Exception:
+            self._taken += 1
+            raise
+        self._taken += 1
+
+
+def _is_rows(column: Column) -> TypeGuard[np.ndarray]:
+    return isinstance(column, np.ndarray) and column.ndim > 1
 
 
 def run_all(updates: Sequence[Update]) -> None:

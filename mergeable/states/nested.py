@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from threading import get_ident
 from typing import Any, final
 
 from mergeable import registry
@@ -75,7 +74,7 @@ class Nested(Product[str]):
 
     def update(self, *args: Any, **kwargs: Any) -> None:
         """Run the metric's ``update_state``: all states take the batch, or none."""
-        with self._all_or_nothing(), _running(self._metric, self._parts) as metric:
+        with self._all_or_nothing(), _Running(self._metric, self._parts) as metric:
             metric.update_state(*args, **kwargs)
             check_nothing_undeclared(metric)
 
@@ -92,23 +91,32 @@ class Nested(Product[str]):
             for name, state in merged.items():
                 state.merge_part(self._parts[name])
                 state.freeze()
-        with _running(metric, merged, reading=True):
+        with _Running(metric, merged, reading=True):
             return metric.result()
 
 
-@contextmanager
-def _running(metric: Any, states: dict[str, State], *, reading: bool = False) -> Iterator[Any]:
+class _Running:
     """Run the metric's code on these states; attributes that it sets, which all keys would share, are gone afterwards."""
-    with metric._lock:
-        before = dict(metric.__dict__)
-        try:
-            with metric._inside(states, reading=reading):
-                yield metric
-        finally:
-            metric.__dict__.clear()
-            metric.__dict__.update(before)
-            metric._undeclared.clear()
-            metric._cached.clear()
+
+    __slots__ = ("_before", "_metric", "_reading", "_states")
+
+    def __init__(self, metric: Any, states: dict[str, State], *, reading: bool = False) -> None:
+        self._metric, self._states, self._reading = metric, states, reading
+
+    def __enter__(self) -> Any:
+        metric = self._metric
+        metric._lock.acquire()
+        self._before = dict(metric.__dict__)
+        metric.__dict__.update(_view=self._states, _thread=get_ident(), _reading=self._reading)
+        return metric
+
+    def __exit__(self, *_: object) -> None:
+        metric = self._metric
+        metric.__dict__.clear()
+        metric.__dict__.update(self._before)
+        metric._undeclared.clear()
+        metric._cached.clear()
+        metric._lock.release()
 
 
 def check_nothing_undeclared(metric: Any) -> None:

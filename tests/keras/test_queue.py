@@ -15,7 +15,7 @@ import tensorflow as tf
 
 import mergeable as mg
 from mergeable.canonical import canonical_bytes
-from mergeable.keras import AUROC, inlet
+from mergeable.keras import AUROC, inlet, packing
 from mergeable.metrics import AUROC as PlainAUROC  # noqa: N811 - it is a class
 from tests.keras.conftest import mirrored
 from tests.keras.zoo import Everything, JaccardAsDocumented, RowCount
@@ -333,15 +333,15 @@ def test_never_shows_nan(through, rng):
 
 def test_memory_is_bounded(monkeypatch, wakes):
     """The step that brings what waits to the bound takes it: no more than that and one batch ever waits."""
-    monkeypatch.setattr(inlet, "QUEUE_BYTES", 1000)
+    monkeypatch.setattr(inlet, "QUEUE_BYTES", 10 * packing.ROW_BYTES)
     metric = built()
     step = stepping(metric)
     most = 0
     for _ in range(30):
-        step(tf.ones([25]))  # twice 100 bytes, once as y_true and once as y_pred
+        step(tf.ones([1000]))  # twice 4000 bytes, once as y_true and once as y_pred: two rows, with the header
         most = max(most, int(metric._inlet._queue.size()))
 
-    assert most * 200 < 1000
+    assert most < 10
     assert 1 + 29 // 5 == len(wakes)
 
 
@@ -401,8 +401,8 @@ def hosted_and_fed(batches):
 
 
 def test_rows_that_wait_are_one_update(rng):
-    """A metric that says so gets what waits at once: the same bits, and all updates are counted."""
-    batches = [(rng.normal(size=n) * 1e9, rng.random(n)) for n in (5, 3, 0, 7)]
+    """A metric that says so gets what waits at once, shape by shape: the same bits, and all updates are counted."""
+    batches = [(rng.normal(size=n) * 1e9, rng.random(n)) for n in (5, 3, 3, 0, 0, 7, 7, 7)]
     inner, metric = hosted_and_fed(batches)
     one_by_one = Joined()
     for y, w in batches:
@@ -410,8 +410,8 @@ def test_rows_that_wait_are_one_update(rng):
             one_by_one.update_state(y, y, sample_weight=w)
 
     assert canonical_bytes(one_by_one._fold()) == canonical_bytes(metric.metric._fold())
-    assert [5, 10] == inner.calls
-    assert (3, 15) == (inner.coverage.updates, inner.coverage.rows)
+    assert [5, 6, 21] == inner.calls
+    assert (6, 32) == (inner.coverage.updates, inner.coverage.rows)
 
 
 def test_a_failure_among_joined_rows_is_told_by_its_step():

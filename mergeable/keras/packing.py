@@ -1,0 +1,115 @@
+"""Tensors as rows of bytes: a step packs those of a batch without Python, and the host takes the batches of many steps apart at once.
+
+A batch begins with a header of int64: the number of its place, and of each tensor its rank and shape. After it come their values, and
+zeros up to whole rows.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import final
+
+import numpy as np
+import tensorflow as tf
+
+ROW_BYTES = 4096
+"""A batch takes a whole number of rows."""
+
+RUN_BYTES = 1 << 20
+"""Batches are taken apart together up to so many bytes, or one by one where one is larger."""
+
+Types = Sequence[tf.DType]
+
+Column = np.ndarray | list[tf.Tensor]
+"""One tensor of each of n batches: an array (n, *shape), or, of strings, a list."""
+
+_TYPES = {tf.bool, tf.string, tf.bfloat16, tf.half, tf.float32, tf.float64, tf.complex64, tf.complex128} | {
+    tf.as_dtype(f"{sign}int{bits}") for sign in ("", "u") for bits in (8, 16, 32, 64)
+}
+
+
+def can_pack(types: Types) -> bool:
+    """Return whether tensors of these types can be packed."""
+    return _TYPES.issuperset(types)
+
+
+def pack(number: int, tensors: Sequence[tf.Tensor]) -> tf.Tensor:
+    """Return the batch of a place as rows (n, ROW_BYTES) uint8."""
+    plain = [_plain(tensor) for tensor in tensors]
+    words: list[tf.Tensor] = [tf.constant([number], tf.int64)]
+    for tensor in plain:
+        words += [tf.reshape(tf.cast(tf.rank(tensor), tf.int64), [1]), tf.shape(tensor, tf.int64)]
+    parts = [tf.reshape(tf.bitcast(part, tf.uint8), [-1]) for part in (tf.concat(words, 0), *plain)]
+    whole = tf.concat([*parts, tf.zeros(ROW_BYTES, tf.uint8)], 0)
+    size = tf.size(whole, tf.int64) // ROW_BYTES * ROW_BYTES
+    return tf.reshape(tf.slice(whole, tf.constant([0], tf.int64), tf.reshape(size, [1])), [-1, ROW_BYTES])
+
+
+@final
+class Packed:
+    """Batches in rows (n, ROW_BYTES) of bytes, from one on that is taken apart next."""
+
+    def __init__(self, rows: np.ndarray) -> None:
+        self._bytes = rows.reshape(-1)
+        self._words = self._bytes.view(np.int64)
+        self._at = self._next = 0
+
+    def __bool__(self) -> bool:
+        return self._at < self._bytes.size
+
+    @property
+    def number(self) -> int:
+        """The number of the place of the next batch."""
+        return int(self._words[self._at // 8])
+
+    def columns(self, types: Types) -> list[Column]:
+        """Return the tensors of the next n batches, which are of one place and of equal shapes, each of them as a column.
+
+        ``types`` are those of the tensors of the place. The batches stay the next ones until ``drop``.
+        """
+        at = self._at // 8 + 1
+        shapes: list[tuple[int, ...]] = []
+        for _ in types:
+            start, at = at + 1, at + 1 + int(self._words[at])
+            shapes.append(tuple(self._words[start:at].tolist()))
+        header = at * 8 - self._at
+        kinds = [np.dtype(np.uint8 if kind == tf.string else kind.as_numpy_dtype) for kind in types]
+        sizes = [math.prod(shape) * kind.itemsize for shape, kind in zip(shapes, kinds, strict=True)]
+        stride = ((header + sum(sizes)) // ROW_BYTES + 1) * ROW_BYTES
+        most = max(1, min((self._bytes.size - self._at) // stride, RUN_BYTES // stride))
+        batches = self._bytes[self._at : self._at + most * stride].reshape(most, stride)
+        same = (batches[:, :header] == batches[0, :header]).all(axis=1)
+        n = most if same.all() else int(same.argmin())
+        self._next = self._at + n * stride
+        found: list[Column] = []
+        start = header
+        for kind, dtype, shape, size in zip(types, kinds, shapes, sizes, strict=True):
+            column = batches[:n, start : start + size].copy()
+            if kind == tf.string:
+                found.append([tf.io.parse_tensor(row.tobytes(), tf.string) for row in column])
+            else:
+                found.append(column.reshape(-1).view(dtype).reshape(n, *shape))
+            start += size
+        return found
+
+    def drop(self) -> None:
+        """Go on behind the batches that were taken apart last."""
+        self._at = self._next
+
+
+def as_tensors(column: Column) -> list[tf.Tensor]:
+    """Return what a column holds of each batch as an eager tensor."""
+    if isinstance(column, list):
+        return column
+    if len(column) == 1:
+        return [tf.constant(column[0])]
+    tensors: list[tf.Tensor] = tf.unstack(tf.constant(column))
+    return tensors
+
+
+def _plain(tensor: tf.Tensor) -> tf.Tensor:
+    """Return a tensor whose bits are bytes."""
+    if tensor.dtype == tf.string:
+        return tf.io.decode_raw(tf.io.serialize_tensor(tensor), tf.uint8)
+    return tf.cast(tensor, tf.uint8) if tensor.dtype == tf.bool else tensor
