@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from mergeable.arguments import shallow
 from mergeable.errors import add_note
 from mergeable.slot import States
 from mergeable.state import State
@@ -27,8 +26,8 @@ class Named:
     def __exit__(self, _: object, error: BaseException | None, *__: object) -> None:
         if isinstance(error, Exception):
             where = f"in {type(self._metric).__name__}.{self._verb} (metric {self._metric.name!r}"
-            undone = "" if self._replica is None else f", replica {self._replica}); the state is as before this update"
-            add_note(error, where + (undone or ")"))
+            undone = f", replica {self._replica}); the state is as before this update"
+            add_note(error, where + (")" if self._replica is None else undone))
 
 
 class Undone:
@@ -71,9 +70,7 @@ class Kept:
         self._metric = metric
 
     def __enter__(self) -> None:
-        attributes, undeclared = self._metric.__dict__, self._metric._undeclared
-        self._before = dict(attributes)
-        self._values = {name: shallow(attributes[name]) for name in undeclared if name in attributes}
+        self._before, self._values = dict(self._metric.__dict__), self._metric._undeclared_values()
 
     def __exit__(self, _: object, error: BaseException | None, *__: object) -> None:
         if error is not None:

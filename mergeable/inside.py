@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -21,7 +20,7 @@ def hosted(method: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(method)
     def call(self: Metric, *args: Any, **kwargs: Any) -> Any:
-        if self.__dict__["_thread"] == get_ident():  # as ``_is_inside``, and quicker
+        if self._is_inside:
             return method(self, *args, **kwargs)
         return getattr(self, f"_dispatch_{verb}")(*args, **kwargs)
 

@@ -45,7 +45,7 @@ class Layout:
         self._places = [i for i, leaf in enumerate(leaves) if tf.is_tensor(leaf)]
         self._args, self._names = len(args), sorted(kwargs)
         self.is_dense = not any(isinstance(leaf, tf.TypeSpec) for leaf in tf.nest.flatten(self._structure))
-        self.joins = self.is_dense and all(leaf is None for leaf in self._leaves)
+        self.joins = self.is_dense and bool(self._places) and all(leaf is None for leaf in self._leaves)
         self._is_flat = all(map(operator.is_, leaves, [*args, *map(kwargs.get, self._names)])) and len(leaves) == len(
             [*args, *kwargs]
         )

@@ -21,6 +21,8 @@ from mergeable.state import State
 class HostedMetric(PyMetric):
     """What ``PyMetric.of`` returns: it hands batches over to ``metric``, as NumPy arrays, and shows its result."""
 
+    _takes_arrays = True
+
     def __init__(
         self,
         metric: Metric,
@@ -39,8 +41,6 @@ class HostedMetric(PyMetric):
         self.metric = metric
         self.sync, self.step_result, self.hand_over = sync, step_result, hand_over
         self._join_job()
-
-    _takes_arrays = True
 
     def _host_update(self, replica: int, args: tuple[Any, ...], kwargs: dict[str, Any], updates: int = 1) -> None:
         kwargs = without_absent_weights(type(self.metric).update_state, kwargs)

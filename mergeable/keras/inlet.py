@@ -173,8 +173,9 @@ class Inlet:
         packed = self._waiting[0]
         site, types = self._sites[packed.number]
         columns = packed.columns(types)
-        self._runs.extend(site.runs(columns, self._steps + 1))
-        self._steps += len(columns[0])
+        steps = range(self._steps + 1, self._steps + 1 + len(columns[0]))
+        self._runs.extend(site.runs(columns, steps))
+        self._steps += len(steps)
         packed.drop()
         if not packed:
             self._waiting.popleft()

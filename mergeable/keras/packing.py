@@ -102,7 +102,7 @@ def as_tensors(column: Column) -> list[tf.Tensor]:
     """Return what a column holds of each batch as an eager tensor."""
     if isinstance(column, list):
         return column
-    if len(column) == 1:
+    if len(column) == 1:  # as large batches are, which need no second copy
         return [tf.constant(column[0])]
     tensors: list[tf.Tensor] = tf.unstack(tf.constant(column))
     return tensors

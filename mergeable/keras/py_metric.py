@@ -19,7 +19,7 @@ from mergeable.keras.hand_over import Traced, as_written, call_host
 from mergeable.keras.inlet import Inlet
 from mergeable.keras.packing import can_pack
 from mergeable.keras.schedule import Schedule
-from mergeable.keras.site import Site, run_all
+from mergeable.keras.site import Site, take_each
 from mergeable.keras.structure import Structure, as_tensors
 from mergeable.metric import Metric
 from mergeable.strategies import current
@@ -85,6 +85,9 @@ class PyMetric(Metric, Checkpointed, _KerasMetric):  # type: ignore[misc]  # the
     states are next read, or when many wait. The results are the same bits."""
 
     _labels = Metric._labels | {"sync", "step_result", "hand_over"}
+
+    _takes_arrays = False
+    """Whether an update takes arrays where tensors were."""
 
     def __init__(self, name: str | None = None, dtype: Any = None, **kwargs: Any) -> None:
         self._join_keras(name=name, dtype=dtype, **kwargs)
@@ -268,7 +271,7 @@ class PyMetric(Metric, Checkpointed, _KerasMetric):  # type: ignore[misc]  # the
             start = len(arrived) - len(tensors)
             with strategy.admit(act, arrived[start - len(ticket) : start]) as first_slot:
                 if first_slot is not None:
-                    run_all(site.updates(arrived[start:], first_slot))
+                    take_each(site.runs([[tensor] for tensor in arrived[start:]], range(1), first_slot))
             inlet.stepped()
             return inlet.result(site)
 
@@ -283,9 +286,6 @@ class PyMetric(Metric, Checkpointed, _KerasMetric):  # type: ignore[misc]  # the
     def _take_joined(self, replica: int, args: tuple[Any, ...], kwargs: dict[str, Any], updates: int) -> bool:  # noqa: ARG002 - a default
         """Take the rows of several updates as one, if that does what taking them one by one does; return whether it was done."""
         return False
-
-    _takes_arrays = False
-    """Whether an update takes arrays where tensors were."""
 
     def _host_update(self, replica: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         self._update_slot(replica, args, kwargs, rows=rows_of_first(args))

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any, Protocol, TypeGuard, final
 
 import numpy as np
-import tensorflow as tf
 
 from mergeable.keras.batch import Batch, Layout
 from mergeable.keras.hand_over import Traced
@@ -41,20 +40,11 @@ class Site:
         """What the result is like."""
         return self.traced.structure
 
-    def updates(self, tensors: Sequence[tf.Tensor], first_slot: int = 0) -> list[Update]:
-        """Return the updates that the tensors of all batches make, in the order of the replicas."""
-        updates, start = [], 0
-        for slot, (layout, size) in enumerate(self._parts, first_slot):
-            updates.append(Update(self._metric, slot, layout, tensors[start : start + size]))
-            start += size
-        return updates
-
-    def runs(self, columns: Sequence[Column], first_step: int) -> list[Run]:
-        """Return the updates that the columns of batches of several steps make, by replicas."""
+    def runs(self, columns: Sequence[Column], steps: range, first_slot: int = 0) -> list[Run]:
+        """Return the updates that the columns of the batches of these steps make, in the order of the replicas."""
         runs, start = [], 0
-        for slot, (layout, size) in enumerate(self._parts):
-            if size:
-                runs.append(Run(self._metric, slot, layout, columns[start : start + size], first_step))
+        for slot, (layout, size) in enumerate(self._parts, first_slot):
+            runs.append(Run(self._metric, slot, layout, columns[start : start + size], steps))
             start += size
         return runs
 
@@ -64,25 +54,12 @@ class Site:
 
 
 @final
-class Update:
-    """One replica's update."""
-
-    def __init__(self, metric: Taker, slot: int, layout: Layout, tensors: Sequence[tf.Tensor]) -> None:
-        self._metric, self._slot, self._layout, self._tensors = metric, slot, layout, tensors
-
-    def run(self) -> None:
-        """Let the metric take the batch."""
-        self._metric._take_one(self._slot, *self._layout.arguments(self._tensors))
-
-
-@final
 class Run:
     """Updates of one replica at one place, of steps that follow one another; none of them was run."""
 
-    def __init__(self, metric: Taker, slot: int, layout: Layout, columns: Sequence[Column], first_step: int) -> None:
+    def __init__(self, metric: Taker, slot: int, layout: Layout, columns: Sequence[Column], steps: range) -> None:
         self._metric, self._slot, self._layout, self._columns = metric, slot, layout, columns
-        self._steps = range(first_step, first_step + len(columns[0]))
-        self._taken = 0
+        self._steps, self._taken = steps, 0
         self._batches: list[Any] | None = None
 
     def __len__(self) -> int:
@@ -96,14 +73,17 @@ class Run:
 
     def join(self) -> bool:
         """Run all as one, if the metric can, and that succeeds; return whether it was done."""
+        if len(self) < 2 or self._taken or not self._layout.joins:
+            return False
         whole = [column.reshape(-1, *column.shape[2:]) for column in self._columns if _is_rows(column)]
-        if len(self) < 2 or self._taken or len(whole) < len(self._columns) or not self._layout.joins:
+        if len(whole) < len(self._columns):
             return False
         try:
             done = self._metric._take_joined(self._slot, *self._layout.arguments(whole), len(self))
         except Exception:  # one of them fails: by itself it tells which
             return False
-        self._taken = len(self._steps) if done else 0
+        if done:
+            self._taken = len(self._steps)
         return done
 
     def take(self) -> None:
@@ -123,12 +103,12 @@ def _is_rows(column: Column) -> TypeGuard[np.ndarray]:
     return isinstance(column, np.ndarray) and column.ndim > 1
 
 
-def run_all(updates: Sequence[Update]) -> None:
-    """Run every update; raise what the first of them raises, once all have run."""
+def take_each(runs: Sequence[Run]) -> None:
+    """Run the next update of each; raise what the first of them raises, once all have run."""
     failures = []
-    for update in updates:
+    for run in runs:
         try:
-            update.run()
+            run.take()
         except Exception as error:  # users' code raises anything
             failures.append(error)
     if failures:

@@ -10,8 +10,9 @@ import numpy as np
 from mergeable.states import exact
 
 _ONE = exact.key_of_value(1.0)
-_ONE_FLOAT32 = 0x3F80_0000
-_NORMAL_FLOAT32 = 0x80_0000  # the bits of the smallest one that is not subnormal
+
+NORMAL_FLOAT32, ONE_FLOAT32 = 0x80_0000, 0x3F80_0000
+"""The bits of the smallest float32 that is not subnormal, and of 1."""
 
 
 def as_array(values: Any, who: str) -> np.ndarray:
@@ -100,8 +101,9 @@ def as_scored(y_true: Any, y_pred: Any, weights: Any, who: str, *, narrow: bool 
         )
     shape, labels = labels.shape, flat(labels)
     if labels.dtype.kind == "f":  # by bits: a thread that flushes subnormal numbers would call them 0
-        bits: Any = labels.view(np.uint64 if labels.dtype == np.float64 else np.uint32)
-        positive, negative = bits == (_ONE if labels.dtype == np.float64 else _ONE_FLOAT32), bits + bits == 0  # -0.0 is 0
+        kind, one = (np.uint64, _ONE) if labels.dtype == np.float64 else (np.uint32, ONE_FLOAT32)
+        bits: Any = labels.view(kind)
+        positive, negative = bits == one, bits + bits == 0  # -0.0 is 0
     else:
         positive, negative = labels == 1, labels == 0
     if np.count_nonzero(positive) + np.count_nonzero(negative) != labels.size:
@@ -203,9 +205,9 @@ def _widen_float32(array: np.ndarray) -> np.ndarray:
     row = bits.ravel()
     doubled = row + row  # the sign is gone
     doubled -= np.uint32(1)  # a zero wraps around
-    if doubled.size and np.minimum.reduce(doubled) < 2 * _NORMAL_FLOAT32 - 1:
+    if doubled.size and np.minimum.reduce(doubled) < 2 * NORMAL_FLOAT32 - 1:
         magnitude = bits & np.uint32(0x7FFF_FFFF)
-        subnormal = (magnitude > 0) & (magnitude < _NORMAL_FLOAT32)  # this thread may have read them as zero
+        subnormal = (magnitude > 0) & (magnitude < NORMAL_FLOAT32)  # this thread may have read them as zero
         wide[subnormal] = np.copysign(magnitude[subnormal].astype(np.float64) * 2.0**-149, array[subnormal])
     return wide
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from threading import get_ident
 from typing import Any, final
 
 from mergeable import registry
@@ -98,17 +97,15 @@ class Nested(Product[str]):
 class _Running:
     """Run the metric's code on these states; attributes that it sets, which all keys would share, are gone afterwards."""
 
-    __slots__ = ("_before", "_metric", "_reading", "_states")
+    __slots__ = ("_before", "_inside", "_metric")
 
     def __init__(self, metric: Any, states: dict[str, State], *, reading: bool = False) -> None:
-        self._metric, self._states, self._reading = metric, states, reading
+        self._metric, self._inside = metric, metric._inside(states, reading=reading)
 
     def __enter__(self) -> Any:
-        metric = self._metric
-        metric._lock.acquire()
-        self._before = dict(metric.__dict__)
-        metric.__dict__.update(_view=self._states, _thread=get_ident(), _reading=self._reading)
-        return metric
+        self._inside.__enter__()
+        self._before = dict(self._metric.__dict__)
+        return self._metric
 
     def __exit__(self, *_: object) -> None:
         metric = self._metric
@@ -116,7 +113,7 @@ class _Running:
         metric.__dict__.update(self._before)
         metric._undeclared.clear()
         metric._cached.clear()
-        metric._lock.release()
+        self._inside.__exit__()
 
 
 def check_nothing_undeclared(metric: Any) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from mergeable.state import State
 from mergeable.states import data, exact, octaves, ranking
-from mergeable.states.arrays import as_float64, as_scored, run_begins
+from mergeable.states.arrays import NORMAL_FLOAT32, ONE_FLOAT32, as_float64, as_scored, run_begins
 from mergeable.states.estimate import Estimate
 
 _UNIT = 1 << exact.UNIT_BITS
@@ -18,7 +18,7 @@ _MOST_BITS = 23  # of a float32's mantissa
 _HIGHEST = octaves.INFINITY  # the order key of infinity
 _NO_BIN = np.iinfo(np.int64).max
 _HALF, _ONE, _TWO = map(exact.key_of_value, (0.5, 1.0, 2.0))
-_NORMAL_BITS, _HALF_BITS, _ONE_BITS = 0x80_0000, 0x3F00_0000, 0x3F80_0000  # as float32: the smallest normal, 1/2, 1
+_HALF_FLOAT32 = 0x3F00_0000  # its bits
 _BLOCK = 1 << 16  # rows that are sorted at once, so that what is made on the way stays in the caches
 
 
@@ -310,7 +310,7 @@ class ScoreHistogram(State):
         bits.sort()
         positive = bits & np.uint32(1)
         bits >>= np.uint32(1)
-        zeros, normal, upper, above = np.searchsorted(bits, [1, _NORMAL_BITS, _HALF_BITS + 1, _ONE_BITS]).tolist()
+        zeros, normal, upper, above = np.searchsorted(bits, [1, NORMAL_FLOAT32, _HALF_FLOAT32 + 1, ONE_FLOAT32]).tolist()
         if zeros != normal:
             return None
         shift = np.uint32(_MOST_BITS - self.precision)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from typing import Any, final
 
@@ -42,8 +41,6 @@ class Count(Number):
         [3, 7]
     """
 
-    _undoes_updates = True
-
     def __init__(self, shape: tuple[int, ...] = ()) -> None:
         self.shape = _shape(shape, "Count")
         self._count: Any = np.zeros(self.shape, np.int64) if self.shape else 0
@@ -62,11 +59,8 @@ class Count(Number):
     def update(self, amount: Any = 1) -> None:
         """Add whole numbers not below 0."""
         if isinstance(amount, int) and not self.shape and amount >= 0:
-            if "_saved" in self.__dict__:
-                self._record(functools.partial(setattr, self, "_count", self._count))
             self._count += int(amount)
         else:
-            self._before_write()
             added = _whole(amount, self.shape, "Count.update")
             self._add(added, int(added.max()) if self.shape else 0)
 
