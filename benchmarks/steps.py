@@ -61,6 +61,20 @@ class AbsoluteErrorOfKeras2(tf_keras.metrics.experimental.PyMetric):
         return self.total / max(self.rows, 1)
 
 
+class Shown(keras.metrics.Metric):
+    """Nothing but values to show: what Keras and TensorFlow take for a metric that has so many of them."""
+
+    def __init__(self, values):
+        super().__init__()
+        self.values = values
+
+    def update_state(self, *_, **__):
+        """Do nothing."""
+
+    def result(self):
+        return {f"e{i}": tf.constant(0.0) for i in range(self.values)}
+
+
 class OfAllRows(mg.PyMetric):
     """Scikit-learn's ROC AUC of all rows so far."""
 
@@ -102,6 +116,9 @@ def switched(make, **options):
 
 
 SUBJECTS = {  # name: metrics
+    "Keras, 1 value shown, nothing done": lambda: [Shown(1)],
+    "Keras, 4 values shown, nothing done": lambda: [Shown(4)],
+    "Keras, 16 values shown, nothing done": lambda: [Shown(16)],
     "Keras MeanAbsoluteError": lambda: [keras.metrics.MeanAbsoluteError()],
     "Keras AUC": lambda: [keras.metrics.AUC()],
     "Keras F1Score": lambda: [keras.metrics.F1Score(threshold=0.5)],

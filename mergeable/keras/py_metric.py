@@ -76,7 +76,7 @@ class PyMetric(Metric, Checkpointed, _KerasMetric):  # type: ignore[misc]  # the
 
     step_result: str | int = "auto"
     """When a step computes the result that it shows: ``"always"``; an int n, in every n-th step; ``"auto"``, for at most a tenth of
-    the time that steps take, and ten times a second; or ``"never"``, which shows NaN. The first step after a reset is one that
+    the time that steps take, and four times a second; or ``"never"``, which shows NaN. The first step after a reset is one that
     does, but for ``"never"``; the others show the last value. What an epoch or ``evaluate`` ends with, and every eager
     ``result``, is always computed."""
 

@@ -11,8 +11,8 @@ from typing import Any, final
 SHARE = 0.1
 """``"auto"`` spends at most so much of the time that steps take on results."""
 
-INTERVAL = 0.1
-"""And computes none before so many seconds have passed since the last one."""
+INTERVAL = 0.25
+"""And computes none before so many seconds have passed since the last one: a pause of some milliseconds slows the steps after it too."""
 
 _PROBES = (4, 8)  # steps at which the first costs are measured that tell how costs grow
 
