@@ -33,42 +33,44 @@ _END_BYTES = 22  # of a zip file's last record, without the comment
 _MAX_HEADER_BYTES = 1024  # of an array of 32 axes: under 900
 
 
-def pack(tree: Any, arrays: Sequence[np.ndarray] = ()) -> bytes:
-    """Return a tree and arrays as bytes; equal contents are equal bytes."""
+def pack(tree: Any, arrays: Sequence[np.ndarray] = (), head: bytes = b"") -> bytes:
+    """Return a tree and arrays as bytes that begin with ``head``; equal contents are equal bytes. Arrays are contiguous."""
     file = io.BytesIO()
+    file.write(head)
     with zipfile.ZipFile(file, "w") as archive:
         archive.writestr(_entry(MANIFEST), to_text(tree).encode())
         for i, array in enumerate(arrays):
             with archive.open(_entry(_name(i)), "w", force_zip64=array.nbytes > zipfile.ZIP64_LIMIT // 2) as entry:
-                np.lib.format.write_array(entry, array, (1, 0), allow_pickle=False)
+                np.lib.format.write_array_header_1_0(entry, np.lib.format.header_data_from_array_1_0(array))
+                entry.write(array.reshape(-1).view(np.uint8).data if array.nbytes else b"")
         archive.comment = bytes(_SEAL_BYTES)
     with file.getbuffer() as data:
-        data[-_SEAL_BYTES:] = _seal(data, archive.infolist(), archive.start_dir)
+        data[-_SEAL_BYTES:] = _seal(data, archive.infolist(), archive.start_dir, len(head))
     return file.getvalue()
 
 
 class Archive:
-    """The entries of bytes that ``pack`` gave.
+    """The entries of bytes that ``pack`` gave, from ``start`` on, where its head ends.
 
     Raises:
         Unreadable: the bytes are cut, changed in any bit, or were never such a file.
     """
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, start: int = 0) -> None:
         self._data = memoryview(data)
-        if not data.startswith(b"PK\3\4"):
+        if not data.startswith(b"PK\3\4", start):
             raise Unreadable("this is no zip file of mergeable")
         if not data[-_SEAL_BYTES:].startswith(_SEAL):
             raise Unreadable("the file has no seal at its end, so it was cut, changed, or written by another program")
         try:
             with zipfile.ZipFile(io.BytesIO(data)) as archive:
                 self._entries, end, comment = archive.infolist(), archive.start_dir, archive.comment
-            self._starts = _content_starts(self._data, self._entries, end)
+            self._starts = _content_starts(self._data, self._entries, end, start)
         except Exception as error:  # zipfile raises many kinds for what is no zip file
             raise Unreadable(f"the zip file's directory is damaged ({error})") from error
         if len(comment) != _SEAL_BYTES:
             raise Unreadable("there are bytes before the seal")
-        if _seal(self._data, self._entries, end) != data[-_SEAL_BYTES:]:
+        if _seal(self._data, self._entries, end, start) != data[-_SEAL_BYTES:]:
             raise Unreadable("the seal does not fit the file, so a bit of it was changed")
         for i, info in enumerate(self._entries):
             name = _name(i - 1) if i else MANIFEST
@@ -122,10 +124,10 @@ def _name(i: int) -> str:
     return f"arrays/{i}.npy"
 
 
-def _content_starts(data: memoryview, entries: Sequence[zipfile.ZipInfo], end: int) -> list[int]:
+def _content_starts(data: memoryview, entries: Sequence[zipfile.ZipInfo], end: int, start: int = 0) -> list[int]:
     """Return where the entries' contents start; refuse gaps, overlaps, compression, encryption, and a second name."""
     starts = []
-    position = 0
+    position = start
     for info in entries:
         name_bytes, extra_bytes = struct.unpack("<HH", data[position + 26 : position + 30])
         name = data[position + 30 : position + 30 + name_bytes]
@@ -139,11 +141,11 @@ def _content_starts(data: memoryview, entries: Sequence[zipfile.ZipInfo], end: i
     return starts
 
 
-def _seal(data: memoryview, entries: Sequence[zipfile.ZipInfo], end: int) -> bytes:
+def _seal(data: memoryview, entries: Sequence[zipfile.ZipInfo], end: int, start: int = 0) -> bytes:
     """Return the seal: a hash of all bytes but the contents of entries, whose checksums are among them, and the seal."""
     digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
-    for info, start in zip(entries, _content_starts(data, entries, end), strict=True):
-        digest.update(data[info.header_offset : start])
+    for info, content in zip(entries, _content_starts(data, entries, end, start), strict=True):
+        digest.update(data[info.header_offset : content])
     digest.update(data[end:-_SEAL_BYTES])
     return _SEAL + digest.hexdigest().encode()
 

@@ -54,14 +54,13 @@ class Parcel:
 
     def pack(self) -> bytes:
         """Return the parcel as bytes that begin with this library's version."""
-        head = (self.program, self.parameters, self.differs)
+        about = (self.program, self.parameters, self.differs)
         metrics = {} if self.differs or self.failure else self.metrics
         try:
-            body = to_bytes((*head, self.failure, {number: _content(metric) for number, metric in metrics.items()}))
+            return to_bytes((*about, self.failure, {number: _content(metric) for number, metric in metrics.items()}), _head())
         except Exception as error:  # users' states pickle or raise
             self.failure = _portable(error)
-            body = to_bytes((*head, self.failure, {}))
-        return f"{mergeable.__version__}\n".encode() + body
+            return to_bytes((*about, self.failure, {}), _head())
 
 
 class Opener:
@@ -73,15 +72,14 @@ class Opener:
 
     def unpack(self, data: bytes) -> Parcel:
         """Return what ``Parcel.pack`` took."""
-        version, _, body = data.partition(b"\n")
-        if version != mergeable.__version__.encode():
+        if not data.startswith(_head()):
             stranger = Parcel(b"", {}, {})
             stranger.differs = True
             return stranger
         try:
             if self._classes is None:
                 self._classes = local_classes([metric._states for metric in self._metrics.values()])
-            program, parameters, differs, failure, contents = from_bytes(body, self._classes)
+            program, parameters, differs, failure, contents = from_bytes(data, self._classes, len(_head()))
             metrics = {
                 number: _metric(self._metrics[number], *content)
                 for number, content in contents.items()
@@ -92,6 +90,11 @@ class Opener:
         parcel = Parcel(program, parameters, metrics)
         parcel.differs, parcel.failure = differs, failure
         return parcel
+
+
+def _head() -> bytes:
+    """Return what the bytes of a parcel begin with: this library's version."""
+    return f"{mergeable.__version__}\n".encode()
 
 
 def _content(metric: Metric) -> tuple[Any, ...]:

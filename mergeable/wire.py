@@ -17,8 +17,8 @@ from mergeable.plain import Reader, Writer
 Classes = dict[tuple[str, str], type]
 
 
-def to_bytes(value: Any) -> bytes:
-    """Return a value for another process that runs the same program; ``from_bytes`` is its inverse there.
+def to_bytes(value: Any, head: bytes = b"") -> bytes:
+    """Return a value for another process that runs the same program; ``from_bytes`` is its inverse there. ``head`` comes first.
 
     Plain data is written as in a snapshot (``mergeable.plain``). The rest is pickled: classes and functions travel by name,
     those of the main program too. Only what no name finds, because it was made inside of a function, travels by its code, and
@@ -28,17 +28,19 @@ def to_bytes(value: Any) -> bytes:
         Whatever a part that does not pickle raises.
     """
     writer = Writer(pickled)
-    return pack(writer.tree(value), writer.arrays)
+    return pack(writer.tree(value), writer.arrays, head)
 
 
-def from_bytes(data: bytes, classes: Classes | None = None) -> Any:
+def from_bytes(data: bytes, classes: Classes | None = None, start: int = 0) -> Any:
     """Return the value that ``to_bytes`` took, of a process that is trusted; a class that no name finds is one of ``classes``.
+
+    It begins at ``start``, where the head ends.
 
     Example:
         >>> from_bytes(to_bytes({"total": 2**1074, "rows": (1, None)}))["rows"]
         (1, None)
     """
-    archive = Archive(data)
+    archive = Archive(data, start)
     reader = Reader(archive.arrays(), functools.partial(unpickled, classes=classes))
     value = reader.value(archive.tree)
     reader.finish()

@@ -7,6 +7,7 @@ one that fails makes every later one fail.
 from __future__ import annotations
 
 import contextlib
+import io
 import itertools
 import operator
 import pickle
@@ -94,26 +95,27 @@ class MultiWorker(Replicas):
     def _swapped(self, partner: int, payload: bytes) -> bytes:
         group = _GROUPS + min(self.rank, partner) * self.size + max(self.rank, partner)
         with tf.device(self._device):
-            head = np.concatenate([[self.rank, len(payload)], _words(payload[:_HEAD], _HEAD)])
+            head = np.concatenate([[self.rank, len(payload)], _words(payload[:_HEAD].ljust(_HEAD, b"\0"))])
             both = self._collective(tf.raw_ops.CollectiveGatherV2, group, input=head[None], ordering_token=[]).numpy()
             theirs = both[int(both[1, 0] == partner)]
             length = int(theirs[1])
-            received = bytearray(theirs[2:].tobytes()[:length])
+            received = io.BytesIO()  # which gives its bytes away without a copy
+            received.write(theirs[2:].tobytes()[:length])
             for sender in sorted((self.rank, partner)):
                 for start in range(_HEAD, len(payload) if sender == self.rank else length, PIECE_BYTES):
                     if sender == self.rank:
-                        words = _words(payload[start : start + PIECE_BYTES])
+                        words = _words(memoryview(payload)[start : start + PIECE_BYTES])
                         self._collective(tf.raw_ops.CollectiveBcastSendV2, group, input=words)
                         self.sent += words.nbytes
                     else:
                         nbytes = min(PIECE_BYTES, length - start)
                         shape = [-(-nbytes // _WORD)]
-                        words = self._collective(tf.raw_ops.CollectiveBcastRecvV2, group, shape=shape, T=tf.int64).numpy()
-                        self.received += words.nbytes
-                        received += words.tobytes()[:nbytes]
+                        piece = memoryview(self._collective(tf.raw_ops.CollectiveBcastRecvV2, group, shape=shape, T=tf.int64))
+                        self.received += piece.nbytes
+                        received.write(piece.cast("B")[:nbytes])
         self.sent += head.nbytes
         self.received += theirs.nbytes
-        return bytes(received)
+        return received.getvalue()
 
     def _collective(self, op: Callable[..., Any], group: int, **arguments: Any) -> Any:
         return op(**arguments, group_size=2, group_key=group, instance_key=next(_steps[group]), timeout_seconds=Arrival.timeout)
@@ -168,9 +170,10 @@ def _tasks(resolver: Any) -> dict[str, str]:
     return {f"{job} {i}": address for job in ("chief", "worker") for i, address in enumerate(jobs.get(job, ()))}
 
 
-def _words(payload: bytes, nbytes: int = 0) -> np.ndarray:
-    """Return the bytes as int64 words, filled up with zeros to ``nbytes`` or to a whole word."""
-    return np.frombuffer(payload.ljust(max(nbytes, -(-len(payload) // _WORD) * _WORD), b"\0"), np.int64)
+def _words(payload: bytes | memoryview) -> np.ndarray:
+    """Return the bytes as int64 words: a view, or, where the last word is not a whole one, a copy filled up with zeros."""
+    missing = -len(payload) % _WORD
+    return np.frombuffer(bytes(payload) + bytes(missing) if missing else payload, np.int64)
 
 
 def _listening(address: str) -> socket.socket:

@@ -7,9 +7,11 @@ import sys
 import textwrap
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from mergeable.canonical import canonical_bytes
+from mergeable.plain import Unreadable
 from mergeable.wire import from_bytes, local_classes, to_bytes
 from tests import register
 
@@ -90,3 +92,16 @@ def test_types_without_a_module_of_their_own():
     values = [type(None), type(...), type(NotImplemented), int, collections.OrderedDict(a=1)]
 
     assert values == from_bytes(to_bytes(values))
+
+
+def test_a_head_comes_first():
+    """What is behind a head is read from there, and checked as it is without one."""
+    value = {"array": np.arange(1000), "empty": np.zeros((3, 0)), "one": np.array(2.5), "text": np.array(["a", "bc"])}
+    data = to_bytes(value, b"version 7\n")
+    assert data.startswith(b"version 7\nPK")
+    assert canonical_bytes(value) == canonical_bytes(from_bytes(data, start=10)) == canonical_bytes(from_bytes(to_bytes(value)))
+    with pytest.raises(Unreadable, match="no zip file"):
+        from_bytes(data)
+    for i in range(10, len(data), 97):
+        with pytest.raises(Unreadable):
+            from_bytes(data[:i] + bytes([data[i] ^ 1]) + data[i + 1 :], start=10)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from typing import Any, final
@@ -45,18 +46,13 @@ class Histogram(State):
 
     def __init__(self, edges: Sequence[float] | np.ndarray, weighted: bool = False) -> None:
         bounds = flat(as_float64(edges, "Histogram"))
-        if bounds.size < 2 or not np.isfinite(bounds).all() or not (np.diff(exact.order_keys(bounds)) > 0).all():
-            raise ValueError(f"Histogram: got edges {edges!r}, expected at least two finite numbers that increase.")
         keys = exact.order_keys(bounds)
-        self.edges = tuple(map(exact.value_of_key, keys.tolist()))  # -0.0 is 0.0
+        if keys.size < 2 or not np.isfinite(bounds).all() or not (np.diff(keys) > 0).all():
+            raise ValueError(f"Histogram: got edges {edges!r}, expected at least two finite numbers that increase.")
+        self.edges, self._cuts, self._cell_of = _plan(keys.tobytes())
         self.weighted = bool(weighted)
-        cells = len(self.edges) - 1 + 5
+        cells = keys.size - 1 + 5
         self._cells: Count | Sum = Sum((cells,)) if weighted else Count((cells,))
-        keys[-1] += 1  # the last bin holds its upper edge
-        minus, plus = exact.key_of_value(-math.inf), exact.key_of_value(math.inf)
-        self._cuts = np.concatenate([[minus, minus + 1], keys, [plus, plus + 1]])  # NaN lie beyond either end
-        ends = [_NAN, _MINUS, _BELOW], [_ABOVE, _PLUS, _NAN]
-        self._cell_of = np.concatenate([ends[0], np.arange(cells - 5), ends[1]]) % cells  # by how many cuts a value has passed
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -140,3 +136,18 @@ class Histogram(State):
     def _cell(self, index: int) -> Any:
         self.flush()
         return self._cells.result()[index].item()
+
+
+@functools.lru_cache(maxsize=64)
+def _plan(edges: bytes) -> tuple[tuple[float, ...], np.ndarray, np.ndarray]:
+    """Return edges, given by their order keys, the order keys of all cuts, and the cell of a value by how many cuts it has passed.
+
+    Histograms of equal edges share them, so that it takes no time to see that they are equal.
+    """
+    keys = np.frombuffer(edges, np.int64)
+    minus, plus = exact.key_of_value(-math.inf), exact.key_of_value(math.inf)
+    upper = keys[-1:] + 1  # the last bin holds its upper edge
+    cuts = np.concatenate([[minus, minus + 1], keys[:-1], upper, [plus, plus + 1]])  # NaN lie beyond either end
+    cells = keys.size - 1 + 5
+    cell_of = np.concatenate([[_NAN, _MINUS, _BELOW], np.arange(cells - 5), [_ABOVE, _PLUS, _NAN]]) % cells
+    return tuple(exact.values_of_keys(keys).tolist()), cuts, cell_of
