@@ -31,7 +31,10 @@ class Buffer:
 
     def add(self, arrays: Arrays, nbytes: int) -> None:
         """Keep copies of one batch of so many bytes."""
-        self.groups.setdefault(_key(arrays), []).append(tuple([a.copy() for a in arrays]))
+        key = _key(arrays)
+        if key not in self.groups:
+            self.groups[key] = []
+        self.groups[key].append((arrays[0].copy(),) if len(arrays) == 1 else tuple([a.copy() for a in arrays]))
         self.nbytes += nbytes
 
     def add_number(self, number: float) -> None:
@@ -68,6 +71,8 @@ def _nbytes(key: Key, batches: list[Any]) -> int:
 
 
 def _key(arrays: Arrays) -> Key:
+    if len(arrays) == 1:  # as most have
+        return ((arrays[0].dtype, arrays[0].shape[1:]),)
     return tuple([(a.dtype, a.shape[1:]) for a in arrays])
 
 

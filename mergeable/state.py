@@ -168,7 +168,7 @@ class State(ABC):
     def buffer(self, *arrays: np.ndarray) -> None:
         """Keep copies of a batch's arrays (equal leading lengths) for a later ``absorb``."""
         waiting = self._waiting
-        nbytes = sum([a.nbytes for a in arrays])
+        nbytes = arrays[0].nbytes if len(arrays) == 1 else sum([a.nbytes for a in arrays])
         large = nbytes >= BUFFER_BYTES
         if not self.commutative and (large or not waiting.joins(arrays)):
             self.flush()  # batches of different kinds would overtake one another

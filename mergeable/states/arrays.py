@@ -15,11 +15,16 @@ NORMAL_FLOAT32, ONE_FLOAT32 = 0x80_0000, 0x3F80_0000
 """The bits of the smallest float32 that is not subnormal, and of 1."""
 
 
+_FLOAT64 = np.dtype(np.float64)
+
+
 def as_array(values: Any, who: str) -> np.ndarray:
     """Return values as an array of real numbers: bool, int64, uint64 or float64, whatever came in.
 
     Narrow types are widened before any arithmetic. What a float64 or an int64 cannot hold is refused.
     """
+    if type(values) is np.ndarray and values.dtype is _FLOAT64:  # as most are
+        return values
     array = np.asarray(values)
     if not array.dtype.isnative:
         array = array.astype(array.dtype.newbyteorder("="))
