@@ -31,10 +31,8 @@ class Buffer:
 
     def add(self, arrays: Arrays, nbytes: int) -> None:
         """Keep copies of one batch of so many bytes."""
-        key = _key(arrays)
-        if key not in self.groups:
-            self.groups[key] = []
-        self.groups[key].append((arrays[0].copy(),) if len(arrays) == 1 else tuple([a.copy() for a in arrays]))
+        copies = (arrays[0].copy(),) if len(arrays) == 1 else tuple([a.copy() for a in arrays])
+        self.groups.setdefault(_key(arrays), []).append(copies)
         self.nbytes += nbytes
 
     def add_number(self, number: float) -> None:

@@ -51,7 +51,7 @@ class Histogram(State):
             raise ValueError(f"Histogram: got edges {edges!r}, expected at least two finite numbers that increase.")
         self.edges, self._cuts, self._cell_of = _plan(keys.tobytes())
         self.weighted = bool(weighted)
-        cells = keys.size - 1 + 5
+        cells = self._cell_of.size - 1  # NaN lie beyond either end
         self._cells: Count | Sum = Sum((cells,)) if weighted else Count((cells,))
 
     @property

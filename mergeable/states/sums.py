@@ -201,7 +201,7 @@ class Sum(Number):
         if array.dtype.kind == "b":
             array = array.astype(np.int64)
         if not self.shape:
-            self.buffer(array if array.ndim == 1 else flat(array))
+            self.buffer(flat(array))
             return
         if array.shape[-len(self.shape) :] != self.shape:
             raise ValueError(
