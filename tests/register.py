@@ -1222,6 +1222,133 @@ ROWS: dict[str, Row] = {
 """Every row by its name."""
 
 
+# Parameters that are drawn, because a fixed one may be the only one that works.
+
+
+def drawn(make, batches, reference, *parameters):
+    """Return a strategy of a state with drawn parameters, batches for it, and its exact reference."""
+
+    def of(chosen):
+        return st.tuples(st.just(make(*chosen)), st.lists(batches(*chosen), max_size=4), st.just(reference(*chosen)))
+
+    return st.tuples(*parameters).flatmap(of)
+
+
+def edges():
+    """Return increasing edges of a histogram."""
+    return st.lists(arbitrary.finite_floats(), min_size=2, max_size=5, unique_by=lambda x: x or 0.0).map(sorted)
+
+
+def near(edges):
+    """Return values on edges, beside them and anywhere."""
+    beside = [math.nextafter(edge, toward) for edge in edges for toward in (-math.inf, math.inf)]
+    return st.sampled_from([*edges, *beside]) | arbitrary.floats()
+
+
+def labels():
+    """Return declared classes: whole numbers or strings that differ."""
+    return st.lists(arbitrary.ints(), min_size=1, max_size=4, unique=True) | st.lists(
+        arbitrary.texts(), min_size=1, unique=True
+    )
+
+
+def labelled(classes):
+    """Return batches of pairs of these labels."""
+    return arbitrary.columns(st.sampled_from(classes), st.sampled_from(classes), dtypes=(None, None))
+
+
+K, SEED = st.integers(1, 5), st.integers(0, 2**64 - 1)
+
+DRAWN: dict[str, st.SearchStrategy] = {
+    "Sum": drawn(
+        lambda n: mg.Sum(shape=(n,)),
+        lambda n: arbitrary.arrays(arbitrary.floats(), columns=n),
+        lambda n: lambda batches: np.array([exact_sum(row[i] for row in joined(batches)) for i in range(n)]),
+        K,
+    ),
+    "Moments": drawn(
+        mg.Moments,
+        lambda ddof: WEIGHTED,
+        lambda ddof: lambda batches: moments(pairs(batches), ddof),
+        st.integers(-3, 5),
+    ),
+    "Covariance": drawn(
+        mg.Covariance,
+        lambda d: arbitrary.arrays(st.integers(-4, 4), columns=d),
+        lambda d: None,
+        K,
+    ),
+    "BottomK": drawn(mg.BottomK, lambda k, seed: st.lists(HASHED, max_size=6), lowest, K, SEED),
+    "WeightedBottomK": drawn(
+        mg.WeightedBottomK,
+        lambda k, seed: arbitrary.columns(arbitrary.texts(), arbitrary.weights(), dtypes=(None, np.float64)),
+        lowest_by_weight,
+        K,
+        SEED,
+    ),
+    "CountMin": drawn(mg.CountMin, lambda *_: st.lists(HASHED, max_size=6), table, st.integers(1, 50), K, SEED),
+    "FrequentItems": drawn(
+        lambda k: mg.FrequentItems(k + 5),
+        lambda k: st.lists(st.integers(0, 5), max_size=6),
+        lambda k: counted,
+        K,
+    ),
+    "Histogram": drawn(mg.Histogram, lambda e: arbitrary.arrays(near(e)), binned, edges()),
+    "Histogram with weights": drawn(
+        lambda e: mg.Histogram(e, weighted=True),
+        lambda e: arbitrary.columns(near(e), arbitrary.weights()),
+        lambda e: binned(e, weighted=True),
+        edges(),
+    ),
+    "LogLinearHistogram": drawn(
+        mg.LogLinearHistogram,
+        lambda *_: FLOATS | arbitrary.arrays(st.floats(0.5, 8.0)),
+        log_linear,
+        st.integers(0, 52),
+        st.integers(2, 9),
+    ),
+    "ScoreHistogram": drawn(mg.ScoreHistogram, lambda p: SCORED, ranked, st.integers(0, 23)),
+    "Calibration": drawn(
+        lambda bins: mg.Calibration(bins, weighted=True),
+        lambda bins: arbitrary.columns(
+            st.booleans(),
+            PROBABILITIES | st.integers(0, bins).map(lambda i: i / bins),
+            arbitrary.weights(),
+            dtypes=(bool, np.float64, np.float64),
+        ),
+        calibrated,
+        st.integers(1, 60),
+    ),
+    "ConfusionMatrix": drawn(mg.ConfusionMatrix, labelled, confusion, labels()),
+    "HyperLogLog": drawn(
+        mg.HyperLogLog, lambda *_: st.lists(HASHED, max_size=12), registers, st.integers(4, 18), st.integers(0, 2**64 - 1)
+    ),
+    "RankQuantiles": drawn(mg.RankQuantiles, lambda k: FLOATS, lambda k: quartiles, st.integers(24, 200)),
+    "TopK": drawn(mg.TopK, lambda k: st.lists(arbitrary.keys(), max_size=6), most_common, K),
+    "Bootstrap": drawn(
+        lambda replicates, seed: mg.Bootstrap(mg.Sum(), replicates, seed),
+        lambda *_: PLAIN_KEYED,
+        lambda *_: lambda batches: exact_sum(joined(column.tolist() for _, column in batches)),
+        st.integers(2, 5),
+        SEED,
+    ),
+    "Sliced": drawn(
+        lambda most: mg.Sliced(mg.Sum(), max_slices=most),
+        lambda most: arbitrary.columns(st.sampled_from(RANKED_KEYS), arbitrary.floats(), dtypes=(None, np.float64)),
+        lambda most: sliced(exact_sum, kept=most),
+        K,
+    ),
+    "Windowed": drawn(
+        lambda buckets, every: mg.Windowed(mg.Sum(), buckets * every, every),
+        lambda buckets, every: st.tuples(st.integers(-20, 20), FLOATS),
+        lambda buckets, every: windowed(exact_sum, buckets * every, every),
+        K,
+        K,
+    ),
+}
+"""A strategy for each state whose constructor takes numbers or labels."""
+
+
 def claims(row, law):
     """Return whether a law says anything of this row's state."""
     state = mg.state(row.state)

@@ -4,15 +4,19 @@ import copy
 import hashlib
 import json
 import os
+import random
 import subprocess
 import sys
 from pathlib import Path
 
+import hypothesis
 import pytest
+from hypothesis import strategies as st
 
 import mergeable as mg
 from mergeable import laws
 from mergeable.canonical import canonical_bytes
+from mergeable.law import Subject
 from mergeable.states.held import Held
 from tests import register
 
@@ -22,6 +26,7 @@ DIGESTS = """
 import hashlib, json, sys
 sys.path.insert(0, sys.argv[1])
 from mergeable.canonical import canonical_bytes
+from mergeable.law import Subject
 from tests.register import ROWS
 print(json.dumps({name: hashlib.sha256(canonical_bytes(row.fed())).hexdigest() for name, row in ROWS.items()}))
 """
@@ -42,6 +47,29 @@ def test_law(name, law):
         examples=EXAMPLES,
     )
     assert checked == (law,)
+
+
+@pytest.mark.parametrize("name", register.DRAWN)
+def test_drawn_parameters(name):
+    """Whatever the parameters: parts merge to the whole, files and pickles hold it, and the result is the reference's."""
+
+    @hypothesis.settings(max_examples=2 * EXAMPLES, deadline=None, database=None, derandomize=True)
+    @hypothesis.given(register.DRAWN[name], st.integers(0, 2**16))
+    def holds(chosen, seed):
+        state, batches, reference = chosen
+        subject = Subject(
+            name=name,
+            empty=state.empty,
+            update=lambda a, batch: a.update(*(batch if isinstance(batch, tuple) else (batch,))),
+            merge=lambda a, b: a.merge(b),
+            result=lambda a: a.result(),
+            value=canonical_bytes,
+            reference=reference,
+        )
+        for law in ("homomorphism", "serialisation", "snapshot", "model") if state.exact else ("serialisation", "snapshot"):
+            laws.LAWS[law](subject, batches, random.Random(seed))
+
+    holds()
 
 
 def test_every_public_state_has_a_row():

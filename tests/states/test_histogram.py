@@ -50,6 +50,19 @@ def test_many_values_fall_where_few_do(edges):
     assert canonical_bytes(one_by_one) == canonical_bytes(fed(values, edges=edges))
 
 
+@pytest.mark.parametrize(
+    "edges",
+    [[-2, 2], [-10, 10], [-5, 1, 3], [-6, -2, 2, 6], [-sys.float_info.max, sys.float_info.max], [-5e-324, 5e-324]],
+    ids=str,
+)
+def test_edges_on_both_sides_of_zero(edges):
+    """Edges far apart are taken however the difference of their bits overflows, and count as NumPy does."""
+    values = np.array([-3.0, -1.5, 0.0, 0.5, 2.0, 7.0, *edges])
+    with np.errstate(over="ignore"):
+        expected = np.histogram(values, np.array(edges, np.float64))[0]
+    assert expected.tolist() == fed(values, edges=edges).result().tolist()
+
+
 def test_subnormal_edges_and_values():
     """Bins between subnormal numbers tell them apart."""
     histogram = fed([-5e-324, 0.0, 5e-324, 1e-323, 1.5e-323], edges=[0.0, 5e-324, 1e-323])
