@@ -16,8 +16,6 @@ from mergeable.parameters import differences, same
 from mergeable.plain import Unreadable, is_plain, short
 from mergeable.state import State
 
-_LABELS = ("name", "dtype")
-
 
 @dataclasses.dataclass(frozen=True)
 class Description:
@@ -35,7 +33,7 @@ class Description:
         cls, metric_class: type, name: str, arguments: Mapping[str, Any], *, own_merge: bool, plots: Mapping[str, str]
     ) -> Any:
         """Return the description of a metric with these constructor arguments."""
-        varying = {key: value for key, value in arguments.items() if key not in _LABELS}
+        varying = {key: value for key, value in arguments.items() if key not in registry.LABELS}
         plain = {key: value for key, value in varying.items() if is_plain(value)}
         omitted = tuple(sorted(varying.keys() - plain.keys()))
         return cls(registry.name_of(metric_class), name, plain, omitted, own_merge, dict(plots))

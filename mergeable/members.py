@@ -60,7 +60,7 @@ def _name(metric: Any) -> Any:
 
 def described(metric: Metric) -> dict[str, Any]:
     """Return the class of a metric, by name, and its constructor's arguments: what ``built`` takes."""
-    arguments = {name: value for name, value in metric._arguments.items() if name not in ("name", "dtype")}
+    arguments = {name: value for name, value in metric._arguments.items() if name not in registry.LABELS}
     return {"metric": registry.name_of(type(metric)), "arguments": arguments}
 
 
@@ -87,8 +87,8 @@ def built(name: str, description: Any, *, own: bool = False) -> Metric:
             f"here{' or defined' if own else ''}. Import the module that defines it{'' if own else ', decorate it with mergeable.register'}, "
             "or pass the metric; a description does not decide what is imported."
         )
-    labelled = {**arguments, **({"name": name} if accepts(cls.__init__, "name") else {})}
-    return cls._configured(labelled) if own else cls(**labelled)
+    label = {"name": name} if accepts(cls.__init__, "name") else {}
+    return cls._configured({**arguments, **label}) if own else registry.built(cls, arguments, **label)
 
 
 def check_reads(reads: Any, members: Mapping[str, Nested]) -> None:

@@ -169,6 +169,7 @@ class Merging:
 
     def add(self, snapshot: Snapshot, source: str, *, undo: bool = False) -> None:
         """Merge one snapshot; with ``undo`` this stays as it was where that fails."""
+        snapshot._check_declared(f"merge: {source}")
         if self._description is None:
             self._begin(snapshot, source)
         else:
@@ -202,7 +203,6 @@ class Merging:
         return Snapshot(self._description, self._states, coverage, metadata=rows)
 
     def _begin(self, snapshot: Snapshot, source: str) -> None:
-        snapshot._check_declared(f"merge: {source}")
         if self._metric is not None:
             prototypes: Mapping[str, State] = snapshot._in(self._metric, f"merge: {source}")._states
         else:

@@ -25,7 +25,7 @@ from mergeable.errors import IncompatibleStates, UndeclaredState
 from mergeable.inside import hosted
 from mergeable.intake import Intake
 from mergeable.membership import Membership
-from mergeable.registry import default_name
+from mergeable.registry import LABELS, default_name
 from mergeable.saveable import Saveable, is_saved
 from mergeable.slot import RESTORED, Shown, Slot, States, merge_alike
 from mergeable.state import State
@@ -70,7 +70,7 @@ class Metric(Intake, Saveable):
     """Whether an update with the rows of several batches does what their updates one after another do, to the bit,
     which the law "batch split" of ``check_metric`` tests. Arrays of equal shapes that wait in a queue are given to it at once."""
 
-    _labels: ClassVar[frozenset[str]] = frozenset({"name", "dtype"})
+    _labels: ClassVar[frozenset[str]] = LABELS
     """Arguments and attributes that no result depends on, so that metrics merge whatever theirs are."""
 
     _own_states: ClassVar[States] = {}
@@ -309,9 +309,10 @@ class Metric(Intake, Saveable):
     def _twin(self, slots: dict[int, Slot], undeclared: Mapping[str, Any]) -> Metric:
         """Return a metric like this one that has other slots, and other values of undeclared attributes."""
         twin = object.__new__(type(self))
+        kept = {name: value for name, value in self.__dict__.items() if name not in self._undeclared}
         twin.__dict__.update(
             {
-                **self.__dict__,
+                **kept,
                 **_blank(type(self)).__dict__,
                 "_states": self._states,
                 "_slots": slots,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar, overload
 
 
@@ -13,6 +13,9 @@ class NotRegistered(ValueError):
 
 C = TypeVar("C", bound=type)
 T = TypeVar("T")
+
+LABELS = frozenset({"name", "dtype"})
+"""Arguments of metrics that no result depends on. No file holds them, and Keras imports what a ``dtype`` names."""
 
 _classes: dict[str, type] = {}
 _names: dict[type, str] = {}
@@ -88,6 +91,17 @@ def found(name: str) -> type | None:
         return _classes[name]
     alike = [cls for cls in _names if cls.__qualname__ == name]
     return alike[0] if len(alike) == 1 else None
+
+
+def built(cls: Callable[..., T], arguments: Mapping[str, Any], **labels: str) -> T:
+    """Return a metric of a registered class with the arguments that a file holds, and with labels of the program's own.
+
+    Raises:
+        ValueError: the arguments have labels, which no save writes. Whatever the constructor raises.
+    """
+    for name in sorted(LABELS & arguments.keys()):
+        raise ValueError(f"found the argument {name}, which no file holds")
+    return cls(**arguments, **labels)
 
 
 def subclasses(cls: type[T]) -> Iterator[type[T]]:

@@ -5,6 +5,7 @@ Not its job: to know how a metric holds its states, which is ``Metric``, whose b
 
 from __future__ import annotations
 
+import copy
 import itertools
 import os
 from collections.abc import Iterable, Mapping
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from mergeable.description import Description
 from mergeable.errors import SnapshotError
 from mergeable.merging import merge
-from mergeable.plain import is_plain
+from mergeable.plain import is_plain, short, some
 from mergeable.slot import RESTORED, Slot
 from mergeable.snapshot import Snapshot, load
 
@@ -88,7 +89,7 @@ class Saveable:
         with self._lock:
             self._dispatch_reset_state()
             self.__dict__["_slots"] = {RESTORED: held._slots[0]}
-            self.__dict__.update(saved._undeclared)
+            self.__dict__.update({name: held.__dict__[name] for name in saved._undeclared})
             self._undeclared.update(saved._undeclared)
             self._membership.updated()
 
@@ -103,12 +104,35 @@ class Saveable:
         mine.check(snapshot._description, who)
         states = snapshot._states_like(self._states, who)
         for name in snapshot._undeclared:
-            if name not in self._undeclared and (hasattr(type(self), name) or name in self.__dict__ or name in states):
-                raise SnapshotError(
-                    f"{who}: got the attribute {name!r}, which is a part of the class and no value that updates set. The file is "
-                    "damaged or of another version of the class."
-                )
-        return self._twin({0: Slot(states, snapshot.coverage)}, snapshot._undeclared)
+            self._check_undeclared(name, snapshot, who)
+        held = self._twin({}, copy.deepcopy(snapshot._undeclared))
+        if (
+            self._undeclared - held._undeclared
+        ):  # of which an older version of the class knew nothing: they are as after a reset
+            held._dispatch_reset_state()
+            held.__dict__.update(copy.deepcopy(snapshot._undeclared))
+        held.__dict__["_slots"] = {0: Slot(states, snapshot.coverage)}
+        return held
+
+    def _check_undeclared(self: Any, name: str, snapshot: Snapshot, who: str) -> None:
+        """Raise ``SnapshotError`` unless a file may set this attribute, which no declaration covers.
+
+        It may set what updates or resets of this metric have set. What a trusted source brings may also be new, as of a metric whose
+        first update is still to come. Names with two underscores in front belong to Python's protocols: nobody may set those.
+        """
+        is_own = name in self._undeclared
+        is_part = hasattr(type(self), name) or name in self.__dict__ or name in self._states
+        if name.startswith("__") or (is_part and not is_own):
+            raise SnapshotError(
+                f"{who}: got the attribute {short(name)}, which is a part of the class and no value that updates set. The file is "
+                "damaged or of another version of the class."
+            )
+        if not is_own and not snapshot._trusted:
+            raise SnapshotError(
+                f"{who}: got the attribute {short(name)}, expected only attributes that this {type(self).__name__} has set by itself "
+                f"({some(self._undeclared) or 'none'}), because a file chooses no names. Set it in reset_state too, which is called at "
+                "construction, or load the file with allow_pickle=True if you trust who wrote it."
+            )
 
     def _pieces(self: Any, pieces: Iterable[Any], who: str) -> list[Any]:
         """Return metrics for what ``merge_state`` got; neighbouring files become one metric, one at a time in memory."""

@@ -68,10 +68,12 @@ class Snapshot:
         metadata: tuple[dict[str, Any], ...] = (),
         undeclared: Mapping[str, Any] | None = None,
         version: str = "",
+        trusted: bool = True,
     ) -> None:
         self._description, self._states, self._coverage = description, dict(states), coverage
         self._metadata, self._undeclared = metadata, dict(undeclared or {})
         self._version = version or mergeable.__version__
+        self._trusted = trusted  # it is of this program, or of a file whose pickles may be read
 
     @property
     def metric(self) -> str:
@@ -229,7 +231,7 @@ class Snapshot:
                 "a file cannot hold. Pass an instance that was built with it."
             )
         try:
-            return metric_class(**self._description.arguments)
+            return registry.built(metric_class, self._description.arguments)
         except Exception as error:  # a constructor of the user's, with what a file says
             raise SnapshotError(
                 f"{who}: {metric_class.__name__} could not be built with the arguments {self._description.arguments!r} "
@@ -296,7 +298,7 @@ def opened(
     ``known`` is a memory of what was found in files that are alike.
     """
     try:
-        return Snapshot(**Opening(data, trusted=trusted, peek=peek, classes=classes, known=known).contents())
+        return Snapshot(**Opening(data, trusted=trusted, peek=peek, classes=classes, known=known).contents(), trusted=trusted)
     except Unreadable as error:
         raise SnapshotError(
             f"{source}: {error}. Expected a snapshot of mergeable, whole and unchanged; save it again, or leave it out."

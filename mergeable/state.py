@@ -16,6 +16,7 @@ import numpy as np
 from mergeable.buffer import BUFFER_BYTES, Buffer, Savepoint
 from mergeable.errors import IncompatibleStates, ReadOnlyState
 from mergeable.parameters import differences
+from mergeable.plain import some
 
 Self = TypeVar("Self", bound="State")
 S = TypeVar("S", bound="State")
@@ -103,12 +104,17 @@ class State(ABC):
     # What travels: to other processes, into files, and in pickles.
 
     def to_data(self) -> Any:
-        """Return the value without the parameters, as plain data where it can be: files hold the rest as a pickle."""
+        """Return the value without the parameters, as plain data where it can be: files hold the rest as a pickle.
+
+        That is also so for attributes that an empty state does not have: a file by itself chooses no names.
+        """
         content: Any = self.__getstate__()
         if type(content) is not dict:  # a way of the class's own
             return content
         own = {name: value for name, value in content.items() if name not in self.parameters}
-        return {name: value.to_data() if isinstance(value, State) else value for name, value in own.items()}
+        new = own.keys() - self.empty().__getstate__().keys()
+        data = {name: value.to_data() if isinstance(value, State) else value for name, value in own.items()}
+        return {**data, **{name: Opaque(own[name]) for name in new}}
 
     def from_data(self, data: Any) -> None:
         """Take over a value that ``to_data`` gave; called on an empty state with the same parameters.
@@ -120,14 +126,15 @@ class State(ABC):
             self.__setstate__(data)
             return
         own = {name: value for name, value in content.items() if name not in self.parameters}
-        if type(data) is not dict or not own.keys() <= data.keys() or data.keys() & {*self._own, *self.parameters}:
-            found = ", ".join(sorted(map(str, data))) if isinstance(data, dict) else type(data).__name__
-            raise ValueError(f"found {found}, expected {', '.join(own)}")
+        more = {name: value for name, value in data.items() if name not in own} if type(data) is dict else {}
+        if type(data) is not dict or own.keys() - data.keys() or not all(isinstance(value, Opaque) for value in more.values()):
+            found = some(map(str, data)) if isinstance(data, dict) else type(data).__name__
+            raise ValueError(f"found {found}, expected {some(own)}, which are the attributes that the constructor sets")
         for name, value in data.items():
             if isinstance(own.get(name), State):
                 own[name].from_data(value)
             else:
-                own[name] = value
+                own[name] = value.value if name in more else value
         self.__setstate__(own)
 
     @classmethod
@@ -323,6 +330,13 @@ class State(ABC):
     def __repr__(self) -> str:
         arguments = ", ".join(f"{k}={v!r}" for k, v in self.parameters.items())
         return f"<{type(self).__name__}({arguments}): {self.result()!r}>"
+
+
+class Opaque:
+    """What a file holds by a pickle alone, so that none brings it by itself: only one that is trusted does."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
 
 
 class _AllOrNothing:

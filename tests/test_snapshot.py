@@ -16,10 +16,11 @@ import numpy as np
 import pytest
 
 import mergeable as mg
-from mergeable import manifest
+from mergeable import manifest, registry
 from mergeable.archive import Archive
 from mergeable.canonical import canonical_bytes
 from mergeable.snapshot import opened
+from mergeable.states.nested import Nested
 from tests import register
 
 ROOT = Path(__file__).parent.parent
@@ -478,6 +479,165 @@ def test_a_file_cannot_put_attributes_in_place_of_the_class(name):
 
     with pytest.raises(mg.SnapshotError, match=f"got the attribute '{name}', which is a part of the class"):
         Dropped().restore(through_bytes(saved))
+
+
+HOSTILE = [
+    *("__array_interface__", "__array__", "__fspath__", "__tf_tensor__", "__deepcopy__", "__wrapped__", "__class__", "__"),
+    *("_repr_html_", "extra", "_Dropped__x", "", "a b"),
+]
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_file_chooses_no_names(name):
+    """A file brings no attribute that the metric has not set by itself, whoever reads it; nothing changes then."""
+    saved = fed(Dropped(), ([1],)).snapshot()
+    saved._undeclared[name] = {"shape": (1,), "typestr": "<f8", "data": (1, False), "version": 3}
+    file, metric = through_bytes(saved), fed(Dropped(), ([2],))
+    before = copy.deepcopy(metric.__dict__["items"]), set(metric.__dict__)
+
+    for read in (metric.restore, lambda file: metric.merge_state([file]), lambda file: file.result(Dropped)):
+        with pytest.raises(
+            mg.SnapshotError, match=r"got the attribute '.*', (which is a part of the class|expected only attributes)"
+        ):
+            read(file)
+    assert before == (metric.items, set(metric.__dict__))
+
+
+@pytest.mark.parametrize("name", ["__array_interface__", "__fspath__"])
+def test_nobody_sets_names_of_protocols(name):
+    """A name with two underscores in front is refused of a source that is trusted, and where the metric itself sets it."""
+    saved, metric = fed(Dropped(), ([1],)).snapshot(), Dropped()
+    saved._undeclared[name] = 3
+    metric._undeclared.add(name)
+
+    with pytest.raises(mg.SnapshotError, match="which is a part of the class and no value that updates set"):
+        metric.restore(saved)
+
+
+class Latest(mg.Metric):
+    """A metric that sets its attribute in updates alone."""
+
+    def update_state(self, x):
+        self.latest = x
+
+    def merge_state(self, metrics):
+        for metric in metrics:
+            self.latest = max(self.latest, metric.latest)
+
+    def result(self):
+        return self.latest
+
+
+def test_an_attribute_that_only_updates_set(tmp_path):
+    """A new metric takes it of a file that is trusted, and of another metric; of others the error says where to set it."""
+    saved = fed(Latest(), (3,)).snapshot()
+    saved.save(tmp_path / "a.mg")
+
+    with pytest.raises(
+        mg.SnapshotError,
+        match=r"the attribute 'latest', expected only attributes that this Latest has set by itself \(none\), because a file chooses "
+        r"no names\. Set it in reset_state too, .* or load the file with allow_pickle=True if you trust who wrote it\.",
+    ):
+        Latest().restore(tmp_path / "a.mg")
+    assert 3 == saved.result(Latest) == mg.load(tmp_path / "a.mg", allow_pickle=True).result(Latest)
+    used = fed(Latest(), (2,))
+    used.restore(tmp_path / "a.mg")
+    assert 3 == used.result()
+
+
+def test_attributes_that_a_file_does_not_have_are_as_after_a_reset():
+    """What a file of an older class lacks is no value of the metric in hand."""
+    metric = fed(Dropped(), ([1],))
+    older = metric.snapshot()
+    del older._undeclared["items"]
+
+    assert [] == through_bytes(older).result(metric)
+    metric.restore(through_bytes(older))
+    assert [] == metric.result()
+
+
+class Piling(Dropped):
+    """A metric that writes into its attribute."""
+
+    def update_state(self, items):
+        self.items = self.items
+        self.items.extend(items)
+
+
+def test_a_snapshot_shares_no_attribute():
+    """What a restored metric does to an attribute changes no snapshot, and no other metric."""
+    saved, one, other = fed(Piling(), ([1],)).snapshot(), Piling(), Piling()
+    one.restore(saved)
+    fed(one, ([2],))
+    other.restore(saved)
+
+    assert ([1, 2], [1], [1]) == (one.result(), other.result(), saved.result(Piling))
+
+
+def test_every_piece_of_a_merge_is_asked_for_attributes():
+    """A later piece with an attribute that is not declared is refused as the first one is, and not merged without it."""
+
+    class Silent(mg.Metric):
+        rows = mg.Count()
+
+        def update_state(self, x):
+            self.rows += 1
+            self.last = x
+
+    with pytest.raises(mg.UndeclaredState, match=r"attributes that are not declared as states \(last\)"):
+        mg.merge([Silent(), fed(Silent(), (3,))])
+
+
+@pytest.mark.parametrize("label", ["name", "dtype"])
+def test_a_file_brings_no_labels(label):
+    """An argument that no save writes does not reach the constructor, where Keras would import what a dtype names."""
+    saved, inner = spread().snapshot(), mg.Keyed(Spread(edges=[0.0, 1.0])).parameters["state"][1]
+    saved._description.arguments[label] = {"module": "os", "class_name": "system", "config": {}}
+    described = {"metric": registry.name_of(Spread), "arguments": {**inner["arguments"], label: "x"}}
+
+    with pytest.raises(mg.SnapshotError, match=f"found the argument {label}, which no file holds"):
+        through_bytes(saved).result(Spread)
+    for make in (
+        lambda: mg.MetricCollection({"a": described}),
+        lambda: Nested.of({**inner, "arguments": described["arguments"]}),
+    ):
+        with pytest.raises(ValueError, match=f"found the argument {label}, which no file holds"):
+            make()
+
+
+@mg.register(name="tests.test_snapshot.Lazy")
+class Lazy(mg.State):
+    """A state that an update gives an attribute that empty ones do not have."""
+
+    def __init__(self):
+        self.total = 0
+
+    def update(self, x):
+        self.total += x
+        self.seen = True
+
+    def merge(self, other):
+        self.update(other.total)
+
+    def result(self):
+        return self.total
+
+
+def test_attributes_of_states_of_ones_own():
+    """Those that an empty state has come from any file, and others from one that is trusted, of which they are pickled."""
+    state = Lazy()
+    state.update(3)
+    saved = holding(state)
+    with pytest.raises(mg.SnapshotError, match="state 'held' is stored by pickle"):
+        through_bytes(saved.snapshot())
+    assert through_bytes(saved.snapshot(), allow_pickle=True).states["held"].seen
+
+
+@pytest.mark.parametrize("name", ["__array_interface__", "update", "_waiting", "_frozen", "extra"])
+def test_a_file_chooses_no_names_of_states(name):
+    """A file brings a state of one's own no attribute that empty ones do not have."""
+    with pytest.raises(ValueError, match="expected total, which are the attributes that the constructor sets"):
+        Lazy().from_data({"total": 3, name: 3})
 
 
 def test_pickles_and_copies_hold_snapshots():

@@ -13,7 +13,7 @@ import numpy as np
 from mergeable.errors import MergeableError
 from mergeable.plain import is_plain
 from mergeable.registry import NotRegistered
-from mergeable.state import State
+from mergeable.state import Opaque, State
 
 
 @final
@@ -71,7 +71,7 @@ class Held(State):
         fresh = self._factory()
         if _has_plain_attributes(self.value, fresh):
             return {"attributes": dict(vars(self.value))}
-        return {"value": self.value} if _alike(self.value, fresh) else {"other": _Other(self.value)}
+        return {"value": self.value} if _alike(self.value, fresh) else {"other": Opaque(self.value)}
 
     def from_data(self, data: Any) -> None:
         """Take over an object of the kind that the factory makes."""
@@ -86,7 +86,7 @@ class Held(State):
             if not _alike(data["value"], fresh):
                 raise ValueError(f"found a {type(data['value']).__name__}, expected a {type(fresh).__name__}")
             fresh = data["value"]
-        elif type(data) is dict and data.keys() == {"other"} and isinstance(data["other"], _Other):
+        elif type(data) is dict and data.keys() == {"other"} and isinstance(data["other"], Opaque):
             fresh = data["other"].value
         else:
             raise ValueError("found neither a value nor attributes")
@@ -217,11 +217,7 @@ def _call_merge(mine: Any, other: Any) -> Any:
     return mine.merge(other)
 
 
-class _Other:
-    """An object that is not of the factory's class: always pickled, so that a file cannot bring one by itself."""
-
-    def __init__(self, value: Any) -> None:
-        self.value = value
+_Other = Opaque  # the name in files
 
 
 _NUMBERS = (bool, int, float, np.generic, np.ndarray)

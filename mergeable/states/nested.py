@@ -43,7 +43,7 @@ class Nested(Product[str]):
     @property
     def parameters(self) -> dict[str, Any]:
         """The metric's class, its constructor's arguments, what else must agree, and its states."""
-        given = {name: value for name, value in self._metric._arguments.items() if name not in ("name", "dtype")}
+        given = {name: value for name, value in self._metric._arguments.items() if name not in registry.LABELS}
         every = self._metric._parameters()
         others = {name: value for name, value in every.items() if name not in given or not same(value, given[name])}
         return {
@@ -63,7 +63,7 @@ class Nested(Product[str]):
         metric = registry.found(name) if type(name) is str else None
         if metric is None or not hasattr(metric, "as_state") or not is_plain(arguments):
             raise registry.NotRegistered("found a metric whose class is not registered")
-        made: Nested = metric(**arguments).as_state()
+        made: Nested = registry.built(metric, arguments).as_state()
         return made
 
     @classmethod
