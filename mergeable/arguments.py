@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import inspect
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -30,14 +31,52 @@ def accepts(method: Callable[..., Any], name: str) -> bool:
     return name in parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values())
 
 
-def without_absent_weights(method: Callable[..., Any], kwargs: dict[str, Any]) -> dict[str, Any]:
+Place = tuple[int, str]
+"""Where an argument is found: its position, and its name."""
+
+
+@functools.lru_cache(maxsize=256)
+def places(update: Callable[..., Any]) -> tuple[Place, Place]:
+    """Return the places of an update's predictions and of its weights, after ``self``.
+
+    They are called ``y_pred`` and ``sample_weight``; predictions of another name are the second argument, or the only one.
+    """
+    parameters = inspect.signature(update).parameters.values()
+    named = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)][1:]
+    of_any_name = ["y_true", "y_pred", "sample_weight"] if any(p.kind is p.VAR_POSITIONAL for p in parameters) else []
+    named += of_any_name[len(named) :]
+    others = [name for name in named if name != "sample_weight"]
+    y_pred = "y_pred" if "y_pred" in named or not others else others[min(1, len(others) - 1)]
+    return _place(y_pred, named), _place("sample_weight", named)
+
+
+def _place(name: str, named: list[str]) -> Place:
+    return named.index(name) if name in named else sys.maxsize, name
+
+
+def found(place: Place, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    """Return the argument at a place; None where none came."""
+    position, name = place
+    return kwargs.get(name, args[position] if position < len(args) else None)
+
+
+def with_weights_it_takes(update: Callable[..., Any], kwargs: dict[str, Any]) -> dict[str, Any]:
     """Return the arguments of an update without a ``sample_weight`` that is None, by which Keras says that there is none.
 
     A method that takes weights gets it as it came.
+
+    Raises:
+        TypeError: there are weights, and the method takes none.
     """
-    if kwargs.get("sample_weight", ...) is None and not accepts(method, "sample_weight"):
-        return {name: value for name, value in kwargs.items() if name != "sample_weight"}
-    return kwargs
+    if "sample_weight" not in kwargs or accepts(update, "sample_weight"):
+        return kwargs
+    if kwargs["sample_weight"] is not None:
+        raise TypeError(
+            f"{update.__qualname__}: got a sample_weight, or the mask of a layer, which is one; expected neither, because it takes "
+            "none, and rows of weight 0 would count. Write update_state(self, y_true, y_pred, sample_weight=None), or give it "
+            "predictions without a mask and list it in metrics, not in weighted_metrics."
+        )
+    return {name: value for name, value in kwargs.items() if name != "sample_weight"}
 
 
 def row_count(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> int:

@@ -9,7 +9,7 @@ import copy
 from collections.abc import Callable, Iterable, Iterator, KeysView, Mapping
 from typing import Any, final
 
-from mergeable.arguments import without_absent_weights
+from mergeable.arguments import with_weights_it_takes
 from mergeable.attempt import Named
 from mergeable.members import built, check_reads, described, named
 from mergeable.metric import Metric
@@ -97,7 +97,7 @@ class MetricCollection(Metric):
             batch = received[metric._received]
             if batch is not None:
                 with Named(metric, "update_state"):
-                    state.update(*batch[0], **without_absent_weights(type(metric).update_state, batch[1]))
+                    state.update(*batch[0], **with_weights_it_takes(type(metric).update_state, batch[1]))
 
     def result(self) -> dict[str, Any]:
         """Return the values of all members in one flat dict."""

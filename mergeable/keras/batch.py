@@ -26,7 +26,7 @@ class Batch:
 
     def __init__(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
         self.first = next(iter(tf.nest.flatten((args, dict(kwargs)))), None)
-        structure = _tensors((args, dict(kwargs)))
+        structure = as_sent((args, dict(kwargs)))
         leaves = tf.nest.flatten(structure, expand_composites=True)
         self.tensors: list[tf.Tensor] = [leaf for leaf in leaves if tf.is_tensor(leaf)]
         self.layout = Layout(structure, leaves)
@@ -103,7 +103,8 @@ def to_numpy(value: Any) -> Any:
     return value
 
 
-def _tensors(value: Any) -> Any:
+def as_sent(value: Any) -> Any:
+    """Return the structure with what stands for a tensor as one: arrays, variables, and lists of numbers or strings."""
     if isinstance(value, tf.Variable):
         return value.read_value()
     if hasattr(value, "numpy") and hasattr(value, "value") and not tf.is_tensor(value):  # a variable of Keras 3
@@ -114,9 +115,9 @@ def _tensors(value: Any) -> Any:
         array = np.asarray(value)  # raises where the rows of a list differ in length
         return tf.convert_to_tensor(array if array.size or array.dtype != object else array.astype(np.float64))
     if isinstance(value, Mapping):
-        return {key: _tensors(value[key]) for key in value}
+        return {key: as_sent(value[key]) for key in value}
     if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return type(value)(*map(_tensors, value))
+        return type(value)(*map(as_sent, value))
     if isinstance(value, list | tuple):
-        return type(value)(map(_tensors, value))
+        return type(value)(map(as_sent, value))
     return value

@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import Any, final
 
-from mergeable.arguments import without_absent_weights
 from mergeable.coverage import Coverage
 from mergeable.keras.batch import is_empty, to_numpy
 from mergeable.keras.py_metric import PyMetric
@@ -43,7 +42,6 @@ class HostedMetric(PyMetric):
         self._join_job()
 
     def _host_update(self, replica: int, args: tuple[Any, ...], kwargs: dict[str, Any], updates: int = 1) -> None:
-        kwargs = without_absent_weights(type(self.metric).update_state, kwargs)
         self.metric._update_slot(replica, to_numpy(args), to_numpy(kwargs), updates)
 
     def _take_joined(self, replica: int, args: tuple[Any, ...], kwargs: dict[str, Any], updates: int) -> bool:

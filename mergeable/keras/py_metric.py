@@ -11,12 +11,14 @@ import numpy as np
 import tensorflow as tf
 
 from mergeable.agreement import check_commutative
+from mergeable.arguments import with_weights_it_takes
 from mergeable.errors import UnsupportedStrategy
 from mergeable.exchange import Exchange
 from mergeable.keras.batch import Arguments, Batch, is_empty, rows_of_first
 from mergeable.keras.checkpoint import Checkpointed
 from mergeable.keras.hand_over import Traced, as_written, call_host
 from mergeable.keras.inlet import Inlet
+from mergeable.keras.masks import folded
 from mergeable.keras.packing import can_pack
 from mergeable.keras.schedule import Schedule
 from mergeable.keras.site import Site, take_each
@@ -35,7 +37,8 @@ class PyMetric(Metric, Checkpointed, _KerasMetric):  # type: ignore[misc]  # the
     class (or with ``add_state``), and ``reset_state``, ``merge_state``, pickling, copies and distribution are derived.
 
     ``update_state`` gets eager tensors on the CPU, in the structure that was passed; a batch without rows, as replicas get
-    when the last batch is short, is not handed over. ``result`` reads the fold of all replicas and returns a number, an
+    when the last batch is short, is not handed over. What a layer's mask on the predictions hides has weight 0 in
+    ``sample_weight``, as in Keras's own metrics. ``result`` reads the fold of all replicas and returns a number, an
     array, or a dict (also nested) of them. In a graph, a step leaves the batches of all replicas in a queue (``hand_over``), and
     shows the result of all of them as of a step that computed it (``step_result``). Results are float64.
 
@@ -181,6 +184,9 @@ class PyMetric(Metric, Checkpointed, _KerasMetric):  # type: ignore[misc]  # the
 
     @as_written
     def _dispatch_update_state(self, *args: Any, **kwargs: Any) -> None:
+        update = type(self._on_host()).update_state
+        args, kwargs = folded(update, args, kwargs)
+        kwargs = with_weights_it_takes(update, kwargs)
         strategy = self._strategy()
         strategy.meet(Batch(args, kwargs), lambda batches: self._take(strategy, strategy.distinct(batches)))
 

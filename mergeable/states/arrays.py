@@ -65,7 +65,8 @@ def as_float64(values: Any, who: str) -> np.ndarray:
 def as_weights(weights: Any, shape: tuple[int, ...], who: str) -> np.ndarray:
     """Return weights as a flat float64 array for values of the given shape.
 
-    A scalar weighs every value; weights (n,) or (n, 1) weigh the rows of values (n, ...).
+    A scalar weighs every value; weights (n,) weigh the rows of values (n, ...), weights (n, t) the steps of values (n, t, ...), and
+    so on. Axes of length 1 at the end, of either, do not matter: Keras adds and drops them.
     """
     array = as_float64(weights, who)
     if not (
@@ -77,13 +78,25 @@ def as_weights(weights: Any, shape: tuple[int, ...], who: str) -> np.ndarray:
             "Drop the row or mend the weight."
         )
     if array.shape != shape:
-        if array.ndim and (not shape or array.shape[0] != shape[0] or array.size != array.shape[0]):
-            raise ValueError(
-                f"{who}: got weights of shape {array.shape} for values of shape {shape}, expected the same shape or "
-                "one weight for each row."
-            )
-        array = np.broadcast_to(array.reshape(array.shape[:1] + (1,) * (len(shape) - 1)) if array.ndim else array, shape)
+        array = np.broadcast_to(_aligned(array, shape, who), shape)
     return np.ascontiguousarray(array).reshape(-1)
+
+
+def _aligned(weights: np.ndarray, shape: tuple[int, ...], who: str) -> np.ndarray:
+    """Return weights with as many axes as the values, which they lack at the end, or have there without need."""
+    sizes = weights.shape
+    while len(sizes) > 1 and sizes[-1] == 1:
+        sizes = sizes[:-1]
+    if (
+        len(sizes) > len(shape)
+        or any(size not in (n, 1) for size, n in zip(sizes[1:], shape[1:], strict=False))
+        or sizes[:1] != shape[: len(sizes[:1])]
+    ):
+        raise ValueError(
+            f"{who}: got weights of shape {weights.shape} for values of shape {shape}, expected the same shape or "
+            "one weight for each row."
+        )
+    return weights.reshape(sizes + (1,) * (len(shape) - len(sizes)))
 
 
 def as_weighted(values: Any, weights: Any, who: str) -> tuple[np.ndarray, ...]:
