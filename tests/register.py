@@ -88,11 +88,13 @@ def ratio(pairs, *, divide=True):
     """Return sum(w * v) / sum(w), or without the division; rounded once."""
     special, total, weight = set(), Fraction(0), Fraction(0)
     for v, w in pairs:
+        if not w:
+            continue
         weight += Fraction(w)
         if math.isfinite(v):
             total += Fraction(v) * Fraction(w)
         else:
-            special.add(v if not math.isnan(v) and w else "nan")
+            special.add("nan" if math.isnan(v) else v)
     if divide and not weight:
         return math.nan
     if special:
@@ -102,7 +104,7 @@ def ratio(pairs, *, divide=True):
 
 def moments(pairs, ddof):
     """Return weight, mean, variance and standard deviation, each rounded once."""
-    pairs = list(pairs)
+    pairs = [(v, w) for v, w in pairs if w]
     weight = sum(Fraction(w) for _, w in pairs)
     variance = std = math.nan
     if all(math.isfinite(v) for v, _ in pairs) and weight and weight > ddof:
@@ -115,7 +117,7 @@ def moments(pairs, ddof):
 
 def comoments(rows):
     """Return what CoMoments shows of rows (x, y, weight), each number rounded once."""
-    rows = list(rows)
+    rows = [row for row in rows if row[2]]
     weight = sum((Fraction(w) for _, _, w in rows), Fraction(0))
     names = ("covariance", "correlation", "slope", "intercept", "r2")
     found = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 from mergeable.states import exact
 
 _ONE = exact.key_of_value(1.0)
+_INFINITY, _MINUS_ZERO = np.uint64(0x7FF << 52), np.uint64(1 << 63)  # bits
 
 NORMAL_FLOAT32, ONE_FLOAT32 = 0x80_0000, 0x3F80_0000
 """The bits of the smallest float32 that is not subnormal, and of 1."""
@@ -62,24 +64,41 @@ def as_float64(values: Any, who: str) -> np.ndarray:
     return wide
 
 
-def as_weights(weights: Any, shape: tuple[int, ...], who: str) -> np.ndarray:
-    """Return weights as a flat float64 array for values of the given shape.
+def weighed(
+    columns: tuple[Any, ...], weights: Any, who: str, shape: tuple[int, ...] | None = None
+) -> tuple[tuple[Any, ...], np.ndarray]:
+    """Return columns and their flat float64 weights, without the rows of weight 0: they are not there, and nobody looks at them.
 
-    A scalar weighs every value; weights (n,) weigh the rows of values (n, ...), weights (n, t) the steps of values (n, t, ...), and
-    so on. Axes of length 1 at the end, of either, do not matter: Keras adds and drops them.
+    Weights are aligned with the shape, by default that of the first column: a scalar weighs every value; weights (n,) weigh the rows
+    of values (n, ...), weights (n, t) the steps of values (n, t, ...), and so on. Axes of length 1 at the end, of either, do not
+    matter: Keras adds and drops them. Columns that do not fit the shape stay whole, to be refused.
     """
-    array = as_float64(weights, who)
-    if not (
-        np.minimum.reduce(array, axis=None, initial=0.0) >= 0 and np.maximum.reduce(array, axis=None, initial=0.0) < np.inf
-    ):
-        bad = ~np.isfinite(array) | (array < 0)
-        raise ValueError(
-            f"{who}: got the weight {float(array[bad].flat[0])}, expected finite weights of at least 0. "
-            "Drop the row or mend the weight."
-        )
-    if array.shape != shape:
-        array = np.broadcast_to(_aligned(array, shape, who), shape)
-    return np.ascontiguousarray(array).reshape(-1)
+    checked, some_zero = _checked(weights, who)
+    shape = tuple(np.shape(columns[0])) if shape is None else shape
+    aligned = checked if checked.shape == shape and shape else np.broadcast_to(_aligned(checked, shape, who), shape or (1,))
+    if not some_zero:
+        return columns, flat(aligned)
+    there = ~is_zero(flat(checked) if checked.size == len(aligned) else aligned)
+    return some_of(columns, there), flat(aligned[there])
+
+
+def some_of(columns: Iterable[Any], there: np.ndarray) -> tuple[Any, ...]:
+    """Return the rows of columns (n, ...) where a mask (n,) is true, or, flat, the items where one of all items is.
+
+    None stays None. Where a column does not fit the mask, all stay whole, for the caller to refuse. Items of lists stay as they came.
+    """
+    given = tuple(columns)
+    if all(column is None or _fits(column, there) for column in given):
+        return tuple(None if column is None else _some_of(column, there) for column in given)
+    return given
+
+
+def is_zero(array: np.ndarray) -> np.ndarray:
+    """Return where numbers are 0 of either sign: floats by their bits, as this thread may read a subnormal number as 0."""
+    if array.dtype.kind in "biu":
+        return np.asarray(array == 0)
+    bits = array.view(f"u{array.dtype.itemsize}")
+    return np.asarray(bits + bits == 0)  # the sign is gone
 
 
 def _aligned(weights: np.ndarray, shape: tuple[int, ...], who: str) -> np.ndarray:
@@ -100,9 +119,11 @@ def _aligned(weights: np.ndarray, shape: tuple[int, ...], who: str) -> np.ndarra
 
 
 def as_weighted(values: Any, weights: Any, who: str) -> tuple[np.ndarray, ...]:
-    """Return values as a flat float64 array, and, where weights came, their weights beside it."""
-    array = as_float64(values, who)
-    return (flat(array),) if weights is None else (flat(array), as_weights(weights, array.shape, who))
+    """Return values as a flat float64 array, and, where weights came, the weights beside those that weigh something."""
+    if weights is None:
+        return (flat(as_float64(values, who)),)
+    (values,), weight = weighed((values,), weights, who)
+    return flat(as_float64(values, who)), weight
 
 
 def as_scored(y_true: Any, y_pred: Any, weights: Any, who: str, *, narrow: bool = False) -> tuple[np.ndarray, ...]:
@@ -110,6 +131,9 @@ def as_scored(y_true: Any, y_pred: Any, weights: Any, who: str, *, narrow: bool 
 
     Labels are 0 and 1, of any type of numbers or bools. ``narrow`` leaves float32 scores as they are.
     """
+    weight = None
+    if weights is not None:
+        (y_true, y_pred), weight = weighed((y_true, y_pred), weights, who)
     labels = y_true if _is_float32(y_true) else as_array(y_true, who)
     scores = y_pred if narrow and _is_float32(y_pred) else as_float64(y_pred, who)
     if labels.size != scores.size or (labels.ndim and scores.ndim and labels.shape[0] != scores.shape[0]):
@@ -117,11 +141,10 @@ def as_scored(y_true: Any, y_pred: Any, weights: Any, who: str, *, narrow: bool 
             f"{who}: got labels of shape {labels.shape} and scores of shape {scores.shape}, expected one score for each label. "
             "Of two columns take that of the positive class."
         )
-    shape, labels = labels.shape, flat(labels)
+    labels = flat(labels)
     if labels.dtype.kind == "f":  # by bits: a thread that flushes subnormal numbers would call them 0
         kind, one = (np.uint64, _ONE) if labels.dtype == np.float64 else (np.uint32, ONE_FLOAT32)
-        bits: Any = labels.view(kind)
-        positive, negative = bits == one, bits + bits == 0  # -0.0 is 0
+        positive, negative = labels.view(kind) == one, is_zero(labels)
     else:
         positive, negative = labels == 1, labels == 0
     if np.count_nonzero(positive) + np.count_nonzero(negative) != labels.size:
@@ -129,8 +152,7 @@ def as_scored(y_true: Any, y_pred: Any, weights: Any, who: str, *, narrow: bool 
             f"{who}: got the label {flat(np.asarray(y_true))[~(positive | negative)][0].item()!r}, expected 0 and 1. Compare with the "
             "positive class first, and drop rows without a label."
         )
-    columns = positive, flat(scores)
-    return columns if weights is None else (*columns, as_weights(weights, shape, who))
+    return (positive, flat(scores)) if weight is None else (positive, flat(scores), weight)
 
 
 def as_number(value: Any, who: str) -> np.ndarray:
@@ -195,6 +217,38 @@ def room(array: np.ndarray) -> np.ndarray | None:
 def flat(array: np.ndarray) -> np.ndarray:
     """Return the values as one contiguous row (n,)."""
     return array.ravel()
+
+
+def _checked(weights: Any, who: str) -> tuple[np.ndarray, bool]:
+    """Return weights as a float64 array, and whether some are 0; by their bits, as this thread may read a subnormal number as 0."""
+    array = as_float64(weights, who)
+    bits = array.view(np.uint64)
+    if np.maximum.reduce(bits, axis=None, initial=0) < _INFINITY:
+        return array, not np.minimum.reduce(bits, axis=None, initial=1)
+    bad = (bits >= _INFINITY) & (bits != _MINUS_ZERO)
+    if np.count_nonzero(bad):
+        raise ValueError(
+            f"{who}: got the weight {float(array[bad].flat[0])}, expected finite weights of at least 0. "
+            "Drop the row or mend the weight."
+        )
+    return array, True
+
+
+def _fits(column: Any, there: np.ndarray) -> bool:
+    if isinstance(column, list | tuple) and there.ndim == 1:
+        return len(column) == there.size
+    shape = np.shape(column) or (1,)
+    return bool(shape[0] == len(there) and (there.ndim == 1 or math.prod(shape) == there.size))
+
+
+def _some_of(column: Any, there: np.ndarray) -> Any:
+    if isinstance(column, list | tuple):
+        if there.ndim == 1:
+            return [item for item, kept in zip(column, there.tolist(), strict=True) if kept]
+        column = np.array(column, object)
+    array = column if isinstance(column, np.ma.MaskedArray) else np.asarray(column)
+    found = np.atleast_1d(array)[there] if there.ndim == 1 else array.reshape(-1)[there.reshape(-1)]
+    return found.tolist() if found.dtype == object else found
 
 
 def _check_listed(values: Any, array: np.ndarray, who: str) -> None:

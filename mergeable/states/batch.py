@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
+from collections.abc import Callable
 from typing import Any, final
 
+import numpy as np
+
 from mergeable.state import State
-from mergeable.states.arrays import as_rows
+from mergeable.states.arrays import as_rows, is_zero, some_of
+
+Place = tuple[int, str]
+"""Which argument of an update holds the weights, by order and by name."""
 
 
 @final
@@ -26,3 +34,45 @@ class Batch:
             return None if column is None else column[rows]
 
         state.update(*map(picked, self._columns), **{name: picked(column) for name, column in self._named.items()})
+
+
+def place_of_weights(state: Any) -> Place | None:
+    """Return which argument of a state's update holds weights: what states made of states say, or the one named so."""
+    said = getattr(type(state), "_place_of_weights", None)
+    place: Place | None = weights_among(type(state).update) if said is None else said(state)
+    return place
+
+
+@functools.lru_cache(maxsize=256)
+def weights_among(update: Callable[..., Any]) -> Place | None:
+    """Return which argument of a method is called ``weights`` or ``sample_weight``."""
+    names = list(inspect.signature(update).parameters)[1:]
+    return next(((i, name) for i, name in enumerate(names) if name in ("weights", "sample_weight")), None)
+
+
+def behind(place: Place | None) -> Place | None:
+    """Return the place where one argument more comes first."""
+    return None if place is None else (place[0] + 1, place[1])
+
+
+def present(place: Place | None, columns: tuple[Any, ...], named: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Return the arguments of an update without the rows of weight 0: they are not there, and nobody looks at them."""
+    if place is None:
+        return columns, named
+    index, name = place
+    weights = named.get(name, columns[index] if index < len(columns) else None)
+    array = np.asarray(weights)
+    if weights is None or array.dtype.kind not in "biuf":
+        return columns, named
+    zero = is_zero(array)
+    if not np.count_nonzero(zero):
+        return columns, named
+    if not array.ndim:  # one weight for all rows
+        zero = np.ones(next((len(column) for column in columns if np.ndim(column)), 1), bool)
+        columns, named = (
+            tuple(zero if column is weights else column for column in columns),
+            {key: zero if column is weights else column for key, column in named.items()},
+        )
+    there = np.logical_not(zero.reshape(len(zero), -1).all(axis=1))
+    kept = some_of([*columns, *named.values()], there)
+    return kept[: len(columns)], dict(zip(named, kept[len(columns) :], strict=True))

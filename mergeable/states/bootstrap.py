@@ -10,7 +10,7 @@ import numpy as np
 
 from mergeable.plain import short
 from mergeable.states import data, hashes
-from mergeable.states.batch import Batch
+from mergeable.states.batch import Batch, Place, behind, place_of_weights, present
 from mergeable.states.combinators import Product, cells_of, described, empty_of, inner_of
 from mergeable.states.estimate import Estimate
 
@@ -23,7 +23,8 @@ class Bootstrap(Product[int]):
 
     In each replicate a row counts as often as a Poisson(1) number says, which is a pure function of the row's id and the
     replicate: intervals are the same bits for any sharding. ``update(ids, *batch)``: ids (n,), keys as in ``Counter``, one for
-    each row of the batch's arrays (n, ...), which may come by name. Rows with one id are drawn together, which is right where they
+    each row of the batch's arrays (n, ...), which may come by name; a row of weight 0 (of ``weights``, or a metric's ``sample_weight``) is
+    not there. Rows with one id are drawn together, which is right where they
     belong together (the answers of one person) and wrong where ids repeat by chance.
 
     Empty: every replicate empty. Exact, commutative and bounded where the inner state is.
@@ -77,14 +78,18 @@ class Bootstrap(Product[int]):
             raise ValueError(f"found {short(replicates)} replicates")
         return (replicates + 1) * (cells_of(parameters["state"]) + 64)
 
-    def update(self, ids: Any, *batch: Any, **named: Any) -> None:
+    def update(self, ids: Any, *columns: Any, **named: Any) -> None:
         """Give every replicate its rows of the batch."""
+        (ids, *batch), named = present(self._place_of_weights(), (ids, *columns), named)
         keys = hashes.hashed(ids, self.seed, "Bootstrap.update")
-        columns = Batch(batch, named, len(keys), "Bootstrap.update")
+        taken = Batch(tuple(batch), named, len(keys), "Bootstrap.update")
         with self._all_or_nothing():
             for i, part in self._parts.items():
                 rows = np.repeat(np.arange(len(keys)), poisson(hashes.mixed(keys, i))) if i else slice(None)
-                columns.give(part, rows)
+                taken.give(part, rows)
+
+    def _place_of_weights(self) -> Place | None:
+        return behind(place_of_weights(self._parts[0]))
 
     def result(self) -> Any:
         """Return the result without resampling."""

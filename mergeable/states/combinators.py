@@ -9,6 +9,7 @@ from mergeable import registry
 from mergeable.plain import short
 from mergeable.state import State
 from mergeable.states import data
+from mergeable.states.batch import Place, place_of_weights
 
 K = TypeVar("K")
 
@@ -52,6 +53,11 @@ class Product(State, Generic[K]):
         with self._all_or_nothing():
             for part in self._parts.values():
                 part.update(*args, **kwargs)
+
+    def _place_of_weights(self) -> Place | None:
+        """Return which argument of an update holds weights, where that is one for all parts."""
+        places = {place_of_weights(part) for part in self._parts.values()}
+        return places.pop() if len(places) == 1 else None
 
     def merge(self, other: Product[K]) -> None:
         """Merge part by part: all parts, or none."""

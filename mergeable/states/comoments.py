@@ -9,7 +9,7 @@ import numpy as np
 
 from mergeable.state import State
 from mergeable.states import data, exact
-from mergeable.states.arrays import as_float64, as_weights, flat
+from mergeable.states.arrays import as_float64, flat, weighed
 from mergeable.states.special import NONE_SPECIAL, added, special_value, split_special
 
 _UNIT = exact.UNIT_BITS
@@ -52,20 +52,22 @@ class CoMoments(State):
 
     @property
     def n_nan(self) -> tuple[int, int]:
-        """How many x and how many y were NaN (or an infinity of weight 0)."""
+        """How many x and how many y were NaN."""
         self.flush()
         return self._special[0][0], self._special[1][0]
 
     def update(self, x: Any, y: Any, weights: Any = None) -> None:
         """Take pairs, each with a weight (default 1)."""
         who = "CoMoments.update"
-        xs, ys = as_float64(x, who), as_float64(y, who)
-        if xs.shape != ys.shape:
+        shapes = np.shape(x), np.shape(y)
+        if shapes[0] != shapes[1]:
             raise ValueError(
-                f"{who}: got x of shape {xs.shape} and y of shape {ys.shape}, expected equal shapes. Reshape one of them."
+                f"{who}: got x of shape {shapes[0]} and y of shape {shapes[1]}, expected equal shapes. Reshape one of them."
             )
-        pair = flat(xs), flat(ys)
-        self.buffer(*pair, *(() if weights is None else (as_weights(weights, xs.shape, who),)))
+        weight: list[np.ndarray] = []
+        if weights is not None:
+            (x, y), *weight = weighed((x, y), weights, who)
+        self.buffer(flat(as_float64(x, who)), flat(as_float64(y, who)), *weight)
 
     def absorb(self, x: np.ndarray, y: np.ndarray, weights: np.ndarray | None = None) -> None:
         """Take buffered pairs (n,) and weights (n,)."""
@@ -79,7 +81,7 @@ class CoMoments(State):
 
         first = [total(finite[0], x), total(finite[1], y)]
         second = [total(finite[0], x, x), total(finite[0] & finite[1], x, y), total(finite[1], y, y)]
-        special = [split_special(x, weights)[1], split_special(y, weights)[1]]
+        special = [split_special(x)[1], split_special(y)[1]]
         self._weight += x.size << _UNIT if weights is None else exact.total(weights)
         self._take(first, second, special)
 

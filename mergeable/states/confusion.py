@@ -10,7 +10,7 @@ import numpy as np
 from mergeable.plain import short
 from mergeable.state import State
 from mergeable.states import data, exact, keys
-from mergeable.states.arrays import as_items, as_weights
+from mergeable.states.arrays import as_items, weighed
 from mergeable.states.collections import add_counts, subtract_counts
 from mergeable.states.sums import Count, Sum, check_weights, twin_of
 
@@ -91,19 +91,21 @@ class ConfusionMatrix(State):
 
     def update(self, y_true: Any, y_pred: Any, weights: Any = None) -> None:
         """Take pairs of labels, each with a weight (default 1)."""
+        if weights is not None and not self.weighted:
+            raise ValueError(
+                "ConfusionMatrix.update: got weights, expected none, because this matrix counts. "
+                "Declare ConfusionMatrix(classes, weighted=True)."
+            )
+        weight = None
+        if weights is not None:
+            (y_true, y_pred), weight = weighed((y_true, y_pred), weights, "ConfusionMatrix.update")
         true, pred = as_items(y_true), as_items(y_pred)
         if true.size != pred.size or (true.ndim and pred.ndim and true.shape[0] != pred.shape[0]):
             raise ValueError(
                 f"ConfusionMatrix.update: got y_true of shape {true.shape} and y_pred of shape {pred.shape}, expected one "
                 "predicted label for each true one. Take argmax of scores first."
             )
-        if weights is not None and not self.weighted:
-            raise ValueError(
-                "ConfusionMatrix.update: got weights, expected none, because this matrix counts. "
-                "Declare ConfusionMatrix(classes, weighted=True)."
-            )
         rows, columns = self._indices(true, "y_true"), self._indices(pred, "y_pred")
-        weight = None if weights is None else as_weights(weights, true.shape, "ConfusionMatrix.update")
         if isinstance(self._cells, dict):
             cells, amounts = self._cells, self._pair_amounts(rows, columns, weight)
             add_counts(cells, amounts)
@@ -192,7 +194,7 @@ class ConfusionMatrix(State):
         pairs: dict[Any, int] = {}
         for true, pred, amount in zip(rows, columns, amounts, strict=True):
             pairs[true, pred] = pairs.get((true, pred), 0) + amount
-        return {pair: amount for pair, amount in pairs.items() if amount}
+        return pairs
 
     def _copy_value(self) -> dict[str, Any]:
         value = self._attributes()

@@ -8,6 +8,7 @@ import numpy as np
 
 from mergeable.state import State
 from mergeable.states.arrays import as_items, run_begins
+from mergeable.states.batch import Place, place_of_weights, present
 from mergeable.states.combinators import Product, cells_of, described, empty_of, inner_of
 from mergeable.states.rows import Rows
 from mergeable.states.sums import Count
@@ -24,7 +25,7 @@ class Deduplicated(Product[str]):
     the distinct rows are kept, and the inner state is fed, in their canonical order and in one batch, when the result is read.
 
     Of rows that have one id and differ, the first in canonical order counts; ``n_conflicts`` says of how many ids that is so, and
-    ``n_dropped`` how many rows did not count.
+    ``n_dropped`` how many rows did not count. A row whose weight the inner state would be given as 0 is not there.
 
     Empty: no rows. Exact where the inner state is; commutative. Memory grows with the distinct rows: their bytes, or twice them while
     repeated ones wait (``bounded`` is False). Where ids repeat only inside a batch, drop them before ``update`` instead.
@@ -81,19 +82,24 @@ class Deduplicated(Product[str]):
                 f"Deduplicated.update: got {len(columns)} columns in order and {sorted(named)} by name, expected each of "
                 f"{list(self._rows.columns[1:])} once. Name them in Deduplicated(state, ...)."
             )
+        (ids, *given), named = present(self._place_of_weights(), (ids, *columns), named)
         ids = as_items(ids)
-        if ids.ndim != 1 or ids.dtype.kind == "f":
+        if ids.ndim != 1 or (ids.dtype.kind == "f" and ids.size):
             raise ValueError(
                 f"Deduplicated.update: got ids of dtype {ids.dtype} and shape {ids.shape}, expected whole numbers or strings (n,). "
                 "Cast them, or number the rows."
             )
         with self._all_or_nothing():
-            self._rows.update(ids, *columns, **named)
-            given = [*columns, *(named[name] for name in self._rows.columns[1 + len(columns) :])]
+            self._rows.update(ids, *given, **named)
+            given += [named[name] for name in self._rows.columns[1 + len(columns) :]]
             self._inner.empty().update(*map(as_items, given))  # what it refuses is refused now, and not when the result is read
             self._parts["came"].update(len(ids))
         if self._came >= self._next:
             self._drop_repeated()
+
+    def _place_of_weights(self) -> Place | None:
+        place, names = place_of_weights(self._inner), self._rows.columns
+        return None if place is None or place[0] + 1 >= len(names) else (place[0] + 1, names[place[0] + 1])
 
     def merge(self, other: Any) -> None:
         """Take the other's rows."""

@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar, final
 from mergeable.state import State
 from mergeable.states import data, keys
 from mergeable.states.arrays import as_rows
+from mergeable.states.batch import Place, behind, place_of_weights, present
 from mergeable.states.combinators import assign_part, cells_of, described, empty_of, inner_of
 
 S = TypeVar("S", bound=State)
@@ -20,7 +21,8 @@ class Keyed(State, Generic[S]):
     ``state`` may be a metric. Bounded: ``Sliced``.
 
     ``keyed[key]`` is the state of one key, made when first asked for; ``keyed.update(keys, *batch)`` gives each key its
-    rows. Keys as in ``Counter``. A key whose state took nothing counts as a key. Empty: no keys. Exact and commutative
+    rows; one of weight 0 (of ``weights``, or a metric's ``sample_weight``) is not there. Keys as in ``Counter``. A key whose state took
+    nothing counts as a key. Empty: no keys. Exact and commutative
     where the inner state is; never bounded. ``result()`` is a dict of keys to results, in the canonical order of the keys;
     keys that only their type tells apart, such as 1 and 1.0, do not fit in one dict and are refused there.
     Memory: a dict entry and a state for each key.
@@ -73,13 +75,17 @@ class Keyed(State, Generic[S]):
         fresh.exact, fresh.commutative, fresh.idempotent = self.exact, self.commutative, self.idempotent
         return fresh
 
-    def update(self, keys_: Any, *batch: Any) -> None:
+    def update(self, keys_: Any, *columns: Any) -> None:
         """Give each key (n,) its rows of every array (n, ...) of the batch: all keys take theirs, or none."""
+        (keys_, *batch), _ = present(self._place_of_weights(), (keys_, *columns), {})
         labels = keys.canonical_list(keys_, "Keyed.update")
         arrays = as_rows(batch, len(labels), "Keyed.update")
         with self._all_or_nothing():
             for label, index in keys.places(labels).items():
                 self.at(label).update(*(a[index] for a in arrays))
+
+    def _place_of_weights(self) -> Place | None:
+        return behind(place_of_weights(self._inner))
 
     def merge(self, other: Keyed[S]) -> None:
         """Merge key by key: all keys, or none."""

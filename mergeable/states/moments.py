@@ -24,7 +24,7 @@ class Mean(Number):
     last step, so the error is at most 2^-53 of the result. Memory: up to 1 KB, plus a buffer of at most 128 KiB.
 
     ``update(values, weights=None)``: values of any shape; weights of the same shape, one for each row, or one number;
-    finite and not below 0. A NaN or infinite value counts as IEEE 754 says, also where its weight is 0.
+    finite and not below 0. A NaN or infinite value counts as IEEE 754 says. What weighs 0 is not there, whatever its value.
 
     Raises:
         ValueError: weights do not fit the values, or are negative or not finite; nothing is taken.
@@ -48,7 +48,7 @@ class Mean(Number):
 
     @property
     def n_nan(self) -> int:
-        """How many values were NaN (or an infinity of weight 0)."""
+        """How many values were NaN."""
         self.flush()
         return self._special[0]
 
@@ -69,7 +69,7 @@ class Mean(Number):
             self._total += total << _UNIT
             self._weight += values.size << _UNIT
         else:
-            finite, special = split_special(values, weights)
+            finite, special = split_special(values)
             self._total += exact.product_total(finite, weights if finite is values else weights[np.isfinite(values)])
             self._weight += exact.total(weights)
         self._special = added(self._special, special)
@@ -147,7 +147,7 @@ class Moments(State):
 
     @property
     def n_nan(self) -> int:
-        """How many values were NaN (or an infinity of weight 0)."""
+        """How many values were NaN."""
         self.flush()
         return self._special[0]
 
@@ -157,7 +157,7 @@ class Moments(State):
 
     def absorb(self, values: np.ndarray, weights: np.ndarray | None = None) -> None:
         """Take buffered values (n,) and weights (n,)."""
-        finite, special = split_special(values, weights)
+        finite, special = split_special(values)
         if weights is None:
             powers = [
                 values.size << _UNIT,

@@ -8,6 +8,7 @@ from mergeable import registry
 from mergeable.errors import UndeclaredState
 from mergeable.parameters import is_plain, same
 from mergeable.state import State
+from mergeable.states.batch import Place, weights_among
 from mergeable.states.combinators import Product, cells_of
 
 
@@ -76,6 +77,9 @@ class Nested(Product[str]):
         with self._all_or_nothing(), _Running(self._metric, self._parts) as metric:
             metric.update_state(*args, **kwargs)
             check_nothing_undeclared(metric)
+
+    def _place_of_weights(self) -> Place | None:
+        return weights_among(type(self._metric).update_state)
 
     def result(self) -> Any:
         """Run the metric's ``result``."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, TypeVar, final
 
 import numpy as np
@@ -12,7 +12,7 @@ import numpy as np
 from mergeable.errors import IncompatibleStates
 from mergeable.state import State
 from mergeable.states import data, exact, hashes, keys
-from mergeable.states.arrays import as_weights, check_lengths
+from mergeable.states.arrays import check_lengths, weighed
 from mergeable.states.columns import as_column, canonical_order, described, kinds_of, sort_keys
 from mergeable.states.estimate import Estimate
 
@@ -252,7 +252,7 @@ class WeightedBottomK(_Lowest):
     are u / w in correctly rounded divisions of normal numbers, which are alike on every machine and in every thread.
     Memory: as ``BottomK``, and 8 bytes for each key; one key more than k is held.
 
-    ``update(keys, weights, *columns)``: weights are finite and not below 0; rows of weight 0 are never sampled.
+    ``update(keys, weights, *columns)``: weights are finite and not below 0; rows of weight 0 are not there.
 
     Raises:
         TypeError: a key is not plain.
@@ -274,12 +274,11 @@ class WeightedBottomK(_Lowest):
 
     def update(self, items: Any, weights: Any, *columns: Any) -> None:
         """Take keys (n,) with their weights (n,), or one weight for all, and each key's row of every column (n, ...)."""
-        labels = hashes.as_keys(items, "WeightedBottomK.update")
-        weight = as_weights(weights, labels.shape, "WeightedBottomK.update")
-        rows = (weight, *_columns(labels, columns, "WeightedBottomK.update"))
-        positive = exact.order_keys(weight) > 0
-        if not positive.all():
-            labels, rows = labels[positive], tuple(column[positive] for column in rows)
+        who = "WeightedBottomK.update"
+        listed = np.asarray(items).ravel() if hasattr(items, "__array__") else keys.plain_list(items, who)
+        (listed, *rest), weight = weighed((listed, *columns), weights, who, (len(listed),))
+        labels = hashes.as_keys(listed, who)
+        rows = weight, *_columns(labels, rest, who)
         if labels.size:
             self._take(labels, rows)
 
@@ -341,7 +340,7 @@ class WeightedBottomK(_Lowest):
             raise ValueError("found weights that are not above 0")
 
 
-def _columns(labels: np.ndarray, columns: tuple[Any, ...], who: str) -> tuple[np.ndarray, ...]:
+def _columns(labels: np.ndarray, columns: Sequence[Any], who: str) -> tuple[np.ndarray, ...]:
     arrays = tuple(as_column(column, f"column {i}", who) for i, column in enumerate(columns))
     check_lengths(arrays, labels.size, who)
     return arrays

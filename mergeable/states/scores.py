@@ -146,10 +146,7 @@ class ScoreHistogram(State):
 
     def absorb(self, positive: np.ndarray, scores: np.ndarray, weights: np.ndarray | None = None) -> None:
         """Take buffered labels (n,), scores (n,) of float64 or float32, and weights (n,)."""
-        if weights is not None:  # what weighs nothing leaves no trace
-            some = exact.order_keys(weights) > 0
-            positive, scores, weights = positive[some], scores[some], weights[some]
-        elif self.weighted:
+        if weights is None and self.weighted:
             weights = np.ones(scores.size)
         missing = np.isnan(scores)
         nan = [0, 0]

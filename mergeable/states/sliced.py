@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, final
 
 from mergeable.state import State
 from mergeable.states import hashes, keys
-from mergeable.states.batch import Batch
+from mergeable.states.batch import Batch, Place, behind, place_of_weights, present
 from mergeable.states.combinators import Product, Tuple, cells_of, described, empty_of, inner_of
 from mergeable.states.keyed import Keyed
 from mergeable.states.sums import Count
@@ -27,7 +27,7 @@ class Sliced(Product[str]):
 
     ``by`` says where the slices' keys come from: None, the first argument of ``update``, which the inner state does not get; a
     whole number or a name, that argument of the batch, which it does get; or a function of the batch that returns keys (n,).
-    Keys as in ``Counter``.
+    Keys as in ``Counter``. A row of weight 0 (of ``weights``, or a metric's ``sample_weight``) is not there, and has no slice.
 
     At most ``max_slices`` have a state of their own: those whose keys have the smallest hashes, whatever came first, so that the
     result depends on no order and a kept slice is complete. The rows of all others share the overflow. Which slices are kept is
@@ -89,6 +89,7 @@ class Sliced(Product[str]):
 
     def update(self, *batch: Any, **named: Any) -> None:
         """Give every slice its rows of the batch."""
+        batch, named = present(self._place_of_weights(), batch, named)
         found, batch = self._keys_of(batch, named)
         labels = keys.canonical_list(found, "Sliced.update")
         columns, rows = Batch(batch, named, len(labels), "Sliced.update"), keys.places(labels)
@@ -105,6 +106,10 @@ class Sliced(Product[str]):
             other = sorted(i for label in dropped for i in rows[label])
             if other:
                 give(self._overflow, other)
+
+    def _place_of_weights(self) -> Place | None:
+        place = place_of_weights(self._overflow[1])
+        return behind(place) if self.by is None else place
 
     def merge(self, other: Any) -> None:
         """Merge slice by slice; those for which there is no room go to the overflow."""

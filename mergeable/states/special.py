@@ -12,17 +12,14 @@ NONE_SPECIAL = [0, 0, 0]
 """No NaN, no +inf and no -inf. Counts of them are never changed in place."""
 
 
-def split_special(values: np.ndarray, weights: np.ndarray | None = None) -> tuple[np.ndarray, list[int]]:
-    """Return the finite values, and how many NaN, +inf and -inf there were (an infinity of weight 0 is NaN)."""
+def split_special(values: np.ndarray) -> tuple[np.ndarray, list[int]]:
+    """Return the finite values, and how many NaN, +inf and -inf there were."""
     finite = np.isfinite(values)
     if np.count_nonzero(finite) == values.size:
         return values, NONE_SPECIAL
     special = values[~finite]
-    nan = np.isnan(special)
-    if weights is not None:
-        nan |= exact.order_keys(weights[~finite]) == 0  # not == 0.0: this thread may read a subnormal number as zero
-    plus = int((~nan & (special > 0)).sum())
-    return values[finite], [int(nan.sum()), plus, int(special.size - nan.sum()) - plus]
+    nan, plus = int(np.isnan(special).sum()), int((special == math.inf).sum())
+    return values[finite], [nan, plus, special.size - nan - plus]
 
 
 def split_total(values: np.ndarray) -> tuple[int, list[int]]:

@@ -8,6 +8,7 @@ from typing import Any, final
 
 import numpy as np
 
+from mergeable.states.batch import Place, behind, place_of_weights, present
 from mergeable.states.combinators import Product, Tuple, cells_of, described, empty_of, inner_of
 from mergeable.states.keyed import Keyed
 from mergeable.states.sums import Count
@@ -19,7 +20,8 @@ class Windowed(Product[str]):
 
     ``update(step, *batch)`` takes a batch at a step, or at a time in seconds; ``every`` is the width of one bucket of them. The
     window holds the ``last / every`` buckets up to the largest that came anywhere, so a merge moves it on. Rows that are older, also
-    where they come late, are dropped and counted in ``n_dropped``. A batch without rows moves nothing.
+    where they come late, are dropped and counted in ``n_dropped``. A batch without rows, or with rows of weight 0 (of
+    ``weights``, or a metric's ``sample_weight``) alone, moves nothing.
 
     Empty: no steps. Exact, commutative and bounded where the inner state is.
     Memory: ``last / every`` inner states.
@@ -76,6 +78,7 @@ class Windowed(Product[str]):
 
     def update(self, step: Any, *batch: Any, **named: Any) -> None:
         """Take a batch at a step, or a time."""
+        batch, named = present(place_of_weights(self._inner), batch, named)
         bucket, rows = self._bucket(step), _rows(*batch, *named.values())
         if not rows:
             return
@@ -87,6 +90,9 @@ class Windowed(Product[str]):
             at[0].update(rows)
             at[1].update(*batch, **named)
             self._move_on()
+
+    def _place_of_weights(self) -> Place | None:
+        return behind(place_of_weights(self._inner))
 
     def merge(self, other: Any) -> None:
         """Merge step by step, and move on to the window of the later one."""

