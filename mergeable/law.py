@@ -1,6 +1,7 @@
 """The laws, one by one: what must hold for a state or a metric so that every cut and every tree gives one answer.
 
-Each law is a function of a ``Subject``, a list of batches and a source of random numbers; it raises ``LawBroken``.
+Each law is a function of a ``Subject``, a list of batches and a source of random numbers; it raises ``LawBroken``. Where it has
+nothing to compare, it returns why.
 
 Not its job: to find batches that break a law, which is ``mergeable.laws``.
 """
@@ -13,7 +14,7 @@ import dataclasses
 import itertools
 import pickle
 import random
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import cloudpickle
@@ -39,6 +40,21 @@ class LawBroken(MergeableError, AssertionError):
         return f"{self.args[0]}: {self.args[1]}"
 
 
+def _written_and_read(state: State) -> State:
+    fresh = state.empty()
+    fresh.from_data(from_bytes(to_bytes(state.to_data())))
+    return fresh
+
+
+def _rolled_back(subject: Subject, state: State, batches: list[Batch], merges: bool) -> None:
+    state.savepoint()
+    for batch in batches:
+        subject.update(state, copy.deepcopy(batch))
+    if merges:
+        subject.merge(state, subject.fed(batches))
+    state.rollback()
+
+
 @dataclasses.dataclass(frozen=True)
 class Subject:
     """What is tested: how to make an empty one, feed it, merge it and read it. States and metrics both fit."""
@@ -54,6 +70,12 @@ class Subject:
     reference: Callable[[list[Batch]], Any] | None = None
     within: Callable[[Any, list[Batch]], bool] | None = None
     others: Sequence[Any] = ()
+    reread: Callable[[Any], Any] = _written_and_read
+    """Return what a file holds of it, read back."""
+    emptied: Callable[[Any], Any] = lambda state: state.empty()
+    """Return an empty one that a full one makes."""
+    undo: Callable[[Subject, Any, list[Batch], bool], None] = _rolled_back
+    """Let one take batches, and merge with another that took them where this is True; then undo it."""
 
     def fed(self, batches: Iterable[Batch]) -> Any:
         """Return one that took these batches."""
@@ -97,12 +119,14 @@ def associativity(subject: Subject, batches: list[Batch], rng: random.Random) ->
     subject.expect_alike("associativity", left, right, "(a + b) + c differs from a + (b + c)", batches)
 
 
-def commutativity(subject: Subject, batches: list[Batch], rng: random.Random) -> None:
+def commutativity(subject: Subject, batches: list[Batch], rng: random.Random) -> str | None:
     """``a + b`` has the bytes of b + a, where the state says that it commutes."""
-    if subject.commutative:
-        a, b = (subject.fed(part) for part in _cut(batches, 2, rng))
-        what = "a + b differs from b + a; set commutative = False"
-        subject.expect_alike("commutativity", subject.merged(a, b), subject.merged(b, a), what, batches)
+    if not subject.commutative:
+        return NOT_CLAIMED
+    a, b = (subject.fed(part) for part in _cut(batches, 2, rng))
+    what = "a + b differs from b + a; set commutative = False"
+    subject.expect_alike("commutativity", subject.merged(a, b), subject.merged(b, a), what, batches)
+    return None
 
 
 def identity(subject: Subject, batches: list[Batch], rng: random.Random) -> None:
@@ -132,11 +156,14 @@ def any_tree(subject: Subject, batches: list[Batch], rng: random.Random) -> None
     subject.expect_alike("any tree", pieces[0], whole, "a random tree of merges differs from the stream", batches)
 
 
-def batch_split(subject: Subject, batches: list[Batch], rng: random.Random) -> None:
+def batch_split(subject: Subject, batches: list[Batch], rng: random.Random) -> str | None:
     """Batches cut into single rows end in the bytes of the batches."""
-    rows = [row for batch in batches for row in _rows_of(batch)]
-    whole, single = subject.fed(batches), subject.fed(rows)
+    cut = [_rows_of(batch) for batch in batches]
+    if all(len(rows) < 2 for rows in cut):
+        return NO_ROWS
+    whole, single = subject.fed(batches), subject.fed(itertools.chain(*cut))
     subject.expect_alike("batch split", single, whole, "the value depends on how the rows are batched", batches)
+    return None
 
 
 def purity(subject: Subject, batches: list[Batch], rng: random.Random) -> None:
@@ -172,14 +199,12 @@ def serialisation(subject: Subject, batches: list[Batch], rng: random.Random) ->
 def snapshot(subject: Subject, batches: list[Batch], rng: random.Random) -> None:
     """Written into a file and read back is the same: data keep every byte of the value and every merge."""
     a, b = (subject.fed(part) for part in _cut(batches, 2, rng))
-    if isinstance(a, State):
-        law = "snapshot"
-        before = subject.value(a)
-        subject.expect_equal(law, _written_and_read(a), a, "what a file holds does not come back as it was")
-        subject.expect(law, subject.value(a) == before, a, "as before", "to_data changed the state")
-        merged = subject.merged(_written_and_read(a), _written_and_read(b))
-        direct = subject.merged(a, b)
-        subject.expect_alike(law, merged, direct, "written, read and merged differs from merged", batches)
+    before = subject.value(a)
+    subject.expect_equal("snapshot", subject.reread(a), a, "what a file holds does not come back as it was")
+    subject.expect("snapshot", subject.value(a) == before, a, "as before", "writing it changed it")
+    merged = subject.merged(subject.reread(a), subject.reread(b))
+    direct = subject.merged(a, b)
+    subject.expect_alike("snapshot", merged, direct, "written, read and merged differs from merged", batches)
 
 
 def function_of_state(subject: Subject, batches: list[Batch], rng: random.Random) -> None:
@@ -195,14 +220,16 @@ def function_of_state(subject: Subject, batches: list[Batch], rng: random.Random
 
 
 def empty_is_fresh(subject: Subject, batches: list[Batch], rng: random.Random) -> None:
-    """``empty()`` gives the identity, whatever its maker holds, and shares nothing with it."""
+    """``empty()``, or a reset, gives the identity, whatever its maker holds, and shares nothing with it."""
     state = subject.fed(batches)
-    if isinstance(state, State):
-        before, fresh = subject.value(state), state.empty()
-        subject.expect_equal("empty", fresh, subject.empty(), "empty() of a full state is not empty")
-        for batch in batches:
-            subject.update(fresh, copy.deepcopy(batch))
-        subject.expect("empty", subject.value(state) == before, state, "as before", "empty() shares its value with its maker")
+    before, fresh = subject.value(state), subject.emptied(state)
+    subject.expect_equal("empty", fresh, subject.empty(), "what a full one empties is not empty")
+    for batch in batches:
+        subject.update(fresh, copy.deepcopy(batch))
+    subject.expect("empty", subject.value(state) == before, state, "as before", "the empty one shares its value with its maker")
+    subject.expect_equal(
+        "empty", fresh, subject.fed(batches), "an emptied one takes the batches in another way than a fresh one"
+    )
 
 
 def refusal(subject: Subject, batches: list[Batch], rng: random.Random) -> None:
@@ -221,31 +248,27 @@ def refusal(subject: Subject, batches: list[Batch], rng: random.Random) -> None:
 
 
 def undo(subject: Subject, batches: list[Batch], rng: random.Random) -> None:
-    """A savepoint brings back every byte."""
+    """A savepoint, or an update that fails, brings back every byte."""
     first, second = _cut(batches, 2, rng)
     state = subject.fed(first)
-    if isinstance(state, State):
-        before = subject.value(copy.deepcopy(state))
-        state.savepoint()
-        for batch in second:
-            subject.update(state, copy.deepcopy(batch))
-        if rng.random() < 0.5:
-            subject.merge(state, subject.fed(second))
-        state.rollback()
-        subject.expect("undo", subject.value(state) == before, state, "as before", "a rollback does not bring back the value")
+    before = subject.value(copy.deepcopy(state))
+    subject.undo(subject, state, second, rng.random() < 0.5)
+    subject.expect("undo", subject.value(state) == before, state, "as before", "what was undone does not bring back the value")
 
 
-def idempotence(subject: Subject, batches: list[Batch], rng: random.Random) -> None:
+def idempotence(subject: Subject, batches: list[Batch], rng: random.Random) -> str | None:
     """``a + a`` has the bytes of a, where the state says so."""
-    if subject.idempotent:
-        a = subject.fed(batches)
-        subject.expect_equal("idempotence", subject.merged(a, a), a, "a + a differs from a; set idempotent = False")
+    if not subject.idempotent:
+        return NOT_CLAIMED
+    a = subject.fed(batches)
+    subject.expect_equal("idempotence", subject.merged(a, a), a, "a + a differs from a; set idempotent = False")
+    return None
 
 
-def model(subject: Subject, batches: list[Batch], rng: random.Random) -> None:
+def model(subject: Subject, batches: list[Batch], rng: random.Random) -> str | None:
     """The result is that of an exact reference on all batches: the one law that finds an integer that wraps."""
     if subject.reference is None and subject.within is None:
-        return
+        return NO_REFERENCE
     merged = subject.empty()
     for batch in batches:
         subject.merge(merged, subject.fed([batch]))
@@ -255,9 +278,15 @@ def model(subject: Subject, batches: list[Batch], rng: random.Random) -> None:
     elif subject.reference is not None:
         got, expected = subject.result(merged), subject.reference(copy.deepcopy(batches))
         subject.expect("model", canonical_bytes(got) == canonical_bytes(expected), got, expected, "differs from the reference")
+    return None
 
 
-Law = Callable[[Subject, list[Batch], random.Random], None]
+NO_CHANGE = "no batch changed it"
+NOT_CLAIMED = "not claimed"
+NO_REFERENCE = "no reference"
+NO_ROWS = "no rows to cut"
+
+Law = Callable[[Subject, list[Batch], random.Random], "str | None"]
 
 LAWS: dict[str, Law] = {
     "associativity": associativity,
@@ -299,31 +328,38 @@ def _unchanged(subject: Subject, thing: Any, what: str) -> Iterator[None]:
 def _rows_of(batch: Batch) -> list[Batch]:
     """Cut a batch into batches of one row; what has no rows stays whole."""
     if not isinstance(batch, tuple):
-        return [row for (row,) in _rows_of((batch,))]
-    columns = [isinstance(part, list) or (isinstance(part, np.ndarray) and part.ndim > 0) for part in batch]
-    lengths = {len(part) for part, column in zip(batch, columns, strict=True) if column}
-    if len(lengths) != 1:
-        return [batch]
-    rows = range(lengths.pop())
-    return [tuple(p[i : i + 1] if column else p for p, column in zip(batch, columns, strict=True)) for i in rows]
+        return [batch] if isinstance(batch, Mapping) else [row for (row,) in _rows_of((batch,))]
+    lengths = {len(column) if isinstance(column, list) else int(column.shape[0]) for column in _columns(batch)}
+    return [_row(batch, i) for i in range(lengths.pop())] if len(lengths) == 1 else [batch]
+
+
+def _columns(part: Any) -> Iterator[Any]:
+    """Yield what holds a row each in its items: lists, and arrays and tensors of any library, also inside of tuples and dicts."""
+    if isinstance(part, tuple | Mapping):
+        for inner in part.values() if isinstance(part, Mapping) else part:
+            yield from _columns(inner)
+    elif isinstance(part, list) or (len(getattr(part, "shape", ())) > 0 and hasattr(part, "__getitem__")):
+        yield part
+
+
+def _row(part: Any, i: int) -> Any:
+    if isinstance(part, Mapping):
+        return {name: _row(inner, i) for name, inner in part.items()}
+    if isinstance(part, tuple):
+        return tuple(_row(inner, i) for inner in part)
+    return part[i : i + 1] if any(True for _ in _columns(part)) else part
 
 
 def _overwrite(batch: Batch) -> None:
-    for part in batch if isinstance(batch, tuple) else (batch,):
-        if isinstance(part, np.ndarray) and part.size and part.flags.writeable:
-            part[...] = part.flat[-1] if part.dtype == object else np.zeros((), part.dtype)
-        elif isinstance(part, list):
-            part.clear()
+    for column in _columns((batch,)):
+        if isinstance(column, list):
+            column.clear()
+        elif isinstance(column, np.ndarray) and column.size and column.flags.writeable:
+            column[...] = column.flat[-1] if column.dtype == object else np.zeros((), column.dtype)
 
 
 def _round_trip(thing: Any) -> Any:
     return pickle.loads(cloudpickle.dumps(thing))
-
-
-def _written_and_read(state: State) -> State:
-    fresh = state.empty()
-    fresh.from_data(from_bytes(to_bytes(state.to_data())))
-    return fresh
 
 
 def _result(subject: Subject, thing: Any) -> Any:

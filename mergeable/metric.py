@@ -281,6 +281,10 @@ class Metric(Intake, Saveable):
         with self._lock:
             return Slot(self._fold(), self._own_coverage(), self._slot(0).origin)
 
+    def _on_host(self) -> Metric:
+        """Return the metric whose states these are. Not a property: Keras walks along those, and this leads to itself."""
+        return self
+
     @final
     def _whole(self) -> Metric:
         """Return a metric that holds what this one holds in all processes of its job.

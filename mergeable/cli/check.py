@@ -89,7 +89,7 @@ def check(
     errors: list[str] = []
     with _notes_elsewhere(), progress("testing", len(laws), len(laws), noun="laws") as advance:
         for law in laws:
-            verdict, text = _verdict(prototype, law, test, reference)
+            verdict, text = _verdict(law, test)
             rows.append((law, verdict, _statement(law)))
             if text:
                 (broken if verdict == "broken" else errors).append(text)
@@ -115,21 +115,18 @@ def _notes_elsewhere() -> Iterator[None]:
             configuration.set_hypothesis_home_dir(None)
 
 
-def _verdict(prototype: State | Metric, law: str, test: Test, reference: Any) -> tuple[str, str]:
+def _verdict(law: str, test: Test) -> tuple[str, str]:
     """Return what to write beside a law, and what broke it."""
-    unclaimed = {"commutativity": "commutative", "idempotence": "idempotent"}.get(law)
-    if isinstance(prototype, Metric) and law in ("idempotence", "snapshot", "empty", "undo"):
-        return "for states", ""
-    if isinstance(prototype, State) and unclaimed and not getattr(prototype, unclaimed):
-        return "not claimed", ""
-    if law == "model" and reference is None:
-        return "no reference", ""
+    from mergeable.laws import NothingTested
+
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # batches hold NaN, and nothing at all, on purpose
             test([law])
     except LawBroken as error:
         return "broken", f"{error}{_batches(error)}"
+    except NothingTested as error:
+        return error.reasons[law], ""
     except Exception as error:  # the user's code raises anything
         if wants_traceback():
             raise

@@ -156,10 +156,6 @@ class PyMetric(Metric, Checkpointed, _KerasMetric):  # type: ignore[misc]  # the
 
     # Where there are several processes: the scope where the metric is built says so, or the step where it is traced.
 
-    def _on_host(self) -> Metric:
-        """Return the metric that runs on the host. Not a property: Keras walks along those, and this leads to itself."""
-        return self
-
     def _join_job(self) -> None:
         if self.sync not in ("epoch", "step"):
             raise ValueError(f"{self._who}.sync: got {self.sync!r}, expected 'epoch' or 'step'.")
