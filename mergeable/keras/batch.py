@@ -9,6 +9,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from mergeable.states.arrays import as_array
+from mergeable.states.given import as_given, as_items
+
 _EagerTensor: Any = tf.__internal__.EagerTensor
 _DENSE = (_EagerTensor, np.ndarray)
 
@@ -110,10 +113,11 @@ def as_sent(value: Any) -> Any:
     if hasattr(value, "numpy") and hasattr(value, "value") and not tf.is_tensor(value):  # a variable of Keras 3
         return tf.convert_to_tensor(value)
     if isinstance(value, np.ndarray | np.generic):
-        return tf.convert_to_tensor(value)
+        return tf.convert_to_tensor(as_given(value, "update_state"))
     if isinstance(value, list) and not any(isinstance(v, Mapping | tuple | np.ndarray) or tf.is_tensor(v) for v in value):
-        array = np.asarray(value)  # raises where the rows of a list differ in length
-        return tf.convert_to_tensor(array if array.size or array.dtype != object else array.astype(np.float64))
+        array = as_items(value, "update_state")
+        is_text = array.dtype != object or all(isinstance(item, str | bytes) for item in array.flat)
+        return tf.convert_to_tensor(array if is_text else as_array(array, "update_state"))
     if isinstance(value, Mapping):
         return {key: as_sent(value[key]) for key in value}
     if isinstance(value, tuple) and hasattr(value, "_fields"):

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
+from mergeable.plain import short
 from mergeable.states import exact
+from mergeable.states.given import as_given, as_items, holds_arrays
 
 _ONE = exact.key_of_value(1.0)
 _INFINITY, _MINUS_ZERO = np.uint64(0x7FF << 52), np.uint64(1 << 63)  # bits
@@ -18,6 +21,8 @@ NORMAL_FLOAT32, ONE_FLOAT32 = 0x80_0000, 0x3F80_0000
 
 
 _FLOAT64 = np.dtype(np.float64)
+_REAL = (int, float, np.integer, np.floating, np.bool_)
+_UNREAL = (np.timedelta64, np.longdouble)  # an integer, and a float, to NumPy
 
 
 def as_array(values: Any, who: str) -> np.ndarray:
@@ -27,12 +32,12 @@ def as_array(values: Any, who: str) -> np.ndarray:
     """
     if type(values) is np.ndarray and values.dtype is _FLOAT64:  # as most are
         return values
-    array = np.asarray(values)
+    array = as_given(values, who) if not isinstance(values, list | tuple) else _of_list(values, who)
+    if array.dtype == object and array.size:
+        array = _as_real(array, who)
     if not array.dtype.isnative:
         array = array.astype(array.dtype.newbyteorder("="))
     if array.dtype == np.float64:
-        if isinstance(values, list | tuple):
-            _check_listed(values, array, who)
         return array
     kind = array.dtype.kind
     if kind == "b":
@@ -45,10 +50,7 @@ def as_array(values: Any, who: str) -> np.ndarray:
         return array.astype(np.float64)
     if not array.size and kind == "O":
         return array.astype(np.float64)
-    raise TypeError(
-        f"{who}: got values of dtype {array.dtype} (for instance {_first(array)!r}), expected real numbers of at most "
-        "64 bits. Convert them first."
-    )
+    raise _not_real(array, who)
 
 
 def as_float64(values: Any, who: str) -> np.ndarray:
@@ -149,7 +151,7 @@ def as_scored(y_true: Any, y_pred: Any, weights: Any, who: str, *, narrow: bool 
         positive, negative = labels == 1, labels == 0
     if np.count_nonzero(positive) + np.count_nonzero(negative) != labels.size:
         raise ValueError(
-            f"{who}: got the label {flat(np.asarray(y_true))[~(positive | negative)][0].item()!r}, expected 0 and 1. Compare with the "
+            f"{who}: got the label {flat(as_items(y_true, who))[~(positive | negative)].tolist()[0]!r}, expected 0 and 1. Compare with the "
             "positive class first, and drop rows without a label."
         )
     return (positive, flat(scores)) if weight is None else (positive, flat(scores), weight)
@@ -163,23 +165,9 @@ def as_number(value: Any, who: str) -> np.ndarray:
     return array
 
 
-def as_items(values: Any) -> np.ndarray:
-    """Return values of any kind as an array; listed strings and bytes as objects.
-
-    NumPy's own string types drop trailing zero bytes, and turn numbers beside strings into strings.
-    """
-    if hasattr(values, "dtype"):
-        return np.asarray(values)
-    try:
-        array = np.asarray(values)
-    except UnicodeDecodeError:  # bytes beside strings
-        return np.array(values, object)
-    return np.array(values, object) if array.dtype.kind in "US" else array
-
-
 def as_rows(columns: Iterable[Any], n: int, who: str) -> list[np.ndarray]:
     """Return the columns of a batch as arrays (n, ...), one row for each of n keys."""
-    arrays = [np.atleast_1d(as_items(column)) for column in columns]
+    arrays = [np.atleast_1d(as_items(column, who)) for column in columns]
     check_lengths(arrays, n, who)
     return arrays
 
@@ -246,16 +234,36 @@ def _some_of(column: Any, there: np.ndarray) -> Any:
         if there.ndim == 1:
             return [item for item, kept in zip(column, there.tolist(), strict=True) if kept]
         column = np.array(column, object)
-    array = column if isinstance(column, np.ma.MaskedArray) else np.asarray(column)
+    array = column if isinstance(column, np.ma.MaskedArray) else as_given(column, "update")
     found = np.atleast_1d(array)[there] if there.ndim == 1 else array.reshape(-1)[there.reshape(-1)]
     return found.tolist() if found.dtype == object else found
 
 
-def _check_listed(values: Any, array: np.ndarray, who: str) -> None:
-    """Refuse integers that became floats because floats, or integers of the other sign, stand in the same list."""
-    large = np.abs(array) >= 2.0**53
-    if large.any():
-        _check_exact(array[large].tolist(), np.array(values, object)[large].tolist(), who)
+def _of_list(values: Any, who: str) -> np.ndarray:
+    """Return listed numbers as an array, or, where one would change them or they are none, as objects."""
+    kinds = {*map(type, values)}
+    if kinds == {float}:  # as most are
+        return np.array(values)
+    if not holds_arrays(values, kinds):
+        with contextlib.suppress(ValueError):  # rows of unequal lengths
+            array = np.asarray(values)
+            if array.dtype.kind in "biu" or (array.dtype == np.float64 and not np.count_nonzero(np.abs(array) >= 2.0**53)):
+                return array
+    return as_items(values, who)
+
+
+def _as_real(array: np.ndarray, who: str) -> np.ndarray:
+    """Return objects as real numbers; refuse what is none, and whole numbers that floats beside them would round."""
+    items = array.ravel().tolist()
+    if {*map(type, items)} == {tuple}:
+        return as_array([*map(list, items)], who).reshape(*array.shape, -1)
+    numbers = np.asarray(items) if all(map(_is_real, items)) else array
+    if numbers.dtype.kind not in "biuf":
+        raise _not_real(array, who)
+    if numbers.dtype == np.float64:
+        large = np.flatnonzero(np.abs(numbers) >= 2.0**53)
+        _check_exact(numbers[large].tolist(), [items[i] for i in large.tolist()], who)
+    return numbers.reshape(array.shape)
 
 
 def _check_exact(wide: list[float], items: list[Any], who: str) -> None:
@@ -268,7 +276,7 @@ def _check_exact(wide: list[float], items: list[Any], who: str) -> None:
 
 
 def _is_float32(values: Any) -> bool:
-    return isinstance(values, np.ndarray) and values.dtype == np.float32
+    return type(values) is np.ndarray and values.dtype == np.float32
 
 
 def _widen_float32(array: np.ndarray) -> np.ndarray:
@@ -284,5 +292,15 @@ def _widen_float32(array: np.ndarray) -> np.ndarray:
     return wide
 
 
-def _first(array: np.ndarray) -> Any:
-    return array.flat[0] if array.size else None
+def _not_real(array: np.ndarray, who: str) -> TypeError:
+    items = array.ravel().tolist() if array.dtype == object else array.ravel()[:1].tolist()
+    bad = next((item for item in items if not _is_real(item)), items[0] if items else None)
+    dtype = np.asarray(items).dtype if {*map(type, items)} in ({str}, {bytes}) else array.dtype
+    return TypeError(
+        f"{who}: got values of dtype {dtype} (for instance {short(bad)}), expected real numbers of at most "
+        f"64 bits. {'Drop or fill gaps first.' if bad is None else 'Convert them first.'}"
+    )
+
+
+def _is_real(item: Any) -> bool:
+    return isinstance(item, _REAL) and not isinstance(item, _UNREAL)

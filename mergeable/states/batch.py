@@ -11,6 +11,7 @@ import numpy as np
 
 from mergeable.state import State
 from mergeable.states.arrays import as_rows, is_zero, some_of
+from mergeable.states.given import as_given
 
 Place = tuple[int, str]
 """Which argument of an update holds the weights, by order and by name."""
@@ -61,7 +62,7 @@ def present(place: Place | None, columns: tuple[Any, ...], named: dict[str, Any]
         return columns, named
     index, name = place
     weights = named.get(name, columns[index] if index < len(columns) else None)
-    array = np.asarray(weights)
+    array = as_given(weights, "update")
     if weights is None or array.dtype.kind not in "biuf":
         return columns, named
     zero = is_zero(array)

@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from mergeable.states.arrays import as_items
+from mergeable.states.given import as_items
 
 _FEW = 16  # cells in a row up to which sorting by one after the other is faster than by their bytes
 
 
 def as_column(values: Any, name: str, who: str) -> np.ndarray:
     """Return a column (n, ...) of bools, real numbers of at most 64 bits, strings or bytes; the last two as objects."""
-    array = as_items(values)
+    array = as_items(values, who)
     if not array.ndim:
         raise ValueError(f"{who}: got one value for {name!r}, expected an array (n, ...).")
     if array.dtype.name == "bfloat16":

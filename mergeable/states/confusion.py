@@ -10,8 +10,9 @@ import numpy as np
 from mergeable.plain import short
 from mergeable.state import State
 from mergeable.states import data, exact, keys
-from mergeable.states.arrays import as_items, weighed
+from mergeable.states.arrays import weighed
 from mergeable.states.collections import add_counts, subtract_counts
+from mergeable.states.given import as_items
 from mergeable.states.sums import Count, Sum, check_weights, twin_of
 
 
@@ -99,7 +100,7 @@ class ConfusionMatrix(State):
         weight = None
         if weights is not None:
             (y_true, y_pred), weight = weighed((y_true, y_pred), weights, "ConfusionMatrix.update")
-        true, pred = as_items(y_true), as_items(y_pred)
+        true, pred = as_items(y_true, "ConfusionMatrix.update"), as_items(y_pred, "ConfusionMatrix.update")
         if true.size != pred.size or (true.ndim and pred.ndim and true.shape[0] != pred.shape[0]):
             raise ValueError(
                 f"ConfusionMatrix.update: got y_true of shape {true.shape} and y_pred of shape {pred.shape}, expected one "

@@ -7,9 +7,10 @@ from typing import Any, final
 import numpy as np
 
 from mergeable.state import State
-from mergeable.states.arrays import as_items, run_begins
+from mergeable.states.arrays import run_begins
 from mergeable.states.batch import Place, place_of_weights, present
 from mergeable.states.combinators import Product, cells_of, described, empty_of, inner_of
+from mergeable.states.given import as_items
 from mergeable.states.rows import Rows
 from mergeable.states.sums import Count
 
@@ -83,7 +84,7 @@ class Deduplicated(Product[str]):
                 f"{list(self._rows.columns[1:])} once. Name them in Deduplicated(state, ...)."
             )
         (ids, *given), named = present(self._place_of_weights(), (ids, *columns), named)
-        ids = as_items(ids)
+        ids = as_items(ids, "Deduplicated.update")
         if ids.ndim != 1 or (ids.dtype.kind == "f" and ids.size):
             raise ValueError(
                 f"Deduplicated.update: got ids of dtype {ids.dtype} and shape {ids.shape}, expected whole numbers or strings (n,). "
@@ -92,7 +93,8 @@ class Deduplicated(Product[str]):
         with self._all_or_nothing():
             self._rows.update(ids, *given, **named)
             given += [named[name] for name in self._rows.columns[1 + len(columns) :]]
-            self._inner.empty().update(*map(as_items, given))  # what it refuses is refused now, and not when the result is read
+            # what it refuses is refused now, and not when the result is read:
+            self._inner.empty().update(*[as_items(column, "Deduplicated.update") for column in given])
             self._parts["came"].update(len(ids))
         if self._came >= self._next:
             self._drop_repeated()

@@ -13,6 +13,7 @@ from mergeable.plain import is_plain, short
 from mergeable.state import State
 from mergeable.states import data, exact
 from mergeable.states.arrays import as_array
+from mergeable.states.given import as_given
 
 _MOST_BITS = 1024  # of a whole float64
 
@@ -133,7 +134,7 @@ def _values(value: Any, shape: tuple[int, ...], who: str) -> Any:
     n = shape[0] if shape else 1
     listed: Any = value if shape else [value]
     if hasattr(listed, "__array__"):
-        listed = _plain(np.asarray(listed))
+        listed = _plain(as_given(listed, who))
     if not isinstance(listed, list | tuple | np.ndarray):
         raise TypeError(f"{who}: got {n} steps and {short(value)}, expected an array (n, ...) or a list of as many values.")
     if len(listed) != n:

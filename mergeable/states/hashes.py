@@ -8,13 +8,13 @@ loop over the items; strings, bytes, tuples and whole numbers beyond 64 bits by 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection
 from typing import Any
 
 import numpy as np
 
 from mergeable.states import keys
 from mergeable.states.arrays import as_float64
+from mergeable.states.given import as_given, objects
 
 _GOLDEN = 0x9E37_79B9_7F4A_7C15
 _ALL = 0xFFFF_FFFF_FFFF_FFFF
@@ -40,7 +40,7 @@ def as_keys(items: Any, who: str) -> np.ndarray:
         TypeError: a key is none that ``Counter`` would take.
     """
     if hasattr(items, "__array__"):
-        array = np.asarray(items).ravel()
+        array = items = as_given(items, who).ravel()
         if (array.dtype.kind in "biuf" and array.dtype.itemsize <= 8) or array.dtype.name == "bfloat16":
             return _numbers(array, who)
     listed = keys.plain_list(items, who)
@@ -62,11 +62,6 @@ def of_keys(array: np.ndarray, seed: int) -> np.ndarray:
         some = [listed[i] for i in places]
         found[places] = [_digest(key, seed) for key in some] if kind == "other" else _of_kind(_bits(kind, some), kind, seed)
     return found
-
-
-def objects(items: Collection[Any]) -> np.ndarray:
-    """Return items (n,) as an array of objects, also where they are tuples."""
-    return np.fromiter(items, object, len(items))
 
 
 def seed_of(seed: Any, who: str) -> int:

@@ -7,13 +7,16 @@ Python's ``hash()`` decides nothing.
 from __future__ import annotations
 
 import math
+import reprlib
 from collections.abc import Iterable
 from typing import Any, TypeVar
 
 import numpy as np
 
+from mergeable.plain import short
 from mergeable.states import exact
 from mergeable.states.arrays import as_float64
+from mergeable.states.given import as_given
 
 K = TypeVar("K")
 
@@ -21,31 +24,42 @@ Canonical = int | str | bytes | tuple[str, Any]
 """Whole numbers, strings and bytes stand for themselves. The others, which might equal one of these, are a type's tag and a value:
 of a float its order key, which compares by bits, and None for NaN."""
 
+MAX_BITS, MAX_DEPTH = 8192, 8
+"""The longest whole number, and the deepest tuple, that is a key: what a file holds, and what anything can be done with on every stack."""
+
+_OTHERS = (np.datetime64, np.timedelta64, np.void)  # NumPy makes numbers, dates, None or tuples of them, as their units choose
 _RANK = {"none": 0, "bool": 1, int: 2, "float": 3, str: 4, bytes: 5, "tuple": 6}
 _SIMPLE = ({int}, {str}, {bytes})
 
 
-def canonical(key: Any, who: str) -> Canonical:
-    """Return the canonical form of one key."""
-    if isinstance(key, np.generic):
-        key = key.item()
+def canonical(key: Any, who: str, depth: int = 0) -> Canonical:
+    """Return the canonical form of one key.
+
+    Raises:
+        TypeError: it is none, or one that a file cannot hold as it is: times, objects, tuples in tuples and whole numbers beyond measure.
+    """
+    if type(key) is str:
+        return key
     if isinstance(key, str):
-        return str(key)
+        return str.__str__(key)  # what str(key) says is the choice of an enum's class
+    if isinstance(key, bytes):
+        return bytes.__getitem__(key, slice(None))
+    if isinstance(key, np.generic) and not isinstance(key, _OTHERS):
+        key = key.item()
     if isinstance(key, bool):
         return "bool", key
-    if isinstance(key, int):
-        return int(key)
+    if isinstance(key, int) and key.bit_length() <= MAX_BITS:
+        return int.__int__(key)
     if isinstance(key, float):
         return "float", (None if math.isnan(key) else exact.key_of_value(key))
-    if isinstance(key, bytes):
-        return bytes(key)
     if key is None:
         return "none", None
-    if isinstance(key, tuple):
-        return "tuple", tuple(canonical(part, who) for part in key)
+    if isinstance(key, tuple) and depth < MAX_DEPTH:
+        return "tuple", tuple(canonical(part, who, depth + 1) for part in key)
     raise TypeError(
-        f"{who}: got the key {key!r} ({type(key).__name__}), expected None, a bool, a number, a string, bytes or a "
-        "tuple of them. Turn it into one of these first."
+        f"{who}: got the key {_shown(key)} ({type(key).__name__}), expected None, a bool, a number, a string, bytes or a tuple of them, of "
+        f"at most {MAX_BITS:,} bits, and tuples in tuples {MAX_DEPTH} deep. Turn it into one of these first, as str(key) or "
+        "keys.astype(str) does for times and ids."
     )
 
 
@@ -59,7 +73,8 @@ def plain_list(keys: Any, who: str) -> list[Any]:
     if isinstance(keys, str | bytes) or not (isinstance(keys, Iterable) or hasattr(keys, "__array__")):
         raise TypeError(f"{who}: got {keys!r}, expected a list or an array of keys. Put a single one in a list.")
     if hasattr(keys, "__array__"):
-        keys = np.asarray(keys).ravel().tolist()
+        array = as_given(keys, who).ravel()
+        return [*array] if array.dtype.kind in "mMV" else array.tolist()  # which makes numbers of times
     return list(keys)
 
 
@@ -74,7 +89,7 @@ def places(labels: Iterable[K]) -> dict[K, list[int]]:
 def tally(keys: Any, who: str) -> dict[Canonical, int]:
     """Return how often each key comes; arrays of numbers are counted without a loop over their items."""
     if hasattr(keys, "__array__"):
-        array = np.asarray(keys).ravel()
+        array = keys = as_given(keys, who).ravel()
         if array.dtype.kind in "biuf" and array.dtype.itemsize <= 8:
             return _tally_numbers(array, who)
     counts: dict[Canonical, int] = {}
@@ -124,3 +139,7 @@ def order(key: Canonical) -> Any:
     if tag == "tuple":
         value = tuple(order(part) for part in value)
     return _RANK[tag], value is None, (0 if value is None else value)
+
+
+def _shown(key: Any) -> str:
+    return short(key) if isinstance(key, int) else reprlib.repr(key)

@@ -15,6 +15,7 @@ from mergeable.states import data, exact, hashes, keys
 from mergeable.states.arrays import check_lengths, weighed
 from mergeable.states.columns import as_column, canonical_order, described, kinds_of, sort_keys
 from mergeable.states.estimate import Estimate
+from mergeable.states.given import objects
 
 _BLOCK = 16_384  # rows: after the first block hardly any row is small enough to be looked at
 _NORMAL = 1.959964  # a normal variable lies within so many standard deviations with a probability of 95 %
@@ -84,7 +85,7 @@ class _Lowest(State):
             found, labels, columns = found[low], labels[low], tuple(column[low] for column in columns)
         if labels.dtype != object:
             found, labels, columns = self._lowest(found, labels, columns)
-            labels = hashes.objects([keys.canonical(label, "") for label in labels.tolist()])
+            labels = objects([keys.canonical(label, "") for label in labels.tolist()])
         self._join(found, labels, columns)
 
     def _join(self, found: np.ndarray, labels: np.ndarray, columns: tuple[np.ndarray, ...]) -> None:
@@ -154,7 +155,7 @@ class _Lowest(State):
     def from_data(self, saved: Any) -> None:
         """Take over keys and columns."""
         listed, columns = data.fields(saved, "keys", "columns")
-        labels = hashes.objects(data.keys_of(listed))
+        labels = objects(data.keys_of(listed))
         if not labels.size and columns is None:
             return
         if not 0 < labels.size <= self.k + self._spare:

@@ -9,6 +9,7 @@ from mergeable.state import State
 from mergeable.states import hashes, keys
 from mergeable.states.batch import Batch, Place, behind, place_of_weights, present
 from mergeable.states.combinators import Product, Tuple, cells_of, described, empty_of, inner_of
+from mergeable.states.given import objects
 from mergeable.states.keyed import Keyed
 from mergeable.states.sums import Count
 
@@ -186,5 +187,5 @@ class Sliced(Product[str]):
 
 def _ranked(labels: Collection[keys.Canonical]) -> list[keys.Canonical]:
     """Return keys in the order that decides which have slices: that of their hashes, and of the keys where two are alike."""
-    ranks = dict(zip(labels, hashes.of_keys(hashes.objects(labels), 0).tolist(), strict=True))
+    ranks = dict(zip(labels, hashes.of_keys(objects(labels), 0).tolist(), strict=True))
     return sorted(labels, key=lambda label: (ranks[label], keys.order(label)))

@@ -10,6 +10,7 @@ import numpy as np
 
 from mergeable.states.batch import Place, behind, place_of_weights, present
 from mergeable.states.combinators import Product, Tuple, cells_of, described, empty_of, inner_of
+from mergeable.states.given import as_given
 from mergeable.states.keyed import Keyed
 from mergeable.states.sums import Count
 
@@ -127,7 +128,7 @@ class Windowed(Product[str]):
             raise ValueError("found steps outside of the window, or without rows")
 
     def _bucket(self, step: Any) -> int:
-        number = np.asarray(step)
+        number = as_given(step, "Windowed.update")
         if number.shape or number.dtype.kind not in "iuf" or not abs(float(number)) / self.every < 2**53:
             raise ValueError(f"Windowed.update: got the step {step!r}, expected one finite number below 2**53.")
         bucket: int = math.floor(number.item() / self.every)

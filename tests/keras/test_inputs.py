@@ -174,3 +174,37 @@ def test_structured_outputs_in_evaluate():
         step(batch)
 
     assert [b"b"] == metric.ids.result()
+
+
+@pytest.mark.parametrize("make", [Total, Spy, lambda: mg.PyMetric.of(mg.metrics.AUROC())], ids=["state", "plain", "hosted"])
+def test_masked_cells_are_refused(make):
+    """An array with masked cells, of which a tensor would show what the mask hides, raises; one that masks nothing is taken."""
+    metric = make()
+    metric.update_state([1.0, 0.0], np.ma.masked_array([1.0, 0.5], mask=[0, 0]))
+    for batch in (np.ma.masked_array([1.0, 9.0], mask=[0, 1]), [np.ma.masked_array([9], mask=[1]), np.zeros(1)]):
+        with pytest.raises(ValueError, match=r"got an array of \d cells of which 1 are masked, expected none"):
+            metric.update_state([1.0, 0.0], batch)
+
+
+@pytest.mark.parametrize(
+    ("items", "match"),
+    [
+        ([2**53 + 1, 0.5], rf"got the integer {2**53 + 1}, expected values that a float64 holds exactly"),
+        ([1, "1"], r"got values of dtype object \(for instance '1'\), expected real numbers"),
+        ([0.5, None], r"got values of dtype object \(for instance None\), expected real numbers"),
+        ([[1], [1, 2]], r"got a list of rows of unequal lengths"),
+    ],
+    ids=repr,
+)
+def test_listed_items_that_a_tensor_would_change_are_refused(items, match):
+    """A list of which one tensor cannot hold every item as it is raises an error that names the item."""
+    with pytest.raises((TypeError, ValueError), match=match):
+        Spy().update_state(items)
+
+
+def test_listed_strings_and_large_numbers_arrive_as_they_are():
+    """Strings keep the zero bytes that end them, and whole numbers above 2**63 their last digit."""
+    metric = Spy()
+    metric.update_state(["a\0", "b"], [2**63 + 1, 5])
+    assert [b"a\0", b"b"] == metric.seen[0].numpy().tolist()
+    assert [2**63 + 1, 5] == metric.seen[1].numpy().tolist()

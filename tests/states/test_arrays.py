@@ -4,7 +4,8 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from mergeable.states.arrays import as_array, as_float64, as_items, flat, weighed
+from mergeable.states.arrays import as_array, as_float64, flat, weighed
+from mergeable.states.given import as_items
 
 
 def as_weights(weights, shape, who):
@@ -152,10 +153,10 @@ def test_weights_that_are_not_weights_are_refused(weight):
 
 def test_listed_strings_keep_every_character():
     """Lists of strings and bytes become objects: nothing is cut, and numbers beside them stay numbers."""
-    assert ["a\x00", ""] == as_items(["a\x00", ""]).tolist()
-    assert [b"a\x00"] == as_items([b"a\x00"]).tolist()
-    assert [1, "a"] == as_items([1, "a"]).tolist()
-    assert as_items([1, 2]).dtype == np.int64
+    assert ["a\x00", ""] == as_items(["a\x00", ""], "test").tolist()
+    assert [b"a\x00"] == as_items([b"a\x00"], "test").tolist()
+    assert [1, "a"] == as_items([1, "a"], "test").tolist()
+    assert as_items([1, 2], "test").dtype == np.int64
 
 
 def test_flat_is_one_contiguous_row():
