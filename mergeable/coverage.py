@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import secrets
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from mergeable.errors import DuplicateOrigin
+
+_FEW = 3
+
+LONGEST_NAME = 200
+"""The most characters that a name of a piece has."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,6 +34,9 @@ class Contribution:
 class Coverage(Mapping[str, Contribution]):
     """Origins, each a random id drawn at the first update after a reset, and what each gave.
 
+    Origins that were saved under a name are a piece: ``pieces`` has the coverage of each by its name. What a job computes again, as
+    a night's shard, has new ids and the old name, and two sides that share a name, or an id, hold the same updates.
+
     Example:
         >>> a = Coverage({"3f": Contribution(replica=0, updates=2, rows=64)})
         >>> b = Coverage({"9c": Contribution(replica=1, updates=1, rows=32)})
@@ -37,16 +47,41 @@ class Coverage(Mapping[str, Contribution]):
         Traceback (most recent call last):
         mergeable.errors.DuplicateOrigin: merge: the origin 3f (replica 0, 2 updates) came twice; its updates would count \
 twice. Merge each metric once, and reset the merged one before it counts on.
+        >>> a.named("night 1").joined(Coverage({"77": Contribution(0, 2, 64)}).named("night 1"))
+        Traceback (most recent call last):
+        mergeable.errors.DuplicateOrigin: merge: the origin night 1 (replica 0, 2 updates) came twice; ...
     """
 
-    def __init__(self, contributions: Mapping[str, Contribution] | None = None, missing: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        contributions: Mapping[str, Contribution] | None = None,
+        missing: Iterable[str] = (),
+        pieces: Mapping[str, Iterable[str]] | None = None,
+    ) -> None:
         self._contributions = dict(contributions or {})
         self._missing = tuple(sorted(missing))
+        self.names = {name: tuple(sorted(origins)) for name, origins in sorted((pieces or {}).items())}
+        """The ids of the origins of each piece, by the piece's name."""
 
     @property
     def missing(self) -> tuple[str, ...]:
         """The pieces that a merge was told to leave out because they could not be read: here a gap is named."""
         return self._missing
+
+    @property
+    def pieces(self) -> dict[str, Coverage]:
+        """The coverage of each piece that was given a name. Pieces may share origins."""
+        return {name: self.piece(name) for name in self.names}
+
+    def piece(self, name: str) -> Coverage:
+        """Return the coverage of one piece."""
+        return Coverage({origin: self._contributions[origin] for origin in self.names[name]})
+
+    @property
+    def marks(self) -> tuple[str, ...]:
+        """The names of the pieces, and the ids of the origins that no name was given to."""
+        named = {origin for origins in self.names.values() for origin in origins}
+        return tuple(sorted({*self.names, *(self._contributions.keys() - named)}))
 
     @property
     def updates(self) -> int:
@@ -68,21 +103,52 @@ twice. Merge each metric once, and reset the merged one before it counts on.
         """The workers that took part."""
         return tuple(sorted({c.worker for c in self.values()}))
 
+    @property
+    def where(self) -> str:
+        """The replicas, and the workers where there are others than the first; "nowhere" without updates."""
+        if not self:
+            return "nowhere"
+        return listed("replica", self.replicas) + (f" of {listed('worker', self.workers)}" if any(self.workers) else "")
+
     def joined(self, other: Coverage) -> Coverage:
-        """Return the coverage of both; raise ``DuplicateOrigin`` where they share an origin."""
-        check_distinct(self._contributions, other._contributions)
-        return Coverage({**self._contributions, **other._contributions}, {*self._missing, *other._missing})
+        """Return the coverage of both; raise ``DuplicateOrigin`` where they share an origin or a piece's name."""
+        check_distinct(self, other)
+        return Coverage(
+            {**self._contributions, **other._contributions},
+            {*self._missing, *other._missing},
+            {**self.names, **other.names},
+        )
+
+    def named(self, name: str) -> Coverage:
+        """Return this coverage as the piece of that name; pieces that it has keep their names."""
+        return Coverage(self._contributions, self._missing, {**self.names, name: self._contributions})
+
+    def holds(self, other: Coverage) -> bool:
+        """Return whether this has all that the other has.
+
+        That is each of its pieces' names, and of each of its origins as many updates, or its piece of that name with as many
+        updates and rows.
+        """
+        if not other.names.keys() <= self.names.keys():
+            return False
+        renewed: set[str] = set()
+        for name in other.names:
+            mine, theirs = self.piece(name), other.piece(name)
+            if mine.updates >= theirs.updates and mine.rows >= theirs.rows:
+                renewed.update(theirs)
+        return all(origin in renewed or (origin in self and self[origin].updates >= c.updates) for origin, c in other.items())
 
     def to_data(self) -> Any:
         """Return the coverage as plain data."""
         origins = {origin: dataclasses.asdict(c) for origin, c in sorted(self._contributions.items())}
-        return {"origins": origins, "missing": list(self._missing)}
+        pieces = {"pieces": {name: list(found) for name, found in self.names.items()}} if self.names else {}
+        return {"origins": origins, "missing": list(self._missing), **pieces}
 
     @classmethod
     def from_data(cls, data: Any) -> Coverage:
         """Return the coverage that ``to_data`` gave; raise ``ValueError`` where it is none."""
         names = {field.name for field in dataclasses.fields(Contribution)}
-        if type(data) is not dict or data.keys() != {"origins", "missing"} or type(data["origins"]) is not dict:
+        if type(data) is not dict or data.keys() - {"pieces"} != {"origins", "missing"} or type(data["origins"]) is not dict:
             raise ValueError("found no coverage")
         for origin in data["origins"].values():
             if (
@@ -93,7 +159,17 @@ twice. Merge each metric once, and reset the merged one before it counts on.
                 raise ValueError("found an origin that says something else than its replica, worker, updates and rows")
         if type(data["missing"]) is not list or not all(type(name) is str for name in data["missing"]):
             raise ValueError("found no list of missing pieces")
-        return cls({origin: Contribution(**facts) for origin, facts in data["origins"].items()}, data["missing"])
+        pieces = data.get("pieces", {})
+        if type(pieces) is not dict or not all(
+            type(found) is list
+            and all(type(o) is str and o in data["origins"] for o in found)
+            and len(set(found)) == len(found)
+            for found in pieces.values()
+        ):
+            raise ValueError("found pieces of other origins than those that it has")
+        for name in pieces:
+            check_name(name)
+        return cls({origin: Contribution(**facts) for origin, facts in data["origins"].items()}, data["missing"], pieces)
 
     def __getitem__(self, origin: str) -> Contribution:
         return self._contributions[origin]
@@ -105,31 +181,54 @@ twice. Merge each metric once, and reset the merged one before it counts on.
         return len(self._contributions)
 
     def __str__(self) -> str:
-        gap = [f"{_plural(len(self._missing), 'piece')} missing"] if self._missing else []
+        names = [repr(name) for name in self.names]
+        names[_FEW:] = [f"{len(names) - _FEW} more"] * (len(names) > _FEW)
+        gap = [f"named {', '.join(names)}"] * bool(names)
+        gap += [f"{_plural(len(self._missing), 'piece')} missing"] * bool(self._missing)
         if not self:
             return ", ".join(["no updates", *gap])
         parts = [_plural(self.updates, "update"), _plural(self.rows, "row")]
         if len(self) > 1:
             parts.append(_plural(len(self), "origin"))
-        parts.append(listed("replica", self.replicas))
-        if any(self.workers):
-            parts[-1] += f" of {listed('worker', self.workers)}"
-        return ", ".join(parts + gap)
+        return ", ".join([*parts, self.where, *gap])
 
     def __repr__(self) -> str:
         return f"Coverage({self})"
 
 
-def check_distinct(mine: Mapping[str, Contribution], others: Mapping[str, Contribution]) -> None:
+def check_distinct(mine: Coverage, others: Coverage) -> None:
     """Raise ``DuplicateOrigin`` where two sides hold the same updates."""
+    for mark in (*_shared(mine.names, others.names), *_shared(mine._contributions, others._contributions)):
+        raise DuplicateOrigin(
+            f"merge: {twice(mark, mine, others)} Merge each metric once, and reset the merged one before it counts on."
+        )
+
+
+def twice(mark: str, mine: Coverage, others: Coverage, places: str = "") -> str:
+    """Return the sentence that an origin, by its id or its piece's name, came twice."""
+    a, b = (side.piece(mark) if mark in side.names else Coverage({mark: side[mark]}) for side in (mine, others))
+    apart = a and b and {*a.workers}.isdisjoint(b.workers)
+    hint = " Workers that save with local=True each give what they save a name of its own." if apart else ""
+    return f"the origin {mark} ({b.where}, {b.updates} updates) came twice{places}; its updates would count twice.{hint}"
+
+
+def check_name(name: str, who: str = "") -> None:
+    """Raise ``ValueError`` where a text is no name of a piece."""
+    if not 0 < len(name) <= LONGEST_NAME or not name.isprintable() or name != name.strip():
+        raise ValueError(
+            f"{who}got the origin {name[:40]!r} of {len(name)} characters, expected 1 to {LONGEST_NAME} printable ones with no space "
+            "at either end, such as '2026-11-29/shard-03'."
+        )
+
+
+def drawn_origin() -> str:
+    """Return a new origin's id: 64 random bits after the time, so that of two ids the larger one is the later one's."""
+    return f"{time.time_ns() // 10**6:012x}{secrets.token_hex(8)}"
+
+
+def _shared(mine: Mapping[str, Any], others: Mapping[str, Any]) -> Iterator[str]:
     few, many = sorted((mine, others), key=len)
-    for origin in few:
-        if origin in many:
-            c = others[origin]
-            raise DuplicateOrigin(
-                f"merge: the origin {origin} ({c.where}, {c.updates} updates) came twice; its updates would count "
-                "twice. Merge each metric once, and reset the merged one before it counts on."
-            )
+    return filter(many.__contains__, few)
 
 
 def listed(noun: str, numbers: Sequence[int]) -> str:

@@ -4,14 +4,15 @@ A snapshot is a zip file (``mergeable.archive``) whose ``manifest.json`` is one 
 named here, are written as ``mergeable.plain`` says:
 
     format       "mergeable snapshot"
-    version      1, the version of this format
+    version      the version of this format: 2 where pieces have names, else 1
     mergeable    the version of the library that wrote it
     metric       class (the registered name, or module:name), name, arguments of the constructor, omitted (those that are
                  not plain), merge ("derived", or "own" where the class has a merge_state of its own), plots
     states       by name: class, parameters, value, pickled (the types in it that are pickled), and for mergeable.state(...) make,
                  a pickle of its factory and merge function, which is read only where there is no metric in hand
     undeclared   attributes of the metric that are not declared, by name
-    coverage     origins (by id: replica, worker, updates, rows) and missing (pieces that a merge left out)
+    coverage     origins (by id: replica, worker, updates, rows), missing (pieces that a merge left out), and, from version 2 on, pieces
+                 (by the name that the user gave: the ids of its origins)
     metadata     a list of the user's values, one for each snapshot that was merged, with the origins that it speaks of
 
 A file never decides which code runs. Classes are those of the metric in hand or registered ones (``mergeable.register``), and
@@ -41,7 +42,7 @@ Known = dict[str, tuple[str, dict[str, Any], State]]
 """By the state's name, the class, the parameters and an empty state of the last file."""
 
 FORMAT = "mergeable snapshot"
-VERSION = 1
+FIRST, NAMED = 1, 2
 
 _MEMBERS = {"format", "version", "mergeable", "metric", "states", "undeclared", "coverage", "metadata"}
 _ROOM = 2**19  # bytes that all states of a file may take when they are empty, whatever its size
@@ -69,10 +70,10 @@ class Opening:
         if type(tree) is not dict or tree.get("format") != FORMAT:
             raise Unreadable("manifest.json does not say that this is a snapshot")
         version = tree.get("version")
-        if type(version) is not int or not 1 <= version <= VERSION:
-            newer = "; upgrade mergeable to read what a newer one wrote" if type(version) is int and version > VERSION else ""
+        if type(version) is not int or not FIRST <= version <= NAMED:
+            newer = "; upgrade mergeable to read what a newer one wrote" if type(version) is int and version > NAMED else ""
             raise Unreadable(
-                f"it has version {short(version)} of the format, and mergeable {mergeable.__version__} reads up to {VERSION}{newer}"
+                f"it has version {short(version)} of the format, and mergeable {mergeable.__version__} reads up to {NAMED}{newer}"
             )
         if tree.keys() != _MEMBERS or type(tree["mergeable"]) is not str:
             raise Unreadable(f"manifest.json has the members {some(tree)}, expected {', '.join(sorted(_MEMBERS))}")
@@ -82,6 +83,8 @@ class Opening:
         states = {name: self._state(name, found) for name, found in _dict(tree["states"]).items()}
         undeclared = dict(self._undeclared(_dict(tree["undeclared"])))
         coverage = _coverage(tree["coverage"])
+        if version == FIRST and coverage.names:
+            raise Unreadable(f"the coverage has names of pieces, which version {FIRST} of the format does not know")
         metadata = tuple(map(self._row, _list(tree["metadata"])))
         if not self._skipped:
             self._reader.finish()

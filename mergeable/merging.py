@@ -18,11 +18,13 @@ from multiprocessing import get_context, parent_process, resource_tracker
 from pathlib import Path
 from typing import Any
 
-from mergeable.coverage import Contribution, Coverage
+import numpy as np
+
+from mergeable.coverage import Contribution, Coverage, check_name, twice
 from mergeable.description import Description, Unbuilt
 from mergeable.errors import DuplicateOrigin, IncompatibleStates, MergeableError, SnapshotError
 from mergeable.manifest import Known
-from mergeable.plain import some
+from mergeable.plain import short, some
 from mergeable.snapshot import Snapshot, opened
 from mergeable.state import State
 from mergeable.wire import from_bytes, to_bytes
@@ -43,6 +45,7 @@ def merge(
     metric: Any = None,
     allow_pickle: bool = False,
     on_duplicate: str = "error",
+    unique: Iterable[str] = (),
     keep_going: bool = False,
     processes: int = 1,
     progress: Progress | None = None,
@@ -57,8 +60,12 @@ def merge(
         pieces: metrics, snapshots and paths of files, in any mixture; at least one.
         metric: the metric's class, or an instance with the same arguments, for states whose classes are not registered.
         allow_pickle: as in ``load``.
-        on_duplicate: what to do where two pieces share an origin. ``"error"``: raise ``DuplicateOrigin``. ``"newer"``: leave out
-            a piece where another one covers all its origins with as many updates or more. The pieces are read twice then.
+        on_duplicate: what to do where two pieces share an origin, by its id or by the name that the user gave. ``"error"``: raise
+            ``DuplicateOrigin``. ``"newer"``: leave out a piece where another one covers all its origins with as many updates or
+            more, and, where only the name is the same, as many rows; of two that do so to each other, the one stays that began
+            later. The pieces are read twice then.
+        unique: names of values in the metadata that tell pieces apart, such as ``["night", "shard"]``: where they are equal, the
+            piece is the same, as if it had been saved with ``origin="night='2026-11-29', shard=3"``, which the merged one has too.
         keep_going: leave out pieces that cannot be read or do not fit the others, and name them in ``coverage.missing``.
         processes: how many processes read and merge files at a time. With more than 1 a program needs
             ``if __name__ == "__main__":``, as for ``multiprocessing``.
@@ -67,7 +74,7 @@ def merge(
 
     Raises:
         ValueError: there are no pieces, or ``on_duplicate`` is neither.
-        DuplicateOrigin: two pieces hold the same updates. IncompatibleStates: two are of other metrics, arguments or states.
+        DuplicateOrigin: two pieces hold the same updates, or one holds two that ``unique`` finds to be the same. IncompatibleStates: two are of other metrics, arguments or states.
         SnapshotError, OSError: a file cannot be read. UndeclaredState: the metric has a merge of its own; use ``merge_state``.
 
     Example:
@@ -93,10 +100,12 @@ def merge(
         raise ValueError(f"merge: got on_duplicate={on_duplicate!r}, expected 'error' or 'newer'.")
     if processes < 1:
         raise ValueError(f"merge: got processes={processes!r}, expected at least 1.")
-    options = Options(allow_pickle=allow_pickle, keep_going=keep_going)
+    if isinstance(unique, str):
+        raise TypeError(f"merge: got unique={unique!r}, expected a list of names. Write unique=[{unique!r}].")
+    options = Options(allow_pickle=allow_pickle, keep_going=keep_going, unique=unique)
     told = report or _say_nothing
     count = progress or _say_nothing
-    merging = Merging(metric)
+    merging = Merging(metric, gives_way=on_duplicate == "newer")
     if on_duplicate == "newer":
         pieces = _newest(list(pieces), options, told)
     if processes == 1:
@@ -109,12 +118,16 @@ def merge(
 class Options:
     """How pieces are read, which other processes are told too."""
 
-    def __init__(self, *, allow_pickle: bool, keep_going: bool) -> None:
-        self.allow_pickle, self.keep_going = allow_pickle, keep_going
+    def __init__(self, *, allow_pickle: bool, keep_going: bool, unique: Iterable[str] = ()) -> None:
+        self.allow_pickle, self.keep_going, self._unique = allow_pickle, keep_going, sorted(unique)
         self._known: Known = {}
 
     def read(self, piece: Piece, *, peek: bool = False) -> tuple[Snapshot, int]:
-        """Return a piece as a snapshot, and the bytes that it took."""
+        """Return a piece as a snapshot, in which what is unique has names, and the bytes that it took."""
+        snapshot, size = self._read(piece, peek=peek)
+        return (_named(snapshot, self._unique, source_of(piece)) if self._unique else snapshot), size
+
+    def _read(self, piece: Piece, *, peek: bool) -> tuple[Snapshot, int]:
         if isinstance(piece, Snapshot):
             return piece, 0
         if isinstance(piece, str | os.PathLike):
@@ -129,13 +142,14 @@ class Options:
 class Merging:
     """A snapshot in the making; a metric in hand brings the classes that no registry knows."""
 
-    def __init__(self, metric: Any = None) -> None:
-        self._metric = metric
+    def __init__(self, metric: Any = None, *, gives_way: bool = False) -> None:
+        self._metric, self._gives_way = metric, gives_way
         self._description: Description | None = None
         self._first = ""
         self._states: dict[str, State] = {}
         self._contributions: dict[str, Contribution] = {}
-        self._sources: dict[str, str] = {}
+        self._names: dict[str, Iterable[str]] = {}
+        self._sources: dict[str, str] = {}  # of origins' ids and of pieces' names
         self._missing: list[str] = []
         self._metadata: list[dict[str, Any]] = []
 
@@ -146,7 +160,7 @@ class Merging:
 
     def empty(self) -> Merging:
         """Return an empty one that takes what this one takes."""
-        fresh = Merging()
+        fresh = Merging(gives_way=self._gives_way)
         fresh._description, fresh._first = self._description, self._first
         fresh._states = {name: state.empty() for name, state in self._states.items()}
         return fresh
@@ -174,18 +188,21 @@ class Merging:
             self._begin(snapshot, source)
         else:
             self._description.check(snapshot._description, f"merge: {source}", f"in {self._first}", "in this one")
-        self._check_distinct(snapshot.coverage, dict.fromkeys(snapshot.coverage, source))
+        sources = dict.fromkeys([*snapshot.coverage, *snapshot.coverage.names], source)
+        self._check_distinct(snapshot.coverage, sources)
         self._merge_states(snapshot._states_for(self._states, f"merge: {source}"), source, undo=undo)
         self._contributions.update(snapshot.coverage)
-        self._sources.update(dict.fromkeys(snapshot.coverage, source))
+        self._names.update(snapshot.coverage.names)
+        self._sources.update(sources)
         self._missing.extend(snapshot.coverage.missing)
         self._metadata.extend(snapshot._metadata)
 
     def join(self, other: Merging) -> None:
         """Merge what another process has merged."""
-        self._check_distinct(other._contributions, other._sources)
+        self._check_distinct(other._coverage(), other._sources)
         self._merge_states(other._states, "the pieces of a process", undo=False)
         self._contributions.update(other._contributions)
+        self._names.update(other._names)
         self._sources.update(other._sources)
         self._missing.extend(other._missing)
         self._metadata.extend(other._metadata)
@@ -198,9 +215,12 @@ class Merging:
                 if self._missing
                 else "merge: got no pieces, expected one or more. Look at the pattern or the folder that they come from."
             )
-        coverage = Coverage(dict(sorted(self._contributions.items())), self._missing)
+        coverage = self._coverage()
         rows = tuple(sorted(self._metadata, key=lambda row: row["origins"]))
         return Snapshot(self._description, self._states, coverage, metadata=rows)
+
+    def _coverage(self) -> Coverage:
+        return Coverage(dict(sorted(self._contributions.items())), self._missing, self._names)
 
     def _begin(self, snapshot: Snapshot, source: str) -> None:
         if self._metric is not None:
@@ -219,14 +239,15 @@ class Merging:
         self._states = {name: state.empty() for name, state in prototypes.items()}
         self._description, self._first = snapshot._description, source
 
-    def _check_distinct(self, contributions: Mapping[str, Contribution], sources: Mapping[str, str]) -> None:
-        for origin in filter(self._contributions.__contains__, contributions):
-            c = contributions[origin]
-            raise DuplicateOrigin(
-                f"merge: the origin {origin} ({c.where}, {c.updates} updates) came twice, in {self._sources[origin]} and in "
-                f"{sources[origin]}; its updates would count twice. Leave one out, or let the newer one win with "
-                "on_duplicate='newer'."
+    def _check_distinct(self, coverage: Coverage, sources: Mapping[str, str]) -> None:
+        for mark in reversed([mark for mark in sources if mark in self._sources]):  # a name says more than an id
+            text = twice(mark, self._coverage(), coverage, f", in {self._sources[mark]} and in {sources[mark]}")
+            advice = (
+                "Neither has all that the other has, so none is the newer one; leave one out."
+                if self._gives_way
+                else "Leave one out, or let the newer one win with on_duplicate='newer'."
             )
+            raise DuplicateOrigin(f"merge: {text} {advice}")
 
     def _merge_states(self, states: Mapping[str, State], source: str, *, undo: bool) -> None:
         saved: list[State] = []
@@ -249,19 +270,20 @@ class Merging:
 
 def _newest(pieces: Sequence[Piece], options: Options, report: Report) -> list[Piece]:
     """Return the pieces without those that another one covers; pieces that cannot be read stay, and fail where they are read."""
-    coverages: list[Mapping[str, Any]] = []
+    coverages: list[Coverage] = []
     for piece in pieces:
         try:
             coverages.append(options.read(piece, peek=True)[0].coverage)
         except (MergeableError, OSError):
-            coverages.append({})
+            coverages.append(Coverage())
     holders: dict[str, list[int]] = {}
     for i, coverage in enumerate(coverages):
-        for origin in coverage:
-            holders.setdefault(origin, []).append(i)
+        for mark in (*coverage.names, *coverage):
+            holders.setdefault(mark, []).append(i)
     kept = []
     for i, piece in enumerate(pieces):
-        rivals = holders[next(iter(coverages[i]))] if coverages[i] else []
+        first = next(iter((*coverages[i].names, *coverages[i])), None)  # who holds all of it holds its first name
+        rivals = [] if first is None else holders[first]
         newer = next((j for j in rivals if j != i and _gives_way(i, j, coverages)), None)
         if newer is None:
             kept.append(piece)
@@ -270,13 +292,40 @@ def _newest(pieces: Sequence[Piece], options: Options, report: Report) -> list[P
     return kept
 
 
-def _gives_way(i: int, j: int, coverages: Sequence[Mapping[str, Any]]) -> bool:
-    """Return whether piece j holds all that piece i does; of two that hold the same, the first stays."""
+def _gives_way(i: int, j: int, coverages: Sequence[Coverage]) -> bool:
+    """Return whether piece j holds all that piece i does; of two that hold as much, the one stays that began later, or the first."""
     old, new = coverages[i], coverages[j]
-    if not all(origin in new and new[origin].updates >= c.updates for origin, c in old.items()):
+    if not new.holds(old):
         return False
-    same = len(old) == len(new) and all(new[origin].updates == c.updates for origin, c in old.items())
-    return not same or j < i
+    return not old.holds(new) or (sorted(new, reverse=True), i) > (sorted(old, reverse=True), j)
+
+
+def _named(snapshot: Snapshot, unique: Sequence[str], source: str) -> Snapshot:
+    """Return the snapshot with names for its pieces: what its metadata say of them under the keys in ``unique``."""
+    who, keys = f"merge: {source}", ", ".join(unique)
+    advice = f"Leave it out, or save it with metadata that have {keys}."
+    pieces: dict[str, Iterable[str]] = {}
+    for row in snapshot.metadata:
+        values = {key: row[key].item() if isinstance(row.get(key), np.generic) else row.get(key) for key in unique}
+        for key, value in values.items():
+            if type(value) not in (str, int, float, bool):
+                raise SnapshotError(
+                    f"{who}: got {short(value)} for {key} in the metadata, expected a text or a number. {advice}"
+                )
+        name = ", ".join(f"{key}={value!r}" for key, value in values.items())
+        try:
+            check_name(name)
+        except ValueError as error:
+            raise SnapshotError(f"{who}: {error} Name fewer values or shorter ones with unique.") from None
+        if name in pieces:
+            raise DuplicateOrigin(
+                f"{who} holds two pieces with {name}; their updates would count twice. Leave it out, or merge it anew."
+            )
+        pieces[name] = [origin for origin in row["origins"] if origin in snapshot.coverage]
+    nameless = snapshot.coverage.keys() - {origin for origins in pieces.values() for origin in origins}
+    if nameless or not pieces:
+        raise SnapshotError(f"{who}: got no metadata of {some(nameless) or 'it'}, expected {keys} for every origin. {advice}")
+    return snapshot._named(pieces)
 
 
 # On several cores.

@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from mergeable.coverage import check_name
 from mergeable.description import Description
 from mergeable.errors import SnapshotError
 from mergeable.merging import merge
@@ -28,7 +29,9 @@ class Saveable:
     plots: ClassVar[Mapping[str, str]] = {}
     """Kinds of plots, in the order of preference, and the name of the state that each shows: ``{"roc": "rows"}``."""
 
-    def snapshot(self: Any, metadata: Mapping[str, Any] | None = None, *, local: bool = False) -> Snapshot:
+    def snapshot(
+        self: Any, metadata: Mapping[str, Any] | None = None, *, local: bool = False, origin: str | None = None
+    ) -> Snapshot:
         """Return what the metric holds now, as an immutable snapshot.
 
         Where several processes work, it holds what all of them hold, so every process must call this, as ``result``.
@@ -37,9 +40,13 @@ class Saveable:
             metadata: values of yours that are plain data, such as a run's id, a dataset's name, a step.
             local: what this process alone holds, without an exchange. The local snapshots of all processes merge into the
                 whole one.
+            origin: a name for all that the snapshot holds, such as ``"2026-11-29/shard-03"``: 1 to 200 printable characters. What a
+                job computes again and gives the same name is the same piece, and merging both is refused. With ``local`` each
+                process gives a name of its own. Names that were restored or merged stay.
 
         Raises:
-            TypeError: a value among the metadata is not plain data, or its name is ``"origins"``.
+            TypeError: a value among the metadata is not plain data, or its name is ``"origins"``; the origin is no text.
+            ValueError: the origin is no such name.
             UndeclaredState, ExchangeTimeout: as ``result`` of several processes.
 
         Example:
@@ -55,7 +62,17 @@ class Saveable:
             >>> both = mg.merge([monday.snapshot({"day": "mon"}), tuesday.snapshot({"day": "tue"})])
             >>> both.result(Rows), sorted(row["day"] for row in both.metadata)
             (3, ['mon', 'tue'])
+            >>> again = Rows()
+            >>> again.update_state([1, 2])
+            >>> mg.merge([metric.snapshot(origin="monday") for metric in (monday, again)])
+            Traceback (most recent call last):
+            mergeable.errors.DuplicateOrigin: merge: the origin monday (replica 0, 1 updates) came twice, in ... and in ...; ...
         """
+        if origin is not None:
+            who = f"{type(self).__name__}.snapshot: "
+            if not isinstance(origin, str):
+                raise TypeError(f"{who}got the origin {origin!r}, expected a str, such as '2026-11-29/shard-03'.")
+            check_name(origin, who)
         row = dict(metadata or {})
         for key, value in row.items():
             if not isinstance(key, str) or key == "origins" or not is_plain(value):
@@ -65,7 +82,7 @@ class Saveable:
                 )
         held = self._detached() if local else self._whole()
         slot = held._folded_slot()
-        coverage = slot.coverage
+        coverage = slot.coverage if origin is None else slot.coverage.named(str.__str__(origin))
         rows = ({**row, "origins": sorted(coverage)},) if row else ()
         description = Description.of(type(self), self.name, self._arguments, own_merge=self._merges_by_itself, plots=self.plots)
         return Snapshot(description, slot.states, coverage, metadata=rows, undeclared=held._undeclared_values())

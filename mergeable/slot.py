@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Mapping
 from typing import Any
 
-from mergeable.coverage import Contribution, Coverage, check_distinct
+from mergeable.coverage import Contribution, Coverage, check_distinct, drawn_origin
 from mergeable.state import State
 
 States = dict[str, State]
@@ -24,7 +23,8 @@ class Slot:
     def __init__(self, states: States, coverage: Mapping[str, Contribution] | None = None, origin: str | None = None) -> None:
         self.states = states
         self.contributions = dict(coverage or {})
-        self.missing = coverage.missing if isinstance(coverage, Coverage) else ()
+        known = coverage if isinstance(coverage, Coverage) else Coverage()
+        self.missing, self.names = known.missing, dict(known.names)
         self.origin = origin
 
     @classmethod
@@ -35,7 +35,7 @@ class Slot:
     @property
     def coverage(self) -> Coverage:
         """What the states hold."""
-        return Coverage(self.contributions, self.missing)
+        return Coverage(self.contributions, self.missing, self.names)
 
     def merge(self, other: Slot) -> None:
         """Take all that another slot of such a metric has taken.
@@ -43,16 +43,17 @@ class Slot:
         Raises:
             DuplicateOrigin: the same updates would count twice; nothing was merged.
         """
-        check_distinct(self.contributions, other.contributions)
+        check_distinct(self.coverage, other.coverage)
         merge_alike(self.states, other.states)
         self.contributions |= other.contributions
+        self.names |= other.names
         if other.missing:
             self.missing = tuple(sorted({*self.missing, *other.missing}))
 
     def count(self, replica: int, rows: int, worker: int = 0, updates: int = 1) -> None:
         """Count updates of so many rows."""
         if self.origin is None:
-            self.origin = secrets.token_hex(8)
+            self.origin = drawn_origin()
         before = self.contributions.get(self.origin)
         self.contributions[self.origin] = (
             Contribution(before.replica, before.updates + updates, before.rows + rows, before.worker)

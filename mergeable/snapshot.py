@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
@@ -19,7 +19,7 @@ from mergeable.archive import pack
 from mergeable.coverage import Coverage
 from mergeable.description import Description, Unbuilt, like
 from mergeable.errors import IncompatibleStates, SnapshotError, UndeclaredState
-from mergeable.manifest import FORMAT, VERSION, Known, Opening, PickledState, state_tree
+from mergeable.manifest import FIRST, FORMAT, NAMED, Known, Opening, PickledState, state_tree
 from mergeable.plain import Unreadable, Writer, some
 from mergeable.state import State
 from mergeable.wire import Classes, pickled
@@ -102,8 +102,8 @@ class Snapshot:
 
     @property
     def origins(self) -> tuple[str, ...]:
-        """The ids of the origins that it covers."""
-        return tuple(sorted(self._coverage))
+        """The names of the pieces that it covers, and the ids of the origins that no name was given to."""
+        return self._coverage.marks
 
     @property
     def metadata(self) -> tuple[dict[str, Any], ...]:
@@ -176,7 +176,7 @@ class Snapshot:
         d = self._description
         tree = {
             "format": FORMAT,
-            "version": VERSION,
+            "version": NAMED if self._coverage.names else FIRST,
             "mergeable": self._version,
             "metric": {
                 "class": d.metric,
@@ -249,6 +249,19 @@ class Snapshot:
         if all(type(found) is type(states.get(name)) for name, found in self._states.items()):
             return dict(self._states)  # type: ignore[arg-type]  # all of them are states
         return self._states_like(states, who)
+
+    def _named(self, pieces: Mapping[str, Iterable[str]]) -> Snapshot:
+        """Return this snapshot with names for more of its pieces."""
+        c = self._coverage
+        coverage = Coverage(c, c.missing, {**c.names, **pieces})
+        return Snapshot(
+            self._description,
+            self._states,
+            coverage,
+            metadata=self._metadata,
+            undeclared=self._undeclared,
+            version=self._version,
+        )
 
     def _check_declared(self, who: str) -> None:
         if self._undeclared or self._description.own_merge:

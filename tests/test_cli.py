@@ -519,6 +519,25 @@ def test_the_same_shard_twice(shop, shards):
     assert mg.merge(shards).to_bytes() == Path("all.mg").read_bytes()
 
 
+def test_a_shard_that_was_run_again(shop, place):
+    """--unique names the metadata that tell pieces apart; what agrees in them is refused, or gives way to the newer one."""
+    for file, shard, rows in (("a.mg", 0, 1), ("b.mg", 1, 2), ("again.mg", 1, 3)):
+        metric = shop.Visits()
+        metric.update_state([0.5] * rows)
+        metric.snapshot({"night": "2026-11-29", "shard": shard}).save(file)
+    good("merge", "a.mg", "b.mg", "-o", "ab.mg", "--unique", "night,shard")
+    text = refusal("merge", "ab.mg", "again.mg", "-o", "all.mg", "--unique", "night, shard")
+
+    assert "the origin night='2026-11-29', shard=1 (replica 0, 1 updates) came twice, in ab.mg and in again.mg" in text
+    good("merge", "a.mg", "b.mg", "again.mg", "-o", "all.mg", "--unique", "shard,night", "--on-duplicate", "newer")
+    assert 4 == mg.load("all.mg").coverage.rows
+    pieces = json.loads(good("inspect", "all.mg", "--json"))["coverage"]["pieces"]
+    assert ["night='2026-11-29', shard=0", "night='2026-11-29', shard=1"] == [*pieces]
+    assert "a.mg: got None for host in the metadata, expected a text or a number. Leave it out" in refusal(
+        "merge", "a.mg", "b.mg", "-o", "host.mg", "--unique", "host"
+    )
+
+
 def test_pickles_need_a_word_of_trust(shop, place):
     """A pickled state is refused, and the text says --allow-pickle, which reads it."""
     for i in range(2):

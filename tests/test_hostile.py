@@ -286,14 +286,14 @@ def test_manifests_of_another_form(name):
 
 
 @pytest.mark.parametrize(
-    "version", [0, -1, 2, 10**9, "1", 1.0, True, None, [1], {}, [[]] * 10_000], ids=lambda version: repr(version)[:20]
+    "version", [0, -1, 3, 10**9, "1", 1.0, True, None, [1], {}, [[]] * 10_000], ids=lambda version: repr(version)[:20]
 )
 def test_versions(version):
     """A file of a version that this library does not read says so; where the version is newer, it says to upgrade."""
     text = refusal(packed(manifest(version=version)))
 
-    assert "of the format, and mergeable 0.1.0 reads up to 1" in text
-    assert (type(version) is int and version > 1) == ("upgrade mergeable" in text)
+    assert "of the format, and mergeable 0.1.0 reads up to 2" in text
+    assert (type(version) is int and version > 2) == ("upgrade mergeable" in text)
 
 
 MEMBERS = {
@@ -337,6 +337,22 @@ MEMBERS = {
     "origins": (lambda t: t["coverage"].update(origins=[]), "the coverage is damaged .found no coverage"),
     "coverage with more": (lambda t: t["coverage"].update(more=1), "the coverage is damaged .found no coverage"),
     "missing pieces": (lambda t: t["coverage"].update(missing=[1]), "found no list of missing pieces"),
+    "names in version 1": (
+        lambda t: t["coverage"].update(pieces={"a": ["0a"]}),
+        "the coverage has names of pieces, which version 1 of the format does not know",
+    ),
+    "names that are none": (lambda t: t["coverage"].update(pieces=["a"]), "found pieces of other origins than those"),
+    "a name of another origin": (
+        lambda t: t["coverage"].update(pieces={"a": ["0b"]}),
+        "found pieces of other origins than those",
+    ),
+    "a name of no list": (lambda t: t["coverage"].update(pieces={"a": "0a"}), "found pieces of other origins than those"),
+    "an origin twice in a piece": (lambda t: t["coverage"].update(pieces={"a": ["0a"] * 2}), "found pieces of other origins"),
+    "a name with an escape": (lambda t: t["coverage"].update(pieces={"\x1b": ["0a"]}), r"got the origin '\\x1b' of 1 char"),
+    "an endless name": (
+        lambda t: t["coverage"].update(pieces={"a" * 10**5: ["0a"]}),
+        "of 100000 characters, expected 1 to 200",
+    ),
     "an origin that is none": (lambda t: t["coverage"]["origins"].update(a=1), "found an origin that says something else"),
     "an origin with more": (lambda t: t["coverage"]["origins"]["0a"].update(x=1), "an origin that says something else"),
     "negative updates": (lambda t: t["coverage"]["origins"]["0a"].update(updates=-1), "an origin that says something else"),
@@ -1185,6 +1201,9 @@ BOMBS = {
     "many entries": lambda: zipped([entries()[0], *(Entry(f"arrays/{i}.npy", npy("|b1", (1,), b"\0")) for i in range(2000))]),
     "many names": lambda: zipped([entries()[0], *(Entry(f"{i}", b"") for i in range(20_000))]),
     "many origins": lambda: packed(manifest(coverage={"origins": {f"{i:x}": NOTHING for i in range(3000)}, "missing": []})),
+    "many names of pieces": lambda: packed(
+        manifest(version=2, coverage={"origins": {}, "missing": [], "pieces": {f"{i:x}": [] for i in range(9000)}})
+    ),
     "many pieces": lambda: packed(manifest(coverage={"origins": {}, "missing": [f"{i:x}" for i in range(9000)]})),
     "a Count that is all of the room": lambda: forged("Count", {"shape": (64_000,)}, 0),
     "a Tuple that is all of the room": lambda: forged("Tuple", {"0": ("Sum", {"shape": (64_000,)})}, 0),

@@ -8,6 +8,7 @@ import random
 import subprocess
 import sys
 import textwrap
+import time
 import tracemalloc
 from pathlib import Path
 
@@ -388,3 +389,178 @@ def test_the_metric_in_hand_must_be_the_one_that_was_saved(tmp_path):
         mg.merge(paths, metric=Spread(edges=(0.0, 3.0)))
     with pytest.raises(TypeError, match=r"merge: .*00000\.mg: got 3, expected a metric or its class"):
         mg.merge(paths, metric=3)
+
+
+# Pieces that have names.
+
+
+def counted(*updates, origin=None, metadata=None, **options):
+    """Return the snapshot of a metric that took one batch of so many rows for each update."""
+    metric = fed(Vocabulary(), *(([*range(n)],) for n in updates))
+    return metric.snapshot(metadata, origin=origin, **options)
+
+
+def test_a_retried_piece_is_refused(tmp_path):
+    """A piece that was computed again under its name is refused everywhere, also inside of merged files and after a restore."""
+    counted(2, origin="night/3").save(tmp_path / "a.mg")
+    counted(2, origin="night/3").save(tmp_path / "b.mg")
+    mg.merge([tmp_path / "b.mg", counted(1, origin="night/4")], metric=Vocabulary).save(tmp_path / "merged.mg")
+    metric = Vocabulary()
+    metric.restore(tmp_path / "merged.mg")
+    metric.update_state([*range(3)])  # and goes on
+    assert ("night/3", "night/4") == mg.load(tmp_path / "merged.mg").origins
+
+    for piece in (tmp_path / "b.mg", mg.load(tmp_path / "b.mg"), tmp_path / "merged.mg", metric, metric.snapshot()):
+        with pytest.raises(
+            mg.DuplicateOrigin,
+            match=r"^merge: the origin night/3 \(replica 0, 1 updates\) came twice, in .* and in .*; its updates would count twice\. "
+            r"Leave one out, or let the newer one win with on_duplicate='newer'\.$",
+        ):
+            mg.merge([tmp_path / "a.mg", piece], metric=Vocabulary)
+        other = Vocabulary()
+        other.merge_state([tmp_path / "a.mg"])
+        before = canonical_bytes((other._fold(), dict(other.coverage)))
+        with pytest.raises(mg.DuplicateOrigin, match="the origin night/3"):
+            other.merge_state([piece])
+        assert before == canonical_bytes((other._fold(), dict(other.coverage)))
+
+
+def test_a_name_and_its_random_id_are_one_piece():
+    """A snapshot with a name, one with another and one without, of the same metric, are the same updates."""
+    metric = fed(Vocabulary(), ([*range(2)],))
+    pieces = metric.snapshot(origin="a"), metric.snapshot(origin="b"), metric.snapshot(), metric
+    for one, other in itertools.permutations(pieces, 2):
+        with pytest.raises(mg.DuplicateOrigin, match="came twice"):
+            mg.merge([one, other])
+
+
+def test_a_name_is_for_all_that_is_held():
+    """A metric of several origins, some named before, has one name more; the names that it restored or merged stay."""
+    metric = Vocabulary()
+    metric.restore(counted(1, origin="monday"))
+    metric.update_state([*range(2)])
+    metric.merge_state([counted(3), counted(4, 4, origin="tuesday")])
+    week = metric.snapshot(origin="week")
+
+    assert ("monday", "tuesday", "week") == week.origins
+    pieces = week.coverage.pieces
+    assert {"monday": (1, 1), "tuesday": (2, 8), "week": (5, 14)} == {n: (p.updates, p.rows) for n, p in pieces.items()}
+    for name in week.origins:
+        with pytest.raises(mg.DuplicateOrigin, match=f"the origin {name} "):
+            mg.merge([week, counted(9, origin=name)])
+    assert "5 updates, 14 rows, 4 origins, replica 0, named 'monday', 'tuesday', 'week'" == str(week.coverage)
+    metric.reset_state()
+    assert {} == metric.coverage.pieces
+
+
+def test_a_growing_piece_keeps_its_name(tmp_path):
+    """A metric that is saved again under its name, also one that was restored in between, holds more of the same piece."""
+    metric = fed(Vocabulary(), ([*range(2)],))
+    first = metric.snapshot(origin="x")
+    metric.update_state([*range(3)])
+    second = metric.snapshot(origin="x")
+    again = Vocabulary()
+    again.restore(first)
+    again.update_state([*range(4)])
+    again.update_state([*range(4)])
+    third = again.snapshot(origin="x")
+
+    with pytest.raises(mg.DuplicateOrigin, match="the origin x "):
+        mg.merge([first, second])
+    for order in itertools.permutations([first, second, third]):
+        merged = mg.merge(order, on_duplicate="newer")
+        assert (3, 10, ("x",)) == (merged.coverage.updates, merged.coverage.rows, merged.origins)
+
+
+def test_the_newer_retry_wins_when_asked(tmp_path):
+    """Of two tries with one name that one is left out that has less; of two with as much, the one that began earlier."""
+    less, more, as_much = (tmp_path / f"{name}.mg" for name in ("less", "more", "as_much"))
+    counted(2, origin="x").save(less)
+    counted(2, 5, origin="x").save(more)
+    time.sleep(0.002)  # ids tell milliseconds apart
+    counted(5, 2, origin="x").save(as_much)
+    rest = mg.merge([counted(1, origin="y"), counted(2, 4, origin="x")])
+
+    for order in itertools.permutations([less, more, as_much]):
+        told = []
+        merged = mg.merge(order, metric=Vocabulary, on_duplicate="newer", report=lambda *args, told=told: told.append(args[0]))
+        assert mg.load(as_much).to_bytes() == merged.to_bytes()
+        assert [str(path) for path in order if path != as_much] == told
+    assert rest.to_bytes() == mg.merge([less, rest], metric=Vocabulary, on_duplicate="newer").to_bytes()
+    for other in (counted(9, origin="x"), rest):  # fewer updates and more rows; more of x, and nothing of y
+        with pytest.raises(
+            mg.DuplicateOrigin, match="Neither has all that the other has, so none is the newer one; leave one out"
+        ):
+            mg.merge([other, more], metric=Vocabulary, on_duplicate="newer")
+
+
+def test_a_name_is_not_lost_to_a_newer_piece_without_it():
+    """A piece gives way only to one that has its names too, or a retry of that name would count beside it."""
+    metric = fed(Vocabulary(), ([*range(2)],))
+    named = metric.snapshot(origin="x")
+    metric.update_state([*range(2)])
+    with pytest.raises(mg.DuplicateOrigin, match="Neither has all"):
+        mg.merge([named, metric.snapshot()], on_duplicate="newer")
+
+
+def test_an_empty_piece_has_a_name_too():
+    """A shard without rows keeps its name in what it is merged into, and gives way to a try that had rows."""
+    empty = Vocabulary().snapshot(origin="x")
+    merged = mg.merge([empty, counted(1, origin="y")])
+
+    assert (("x", "y"), 1) == (merged.origins, merged.coverage.updates)
+    with pytest.raises(mg.DuplicateOrigin, match="the origin x "):
+        mg.merge([merged, counted(1, origin="x")])
+    assert 1 == mg.merge([empty, counted(1, origin="x")], on_duplicate="newer").coverage.updates
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_unique_values_tell_pieces_apart(tmp_path, processes):
+    """Pieces whose metadata agree in what is unique are one piece, also inside of files that were merged without."""
+    paths = [tmp_path / f"{i}.mg" for i in range(6)]
+    for i, path in enumerate(paths):
+        Spread().snapshot({"night": "2026-11-29", "shard": i, "host": "a"}).save(path)
+    again = fed(Spread(), ([0.5],)).snapshot({"night": "2026-11-29", "shard": 3, "host": "b"})
+    again.save(tmp_path / "again.mg")
+    how = {"unique": ["shard", "night"], "processes": processes}
+
+    whole = mg.merge(paths, **how)
+    assert tuple(f"night='2026-11-29', shard={i}" for i in range(6)) == whole.origins
+    assert 7 == len(mg.merge([*paths, tmp_path / "again.mg"], unique=["shard", "host"]).coverage.names)
+    for pieces in ([*paths, tmp_path / "again.mg"], [mg.merge(paths), again], [whole, again]):
+        with pytest.raises(mg.DuplicateOrigin, match="the origin night='2026-11-29', shard=3 "):
+            mg.merge(pieces, **how)
+        assert 6 == len(mg.merge([*paths, tmp_path / "again.mg"], on_duplicate="newer", **how).coverage.names)
+    with pytest.raises(mg.DuplicateOrigin, match="holds two pieces with host='a'"):
+        mg.merge([mg.merge(paths)], unique=["host"])
+
+
+@pytest.mark.parametrize(
+    ("metadata", "match"),
+    [
+        (
+            None,
+            "got no metadata of '[0-9a-f]{28}', expected night, shard for every origin. Leave it out, or save it with metadata",
+        ),
+        ({"night": 1}, "got None for shard in the metadata, expected a text or a number"),
+        ({"night": 1, "shard": [1]}, "got .1. for shard in the metadata, expected a text or a number"),
+        ({"night": 1, "shard": "x" * 300}, "of 317 characters, expected 1 to 200 .* Name fewer values or shorter ones"),
+    ],
+)
+def test_what_is_unique_must_be_there(metadata, match):
+    """A piece of which the metadata do not say what is unique is refused, or left out and named."""
+    bad, good = counted(1, metadata=metadata), counted(1, metadata={"night": 1, "shard": 1})
+    with pytest.raises(mg.SnapshotError, match=match):
+        mg.merge([good, bad], unique=["night", "shard"])
+    assert 1 == len(mg.merge([good, bad], unique=["night", "shard"], keep_going=True).coverage.missing)
+    with pytest.raises(TypeError, match=r"got unique='night', expected a list of names. Write unique=\['night'\]"):
+        mg.merge([good], unique="night")
+
+
+@pytest.mark.parametrize(
+    ("name", "error"), [("", ValueError), ("a\nb", ValueError), ("x" * 201, ValueError), (" a", ValueError), (3, TypeError)]
+)
+def test_what_is_no_name_is_refused(name, error):
+    """The name of a piece is a text of 1 to 200 characters that can be printed."""
+    with pytest.raises(error, match=r"^Vocabulary\.snapshot: got the origin .*expected .*such as '2026-11-29/shard-03'\.$"):
+        counted(1, origin=name)

@@ -22,6 +22,7 @@ _WORDS = (
     (r"^merge: ", ""),
     (r"^\[Errno \d+\] ([^:]*): .*", r"\1"),
     (r"on_duplicate='newer'", "--on-duplicate newer"),
+    (r"shorter ones with unique", "shorter ones with --unique"),
     (
         r"Pass metric=MyMetric, register the classes with mergeable\.register, or",
         "Pass --metric MODULE:CLASS, import the module that registers them with --import MODULE, or",

@@ -41,7 +41,7 @@ it. What merged, what it covers and what was left out is written to standard err
     examples=(
         "mergeable merge shards -o all.mg",
         "mergeable merge 'runs/**/*.mg' -o all.mg --keep-going -j 4",
-        "mergeable merge shards -o all.mg -m my.metrics --allow-pickle",
+        "mergeable merge shards -o all.mg --unique night,shard --on-duplicate newer",
         "mergeable merge shards -o - | mergeable show /dev/stdin",
     ),
 )
@@ -66,6 +66,12 @@ it. What merged, what it covers and what was left out is written to standard err
     show_default=True,
     help="Where two files hold the same updates: stop, or leave out a file all of whose updates another one holds.",
 )
+@click.option(
+    "--unique",
+    metavar="NAME,...",
+    help="Names in the metadata whose values tell pieces apart, such as night,shard: two pieces in which they are equal hold the "
+    "same updates, whenever they were made.",
+)
 @options.allow_pickle
 @options.modules
 @options.metric
@@ -77,6 +83,7 @@ def merge(
     processes: int | None,
     keep_going: bool,
     on_duplicate: str,
+    unique: str | None,
     allow_pickle: bool,
     modules: Sequence[str],
     metric: str | None,
@@ -98,6 +105,7 @@ def merge(
         metric=in_hand,
         allow_pickle=allow_pickle,
         on_duplicate=on_duplicate,
+        unique=[name.strip() for name in unique.split(",")] if unique else (),
         keep_going=keep_going,
         processes=processes,
     )

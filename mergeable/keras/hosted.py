@@ -63,9 +63,11 @@ class HostedMetric(PyMetric):
         """Return the empty state of the hosted metric."""
         return self.metric.as_state()
 
-    def snapshot(self, metadata: Mapping[str, Any] | None = None, *, local: bool = False) -> Snapshot:
+    def snapshot(
+        self, metadata: Mapping[str, Any] | None = None, *, local: bool = False, origin: str | None = None
+    ) -> Snapshot:
         """Return what the hosted metric holds, as a snapshot of that."""
-        return self.metric.snapshot(metadata, local=local)
+        return self.metric.snapshot(metadata, local=local, origin=origin)
 
     def restore(self, snapshot: Snapshot | str | os.PathLike[str]) -> None:
         """Let the hosted metric take over a snapshot."""

@@ -5,6 +5,7 @@ Not its job: to merge them, or to resume training.
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -12,12 +13,14 @@ from typing import Any, final
 
 import tensorflow as tf
 
+from mergeable.coverage import check_name
 from mergeable.keras.py_metric import PyMetric
 from mergeable.snapshot import SUFFIX
 
 _Callback: Any = tf.keras.callbacks.Callback
 
 PATTERN = "{metric}-{phase}-{epoch:04d}-{worker:03d}" + SUFFIX
+ORIGIN = "night 7/{metric}-{phase}-{epoch}-{worker}"
 
 
 @final
@@ -32,9 +35,11 @@ class SaveSnapshots(_Callback):  # type: ignore[misc]  # the base class is chose
         folder: where to write; it is made where it is missing.
         pattern: the name of a file, from ``metric`` (its name), ``phase``, ``epoch`` (from 0) and ``worker`` (from 0).
         metadata: values that every snapshot keeps, beside its phase, epoch and worker.
+        origin: the name of the piece that a file holds, such as ``"night 7/{metric}-{phase}-{epoch}-{worker}"``, from the same
+            four: a run that is tried again, wherever it saves, then gives the same pieces, and merging both is refused.
 
     Raises:
-        ValueError: the pattern does not tell files apart, or the model has two metrics of one name. OSError: as ``Snapshot.save``.
+        ValueError: the pattern or the origin does not tell files apart, or the model has two metrics of one name. OSError: as ``Snapshot.save``.
 
     Example:
         >>> import tempfile
@@ -54,22 +59,18 @@ class SaveSnapshots(_Callback):  # type: ignore[misc]  # the base class is chose
     """
 
     def __init__(
-        self, folder: str | os.PathLike[str], *, pattern: str = PATTERN, metadata: Mapping[str, Any] | None = None
+        self,
+        folder: str | os.PathLike[str],
+        *,
+        pattern: str = PATTERN,
+        metadata: Mapping[str, Any] | None = None,
+        origin: str | None = None,
     ) -> None:
         super().__init__()
-        names = {
-            pattern.format(metric=m, phase=p, epoch=e, worker=w)
-            for m in "ab"
-            for p in ("train", "val")
-            for e in (0, 1)
-            for w in (0, 1)
-        }
-        if len(names) < 16:
-            raise ValueError(
-                f"SaveSnapshots: got the pattern {pattern!r}, which gives several snapshots one name, expected one with "
-                f"{{metric}}, {{phase}}, {{epoch}} and {{worker}}, such as {PATTERN!r}."
-            )
-        self.folder, self.pattern, self.metadata = Path(folder), pattern, dict(metadata or {})
+        _check_pattern("pattern", pattern, PATTERN)
+        if origin is not None:
+            check_name(_check_pattern("origin", origin, ORIGIN), "SaveSnapshots: ")
+        self.folder, self.pattern, self.metadata, self.origin = Path(folder), pattern, dict(metadata or {}), origin
         self._epoch = 0
         self._is_training = False  # an epoch is under way, and was not saved yet
         self._is_fitting = False
@@ -106,7 +107,20 @@ class SaveSnapshots(_Callback):  # type: ignore[misc]  # the base class is chose
             worker = metric._on_host()._membership.worker
             facts = {"phase": phase, "epoch": self._epoch, "worker": worker}
             name = self.pattern.format(metric=metric.name, **facts)
-            metric.snapshot({**self.metadata, **facts}, local=True).save(self.folder / name)
+            origin = None if self.origin is None else self.origin.format(metric=metric.name, **facts)
+            metric.snapshot({**self.metadata, **facts}, local=True, origin=origin).save(self.folder / name)
+
+
+def _check_pattern(noun: str, pattern: str, example: str) -> str:
+    """Return a name that a pattern gives; refuse one that gives several snapshots the same."""
+    several = itertools.product("ab", ("train", "val"), (0, 1), (0, 1))
+    names = {pattern.format(metric=m, phase=p, epoch=e, worker=w) for m, p, e, w in several}
+    if len(names) < 16:
+        raise ValueError(
+            f"SaveSnapshots: got the {noun} {pattern!r}, which gives several snapshots one name, expected one with "
+            f"{{metric}}, {{phase}}, {{epoch}} and {{worker}}, such as {example!r}."
+        )
+    return min(names)
 
 
 def _py_metrics(metrics: Any) -> Iterator[PyMetric]:

@@ -152,12 +152,31 @@ def test_the_callback_in_an_evaluation(tmp_path, through):
     assert 5 == mg.load(tmp_path / "rows-test-0000-000.mg").result(Rows)
 
 
+def test_a_run_that_is_tried_again_gives_the_same_pieces(tmp_path, through):
+    """With names for what it saves, a second try is refused beside the first, and gives way or wins when asked."""
+    for attempt in ("first", "second"):
+        model = through(tf.distribute.get_strategy(), [Rows(name="rows")])
+        callback = SaveSnapshots(tmp_path / attempt, origin="night 7/{metric}-{phase}-{epoch}-{worker}")
+        model.evaluate(column(5), column(5), verbose=0, callbacks=[callback])
+    files = sorted(tmp_path.glob("*/*.mg"))
+
+    with pytest.raises(mg.DuplicateOrigin, match="the origin night 7/rows-test-0-0 "):
+        mg.merge(files, metric=Rows)
+    assert 5 == mg.merge(files, metric=Rows, on_duplicate="newer").result(Rows)
+
+
 def test_patterns_and_names_that_clash(tmp_path, through):
     """A pattern that gives several files one name, and metrics of one name, are refused."""
     with pytest.raises(
         ValueError, match=r"got the pattern '\{metric\}.mg', which gives several snapshots one name, expected one"
     ):
         SaveSnapshots(tmp_path, pattern="{metric}.mg")
+    with pytest.raises(
+        ValueError, match=r"got the origin 'night 7', which gives several snapshots one name, expected one with"
+    ):
+        SaveSnapshots(tmp_path, origin="night 7")
+    with pytest.raises(ValueError, match=r"^SaveSnapshots: got the origin 'a\\n.*, expected 1 to 200 printable ones"):
+        SaveSnapshots(tmp_path, origin="a\n{metric}-{phase}-{epoch}-{worker}")
     model = through(tf.distribute.get_strategy(), None)
     model.extra = [Rows(name="rows"), Rows(name="rows")]
     callback = SaveSnapshots(tmp_path)

@@ -280,12 +280,15 @@ def backed_up(folder, killed):
     }
 
 
+NAMES = "job 7/{metric}-{phase}-{epoch}-{worker}"
+
+
 def saved(folder):
     """Fit with a callback that writes this worker's snapshots; return what Keras showed, and the snapshot of all workers."""
     strategy = workers(timeout=60)
     model, (metric,) = compiled(strategy, lambda: Labels(name="labels"))
-    history = model.fit(dataset(ROWS, 2), epochs=2, verbose=0, callbacks=[SaveSnapshots(folder)]).history
-    return told(history), metric.snapshot({"epoch": 1}).to_bytes()
+    history = model.fit(dataset(ROWS, 2), epochs=2, verbose=0, callbacks=[SaveSnapshots(folder, origin=NAMES)]).history
+    return told(history), metric.snapshot({"epoch": 1}, origin="job 7").to_bytes()
 
 
 def taken_over(path, replicas):

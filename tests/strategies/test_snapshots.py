@@ -30,6 +30,7 @@ def test_files_of_workers_merge_to_the_epoch(saved):
         assert [one] * 3 == [{name: history[name][8 * epoch : 8 * (epoch + 1)] for name in one} for history, _ in seen]
         assert (ROWS, (0, 1, 2)) == (merged.coverage.rows, merged.coverage.workers)
         assert [0, 1, 2] == sorted(row["worker"] for row in merged.metadata)
+        assert tuple(f"job 7/labels-train-{epoch}-{worker}" for worker in range(3)) == merged.origins
 
 
 def test_a_snapshot_of_a_job_is_that_of_all_workers(saved):
@@ -39,8 +40,8 @@ def test_a_snapshot_of_a_job_is_that_of_all_workers(saved):
     merged = mg.merge(sorted(folder.glob("labels-train-0001-*.mg")))
     whole = mg.Snapshot.from_bytes(whole)
 
-    assert ({"epoch": 1, "origins": list(merged.origins)},) == whole.metadata
-    assert merged.origins == whole.origins
+    assert ({"epoch": 1, "origins": [*merged.coverage]},) == whole.metadata
+    assert (merged.coverage, ("job 7",)) == (whole.coverage, whole.origins)
     assert as_bits(merged.result(Labels(name="labels"))) == as_bits(whole.result(Labels(name="labels")))
 
 
