@@ -44,6 +44,20 @@ def same(a: Any, b: Any) -> bool:
     return bool(a == b)
 
 
+def as_whole(value: Any, text: str, low: int, high: int | None = None, hint: str = "") -> int:
+    """Return a parameter that is a whole number in a range, of Python's or NumPy's integers; ``text`` has ``{}`` for what came.
+
+    Raises:
+        ValueError: it is none. Bools, floats (also 3.0) and strings are none: nothing is truncated.
+    """
+    if isinstance(value, int | np.integer) and not isinstance(value, bool):
+        number = int(value)
+        if low <= number and (high is None or number <= high):
+            return number
+    expected = f"of at least {low}" if high is None else f"from {low} to {_shown(high)}"
+    raise ValueError(f"{text.format(repr(value))}, expected a whole number {expected}{hint}.")
+
+
 def is_plain(value: Any) -> bool:
     """Return whether a value is a number, a string, an array, None, or a collection of them, which equal programs have equal."""
     if isinstance(value, list | tuple | set | frozenset):
@@ -56,6 +70,13 @@ def is_plain(value: Any) -> bool:
 
 
 _PLAIN = frozenset({bool, int, float, str, bytes, type(None)})
+
+
+def _shown(number: int) -> str:
+    """Return a number, or the power of two that it is or is next to, where it has many digits."""
+    if number < 2**20 or (number & (number - 1) and number & (number + 1)):
+        return str(number)
+    return f"2**{number.bit_length() - 1}" if number & (number + 1) else f"2**{number.bit_length()} - 1"
 
 
 class _Absent:

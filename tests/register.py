@@ -107,6 +107,7 @@ def moments(pairs, ddof):
     pairs = [(v, w) for v, w in pairs if w]
     weight = sum(Fraction(w) for _, w in pairs)
     variance = std = math.nan
+    ddof = Fraction(ddof)
     if all(math.isfinite(v) for v, _ in pairs) and weight and weight > ddof:
         first = sum(Fraction(w) * Fraction(v) for v, w in pairs)
         second = sum(Fraction(w) * Fraction(v) ** 2 for v, w in pairs)
@@ -635,6 +636,11 @@ def sliced(inner, kept=None):
     return reference
 
 
+def decimal(number):
+    """Return a number as the decimal that it is written as."""
+    return Fraction(repr(number))
+
+
 def windowed(inner, last, every):
     """Return a reference for Windowed: the inner reference on the values of the last buckets."""
 
@@ -642,7 +648,7 @@ def windowed(inner, last, every):
         buckets = collections.defaultdict(list)
         for step, column in batches:
             if column.size:
-                buckets[step // every].extend(column.tolist())
+                buckets[decimal(step) // every].extend(column.tolist())
         newest = max(buckets, default=0)
         return inner([v for bucket, values in buckets.items() if bucket > newest - last // every for v in values])
 
@@ -1272,7 +1278,7 @@ DRAWN: dict[str, st.SearchStrategy] = {
         mg.Moments,
         lambda ddof: WEIGHTED,
         lambda ddof: lambda batches: moments(pairs(batches), ddof),
-        st.integers(-3, 5),
+        st.integers(-3, 5) | st.floats(-3, 5),
     ),
     "Covariance": drawn(
         mg.Covariance,
@@ -1341,11 +1347,11 @@ DRAWN: dict[str, st.SearchStrategy] = {
         K,
     ),
     "Windowed": drawn(
-        lambda buckets, every: mg.Windowed(mg.Sum(), buckets * every, every),
-        lambda buckets, every: st.tuples(st.integers(-20, 20), FLOATS),
-        lambda buckets, every: windowed(exact_sum, buckets * every, every),
+        lambda buckets, every: mg.Windowed(mg.Sum(), float(buckets * decimal(every)), every),
+        lambda buckets, every: st.tuples(st.integers(-20, 20) | st.integers(-20, 20).map(lambda i: i / 10), FLOATS),
+        lambda buckets, every: windowed(exact_sum, buckets * decimal(every), decimal(every)),
         K,
-        K,
+        st.integers(1, 5) | st.sampled_from([0.1, 0.2, 0.3, 0.7]),
     ),
 }
 """A strategy for each state whose constructor takes numbers or labels."""

@@ -8,6 +8,7 @@ from typing import Any, final
 
 import numpy as np
 
+from mergeable.parameters import as_whole
 from mergeable.plain import short
 from mergeable.states import data, hashes
 from mergeable.states.batch import Batch, Place, behind, place_of_weights, present
@@ -52,9 +53,8 @@ class Bootstrap(Product[int]):
 
     def __init__(self, state: Any, replicates: int = 100, seed: int = 0) -> None:
         inner = inner_of(state, "Bootstrap")
-        if not isinstance(replicates, int) or not 2 <= replicates <= _MANY:
-            raise ValueError(f"Bootstrap: got replicates={replicates!r}, expected a whole number from 2 to {_MANY:,}.")
-        self.replicates, self.seed = replicates, hashes.seed_of(seed, "Bootstrap")
+        self.replicates = replicates = as_whole(replicates, "Bootstrap: got replicates={}", 2, _MANY)
+        self.seed = hashes.seed_of(seed, "Bootstrap")
         self._hold({i: inner.empty() for i in range(replicates + 1)})
 
     @property

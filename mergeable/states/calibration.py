@@ -7,6 +7,7 @@ from typing import Any, final
 
 import numpy as np
 
+from mergeable.parameters import as_whole
 from mergeable.state import State
 from mergeable.states import data, exact
 from mergeable.states.arrays import as_scored
@@ -49,9 +50,7 @@ class Calibration(State):
     _undoes_updates = True
 
     def __init__(self, bins: int = 15, weighted: bool = False) -> None:
-        if not (isinstance(bins, int | np.integer) and 1 <= bins <= _MOST_BINS):
-            raise ValueError(f"Calibration: got {bins!r} bins, expected a whole number from 1 to {_MOST_BINS}.")
-        self.bins, self.weighted = int(bins), bool(weighted)
+        self.bins, self.weighted = as_whole(bins, "Calibration: got {} bins", 1, _MOST_BINS), bool(weighted)
         # Lists are never changed in place. Amounts are counts, or weights in units of 2^-1074.
         self._negative, self._positive, self._predicted = ([0] * self.bins for _ in range(3))  # the last one: sums of w * p
         self._squares = 0  # the sum of w * (p - y)**2, in the amounts' unit * 2^-2148

@@ -7,8 +7,7 @@ import operator
 from collections.abc import Iterator, Mapping
 from typing import Any, final
 
-import numpy as np
-
+from mergeable.parameters import as_whole
 from mergeable.state import State
 from mergeable.states import data, keys
 
@@ -121,9 +120,7 @@ class TopK(_Counted):
 
     def __init__(self, k: int) -> None:
         super().__init__()
-        if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
-            raise ValueError(f"TopK: got k = {k!r}, expected a whole number of at least 1.")
-        self.k = int(k)
+        self.k = as_whole(k, "TopK: got k = {}", 1)
 
     @property
     def parameters(self) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import numpy as np
 from mergeable.state import State
 from mergeable.states import data, exact
 from mergeable.states.arrays import as_float64, flat, weighed
+from mergeable.states.moments import as_ddof, units_of_ddof
 from mergeable.states.special import NONE_SPECIAL, added, special_value, split_special
 
 _UNIT = exact.UNIT_BITS
@@ -132,9 +133,9 @@ class CoMoments(State):
         )
         return x, y
 
-    def covariance(self, ddof: int = 0) -> float:
-        """Return the weighted covariance; NaN when the weights add up to no more than ``ddof``."""
-        freedom = self._usable() - (int(ddof) << _UNIT)
+    def covariance(self, ddof: float = 0) -> float:
+        """Return the weighted covariance; NaN when the weights add up to no more than ``ddof``, a finite number."""
+        freedom = self._usable() - units_of_ddof(as_ddof(ddof, "CoMoments.covariance"))
         if freedom <= 0 or not self._usable():
             return math.nan
         # first in units of 2^-2148, second of 2^-3222, weights of 2^-1074

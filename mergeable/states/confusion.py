@@ -7,6 +7,7 @@ from typing import Any, final
 
 import numpy as np
 
+from mergeable.parameters import as_whole
 from mergeable.plain import short
 from mergeable.state import State
 from mergeable.states import data, exact, keys
@@ -47,12 +48,9 @@ class ConfusionMatrix(State):
     _undoes_updates = True
 
     def __init__(self, classes: int | Sequence[Any] | None = None, weighted: bool = False) -> None:
-        if isinstance(classes, int | np.integer):
-            if classes < 1:
-                raise ValueError(f"ConfusionMatrix: got {classes} classes, expected at least 1.")
-            labels: Sequence[Any] | None = range(int(classes))
-        else:
-            labels = classes
+        labels: Sequence[Any] | None = classes  # type: ignore[assignment]  # but for a number
+        if isinstance(classes, int | float | complex | str | bytes | np.generic):
+            labels = range(as_whole(classes, "ConfusionMatrix: got {} classes", 1))
         self.weighted = bool(weighted)
         self.bounded = labels is not None
         self._classes = None if labels is None else tuple(_label(label) for label in labels)

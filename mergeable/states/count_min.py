@@ -7,6 +7,7 @@ from typing import Any, final
 
 import numpy as np
 
+from mergeable.parameters import as_whole
 from mergeable.state import State
 from mergeable.states import data, hashes
 from mergeable.states.arrays import as_array, room, shared, writable
@@ -153,9 +154,7 @@ class CountMin(State):
 
 
 def _size(name: str, value: Any, most: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or not 1 <= value <= most:
-        raise ValueError(f"CountMin: got the {name} {value!r}, expected a whole number from 1 to {most}.")
-    return int(value)
+    return as_whole(value, f"CountMin: got the {name} {{}}", 1, most)
 
 
 def _times(times: Any, n: int) -> np.ndarray:

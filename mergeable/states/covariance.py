@@ -8,10 +8,12 @@ from typing import Any, NamedTuple, final
 
 import numpy as np
 
+from mergeable.parameters import as_whole
 from mergeable.state import State
 from mergeable.states import data
 from mergeable.states.arrays import as_float64, room, shared
 from mergeable.states.estimate import Estimate
+from mergeable.states.moments import as_ddof
 from mergeable.states.special import special_value
 
 _BLOCK = 1024  # rows whose mean and products are summed at once
@@ -69,9 +71,7 @@ class Covariance(State):
     _undoes_updates = True
 
     def __init__(self, d: int) -> None:
-        if isinstance(d, bool) or not isinstance(d, int | np.integer) or d < 1:
-            raise ValueError(f"Covariance: got d = {d!r}, expected a whole number of at least 1: how many numbers a row has.")
-        self.d = int(d)
+        self.d = d = as_whole(d, "Covariance: got d = {}", 1, hint=": how many numbers a row has")
         self._part = _Part(0, 0, np.full(d, _LOWEST, np.int64), np.zeros(d), np.zeros((d, d)))
         self._special = np.zeros((d, 3), np.int64)  # how many NaN, +inf and -inf a column has
 
@@ -171,10 +171,10 @@ class Covariance(State):
             mean[column] = special_value(self._special[column].tolist())
         return mean
 
-    def covariance(self, ddof: int = 0) -> np.ndarray:
-        """Return the covariances (d, d); NaN when there are no more than ``ddof`` rows."""
+    def covariance(self, ddof: float = 0) -> np.ndarray:
+        """Return the covariances (d, d); NaN when there are no more than ``ddof`` rows, a finite number."""
         self.flush()
-        part = self._part
+        part, ddof = self._part, as_ddof(ddof, "Covariance.covariance")
         if part.n <= max(ddof, 0):
             return np.full((self.d, self.d), math.nan)
         found = _unscaled(part.scatter / (part.n - ddof), part.scale[:, None] + part.scale)
@@ -198,7 +198,7 @@ class Covariance(State):
         scale, scaled = self._part.scale[column], self._part.mean[column]
         return _estimate(value, scaled, error, scale)
 
-    def estimate(self, j: int, k: int, ddof: int = 0) -> Estimate:
+    def estimate(self, j: int, k: int, ddof: float = 0) -> Estimate:
         """Return the covariance of columns j and k with the range that holds the exact one, always."""
         value = float(self.covariance(ddof)[j, k])
         if math.isnan(value):

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any, final
 
-import numpy as np
-
+from mergeable.parameters import as_whole
 from mergeable.state import State
 from mergeable.states import data, keys
 from mergeable.states.collections import add_counts, by_plain_key, counted, ranked, subtract_counts
@@ -47,9 +46,7 @@ class FrequentItems(State):
     _undoes_updates = True
 
     def __init__(self, k: int = 1024) -> None:
-        if isinstance(k, bool) or not (isinstance(k, int | np.integer) and 1 <= k <= _MOST_K):
-            raise ValueError(f"FrequentItems: got k = {k!r}, expected a whole number from 1 to 2**20.")
-        self.k = int(k)
+        self.k = as_whole(k, "FrequentItems: got k = {}", 1, _MOST_K)
         self._total = 0
         self._taken = 0  # from each key that has a counter, if it had it all along
         self._counts: dict[keys.Canonical, int] = {}  # up to 2 k of them wait to be reduced to k

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from mergeable.parameters import as_whole
 from mergeable.states import keys
 from mergeable.states.arrays import as_float64
 from mergeable.states.given import as_given, objects
@@ -66,9 +67,7 @@ def of_keys(array: np.ndarray, seed: int) -> np.ndarray:
 
 def seed_of(seed: Any, who: str) -> int:
     """Return a seed, a whole number of at most 64 bits."""
-    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed <= _ALL:
-        raise ValueError(f"{who}: got seed={seed!r}, expected a whole number from 0 to 2**64 - 1.")
-    return int(seed)
+    return as_whole(seed, f"{who}: got seed={{}}", 0, _ALL)
 
 
 def mixed(bits: np.ndarray, seed: int) -> np.ndarray:

@@ -7,6 +7,7 @@ from typing import Any, final
 
 import numpy as np
 
+from mergeable.parameters import as_whole
 from mergeable.state import State
 from mergeable.states import data, hashes
 from mergeable.states.arrays import room, shared, writable
@@ -123,12 +124,8 @@ class HyperLogLog(State):
 
 
 def _precision(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or not _LOWEST <= value <= _HIGHEST:
-        raise ValueError(
-            f"HyperLogLog: got the precision {value!r}, expected a whole number from {_LOWEST} to {_HIGHEST}. The error is "
-            "1.04 / sqrt(2**precision)."
-        )
-    return int(value)
+    hint = ". The error is 1.04 / sqrt(2**precision)"
+    return as_whole(value, "HyperLogLog: got the precision {}", _LOWEST, _HIGHEST, hint)
 
 
 def _sigma(x: float) -> float:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, final
 
 import numpy as np
 
+from mergeable.parameters import as_whole
 from mergeable.states import data, exact, octaves
 from mergeable.states.arrays import as_float64, flat, shared, writable
 from mergeable.states.estimate import Estimate
@@ -65,11 +66,8 @@ class LogLinearHistogram(Quantiles):
     _undoes_updates = True
 
     def __init__(self, precision: int = 7, max_bins: int = 4096) -> None:
-        if not (isinstance(precision, int | np.integer) and 0 <= precision <= octaves.BITS):
-            raise ValueError(f"LogLinearHistogram: got precision {precision!r}, expected a whole number from 0 to 52.")
-        if not (isinstance(max_bins, int | np.integer) and 2 <= max_bins <= _MOST_BINS):
-            raise ValueError(f"LogLinearHistogram: got max_bins {max_bins!r}, expected a whole number from 2 to 2**20.")
-        self.precision, self.max_bins = int(precision), int(max_bins)
+        self.precision = as_whole(precision, "LogLinearHistogram: got precision {}", 0, octaves.BITS)
+        self.max_bins = as_whole(max_bins, "LogLinearHistogram: got max_bins {}", 2, _MOST_BINS)
         self._precision = self.precision  # what is left of it
         self._sides: list[_Side | None] = [None, None]  # the negative numbers, the positive ones
         self._numbers = 0  # how many there are in these bins

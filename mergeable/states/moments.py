@@ -117,10 +117,10 @@ class Moments(State):
     float64 lose every digit. Empty: weight 0.0, all others NaN. Exact, commutative. A NaN or an infinity among the
     values makes mean, variance and deviation follow IEEE 754. Memory: up to 2 KB, plus a buffer of at most 128 KiB.
 
-    ``update(values, weights=None)``: as in ``Mean``. ``ddof`` is subtracted from the sum of weights, as in NumPy.
+    ``update(values, weights=None)``: as in ``Mean``. ``ddof``, a finite number, is subtracted from the sum of weights, as in NumPy.
 
     Raises:
-        ValueError: weights do not fit the values, or are negative or not finite; nothing is taken.
+        ValueError: weights do not fit the values, or are negative or not finite; nothing is taken. Or ``ddof`` is no finite number.
 
     Example:
         >>> spread = Moments(ddof=1)
@@ -135,8 +135,8 @@ class Moments(State):
 
     _undoes_updates = True
 
-    def __init__(self, ddof: int = 0) -> None:
-        self.ddof = int(ddof)
+    def __init__(self, ddof: float = 0) -> None:
+        self.ddof = as_ddof(ddof, "Moments")
         self._powers = [0, 0, 0]  # sums of w, w*x, w*x*x, in units of 2^-1074, 2^-2148, 2^-3222
         self._special = NONE_SPECIAL
 
@@ -223,7 +223,7 @@ class Moments(State):
     def _variance(self) -> tuple[int, int] | None:
         self.flush()
         w, s1, s2 = self._powers
-        freedom = w - (self.ddof << _UNIT)
+        freedom = w - units_of_ddof(self.ddof)
         if any(self._special) or not w or freedom <= 0:
             return None
         # (s2 - s1*s1/w) / freedom; w in units of 2^-1074, s1 of 2^-2148, s2 of 2^-3222
@@ -231,6 +231,19 @@ class Moments(State):
 
     def _copy_value(self) -> dict[str, Any]:
         return self._attributes()  # whose parts are never changed in place
+
+
+def as_ddof(ddof: Any, who: str) -> float:
+    """Return what is subtracted from the sum of weights: any finite number, an int where it is whole."""
+    number = isinstance(ddof, int | float | np.integer | np.floating) and not isinstance(ddof, bool)
+    if not number or not math.isfinite(ddof):
+        raise ValueError(f"{who}: got ddof={ddof!r}, expected a finite number, such as 0 or 1.")
+    return float(ddof) if ddof % 1 else int(ddof)
+
+
+def units_of_ddof(ddof: float) -> int:
+    """Return what ``as_ddof`` gave in units of 2^-1074."""
+    return ddof << _UNIT if isinstance(ddof, int) else exact.units_of(ddof)
 
 
 def _ratio(total: int, weight: int, special: list[int]) -> float:

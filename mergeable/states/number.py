@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from fractions import Fraction
 from typing import Any, TypeVar
 
 import numpy as np
@@ -11,6 +12,11 @@ from numpy.lib.mixins import NDArrayOperatorsMixin
 from mergeable.state import State
 
 Self = TypeVar("Self", bound="Number")
+
+
+def as_written(number: Any) -> Fraction:
+    """Return a finite number as the decimal that its user wrote, the shortest that stands for it: 0.1 is one tenth, in float32 too."""
+    return Fraction(number) if isinstance(number, int | Fraction) else Fraction(str(number))
 
 
 class Number(NDArrayOperatorsMixin, State):

@@ -10,6 +10,7 @@ import numpy as np
 
 from mergeable.state import State
 from mergeable.states.arrays import as_float64
+from mergeable.states.number import as_written
 
 
 class Quantiles(State):
@@ -37,8 +38,10 @@ class Quantiles(State):
 
 
 def as_shares(q: Any, who: str) -> np.ndarray:
-    """Return numbers in [0, 1] as a float64 array of the same shape."""
+    """Return numbers in [0, 1] as a float64 array of the same shape; those of narrow floats as the decimals that their users wrote."""
     wanted = as_float64(q, who)
+    if isinstance(q, np.ndarray | np.generic) and q.dtype.kind == "f" and q.dtype.itemsize < 8:
+        wanted = np.array([float(str(share)) for share in np.ravel(q)]).reshape(wanted.shape)
     bad = ~((wanted >= 0) & (wanted <= 1))
     if bad.any():
         raise ValueError(
@@ -48,5 +51,5 @@ def as_shares(q: Any, who: str) -> np.ndarray:
 
 
 def rank_of(share: float, n: int) -> int:
-    """Return the rank, from 1 to n, of the smallest item that at least this share of n items do not exceed."""
-    return min(max(1, math.ceil(share * n)), n)
+    """Return the rank, from 1 to n, of the smallest item that at least this share of n items do not exceed: exact for the decimal."""
+    return min(max(1, math.ceil(as_written(share) * n)), n)

@@ -8,6 +8,7 @@ from typing import Any, final
 
 import numpy as np
 
+from mergeable.parameters import as_whole
 from mergeable.states import data
 from mergeable.states.arrays import as_float64, as_number, flat
 from mergeable.states.estimate import Estimate
@@ -63,9 +64,7 @@ class RankQuantiles(Quantiles):
     _undoes_updates = True
 
     def __init__(self, k: int = 200) -> None:
-        if isinstance(k, bool) or not (isinstance(k, int | np.integer) and _LEAST_K <= k <= _MOST_K):
-            raise ValueError(f"RankQuantiles: got k = {k!r}, expected a whole number from 8 to 65535.")
-        self.k = int(k)
+        self.k = as_whole(k, "RankQuantiles: got k = {}", _LEAST_K, _MOST_K)
         self._kind()  # refuses early
         self._held = (
             b""  # the library's sketch as the library wrote it here: its objects can be neither copied deeply nor pickled

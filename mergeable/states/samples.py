@@ -10,6 +10,7 @@ from typing import Any, ClassVar, TypeVar, final
 import numpy as np
 
 from mergeable.errors import IncompatibleStates
+from mergeable.parameters import as_whole
 from mergeable.state import State
 from mergeable.states import data, exact, hashes, keys
 from mergeable.states.arrays import check_lengths, weighed
@@ -34,9 +35,7 @@ class _Lowest(State):
 
     def __init__(self, k: int = 1024, seed: int = 0) -> None:
         who = type(self).__name__
-        if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
-            raise ValueError(f"{who}: got k = {k!r}, expected a whole number of at least 1.")
-        self.k, self.seed = int(k), hashes.seed_of(seed, who)
+        self.k, self.seed = as_whole(k, f"{who}: got k = {{}}", 1), hashes.seed_of(seed, who)
         self._hashes = np.zeros(0, np.uint64)
         self._keys = np.zeros(0, object)
         self._columns: tuple[np.ndarray, ...] = ()

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, final
 
 import numpy as np
 
+from mergeable.parameters import as_whole
 from mergeable.state import State
 from mergeable.states import data, exact, octaves, ranking
 from mergeable.states.arrays import NORMAL_FLOAT32, ONE_FLOAT32, as_float64, as_scored, run_begins
@@ -107,9 +108,8 @@ class ScoreHistogram(State):
     _undoes_updates = True
 
     def __init__(self, precision: int = 7, weighted: bool = False) -> None:
-        if not (isinstance(precision, int | np.integer) and 0 <= precision <= _MOST_BITS):
-            raise ValueError(f"ScoreHistogram: got precision {precision!r}, expected a whole number from 0 to {_MOST_BITS}.")
-        self.precision, self.weighted = int(precision), bool(weighted)
+        self.precision = as_whole(precision, "ScoreHistogram: got precision {}", 0, _MOST_BITS)
+        self.weighted = bool(weighted)
         keys = np.zeros(0, np.int64)
         self._table = _Table(keys, keys, keys, np.zeros((3, 2, 0), object if weighted else np.int64))
         self._nan = [0, 0]  # how many NaN among the negatives and positives; never changed in place

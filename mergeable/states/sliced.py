@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any, NamedTuple, final
 
+import numpy as np
+
+from mergeable.parameters import as_whole
 from mergeable.state import State
 from mergeable.states import hashes, keys
 from mergeable.states.batch import Batch, Place, behind, place_of_weights, present
@@ -53,11 +56,10 @@ class Sliced(Product[str]):
 
     def __init__(self, state: Any, by: Any = None, max_slices: int = 1000) -> None:
         inner = inner_of(state, "Sliced")
-        if not (by is None or isinstance(by, int | str) or callable(by)):
+        if isinstance(by, bool) or not (by is None or isinstance(by, int | np.integer | str) or callable(by)):
             raise TypeError(f"Sliced: got by={by!r}, expected None, the place or the name of an argument, or a function.")
-        if not isinstance(max_slices, int) or max_slices < 1:
-            raise ValueError(f"Sliced: got max_slices={max_slices!r}, expected a whole number of at least 1.")
-        self.by, self.max_slices = by, max_slices
+        self.by = int(by) if isinstance(by, np.integer) else by
+        self.max_slices = as_whole(max_slices, "Sliced: got max_slices={}", 1)
         each = Tuple(Count(), inner)
         self._hold({"kept": Keyed(each), "overflow": each})
         self.bounded = inner.bounded

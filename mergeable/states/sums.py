@@ -7,6 +7,7 @@ from typing import Any, final
 
 import numpy as np
 
+from mergeable.parameters import as_whole
 from mergeable.states import data, exact
 from mergeable.states.arrays import as_array, as_float64, flat, room, shared, writable
 from mergeable.states.number import Number
@@ -297,10 +298,10 @@ def twin_of(cells: Count | Sum) -> Count | Sum:
 
 
 def _shape(shape: Any, who: str) -> tuple[int, ...]:
-    sizes = (int(shape),) if isinstance(shape, int | np.integer) else tuple(int(n) for n in shape)
-    if any(n < 1 for n in sizes):
-        raise ValueError(f"{who}: got shape {shape!r}, expected sizes of at least 1.")
-    return sizes
+    try:
+        return tuple(as_whole(n, "{}", 1) for n in (shape if np.ndim(shape) else [shape]))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{who}: got shape {shape!r}, expected sizes of at least 1: whole numbers.") from error
 
 
 def _whole(amount: Any, shape: tuple[int, ...], who: str) -> Any:

@@ -12,6 +12,7 @@ from mergeable.states.batch import Place, behind, place_of_weights, present
 from mergeable.states.combinators import Product, Tuple, cells_of, described, empty_of, inner_of
 from mergeable.states.given import as_given
 from mergeable.states.keyed import Keyed
+from mergeable.states.number import as_written
 from mergeable.states.sums import Count
 
 
@@ -19,7 +20,8 @@ from mergeable.states.sums import Count
 class Windowed(Product[str]):
     """A state, or a metric, over a moving window: ``Windowed(Mean(), last=100)`` holds the last 100 steps, whoever took them.
 
-    ``update(step, *batch)`` takes a batch at a step, or at a time in seconds; ``every`` is the width of one bucket of them. The
+    ``update(step, *batch)`` takes a batch at a step, or at a time in seconds; ``every`` is the width of one bucket of them. Widths and
+    times are decimals as they are written, so that 0.3 begins the bucket 3 of width 0.1. The
     window holds the ``last / every`` buckets up to the largest that came anywhere, so a merge moves it on. Rows that are older, also
     where they come late, are dropped and counted in ``n_dropped``. A batch without rows, or with rows of weight 0 (of
     ``weights``, or a metric's ``sample_weight``) alone, moves nothing.
@@ -46,12 +48,13 @@ class Windowed(Product[str]):
 
     def __init__(self, state: Any, last: float, every: float = 1) -> None:
         inner = inner_of(state, "Windowed")
-        if not all(isinstance(x, int | float) and 0 < x < math.inf for x in (last, every)) or not _is_whole(last / every):
+        if not all(map(_is_width, (last, every))) or not _is_whole(last / every):
             raise ValueError(
                 f"Windowed: got last={last!r} and every={every!r}, expected numbers above 0, of which the first is a whole number of "
                 "times the second."
             )
-        self.last, self.every, self._inner = last, every, inner
+        self.last, self.every, self._inner = _plain(last), _plain(every), inner
+        self._width = as_written(self.every)
         self._hold({"steps": Keyed(Tuple(Count(), inner)), "dropped": Count()})
         self.bounded = inner.bounded
 
@@ -116,7 +119,10 @@ class Windowed(Product[str]):
     @property
     def newest(self) -> float | None:
         """The first step, or time, of the last bucket; None where nothing came."""
-        return max(self._buckets) * self.every if self._buckets else None
+        if not self._buckets:
+            return None
+        first = max(self._buckets) * self._width
+        return int(first) if isinstance(self.every, int) else float(first)
 
     def from_data(self, saved: Any) -> None:
         """Take over steps."""
@@ -129,10 +135,11 @@ class Windowed(Product[str]):
 
     def _bucket(self, step: Any) -> int:
         number = as_given(step, "Windowed.update")
-        if number.shape or number.dtype.kind not in "iuf" or not abs(float(number)) / self.every < 2**53:
-            raise ValueError(f"Windowed.update: got the step {step!r}, expected one finite number below 2**53.")
-        bucket: int = math.floor(number.item() / self.every)
-        return bucket
+        if not number.shape and number.dtype.kind in "iuf" and np.isfinite(number):
+            bucket = math.floor(as_written(_plain(number[()])) / self._width)
+            if abs(bucket) < 2**53:
+                return bucket
+        raise ValueError(f"Windowed.update: got the step {step!r}, expected one finite number below 2**53.")
 
     @property
     def _buckets(self) -> Mapping[int, Tuple]:
@@ -147,6 +154,16 @@ class Windowed(Product[str]):
         over = self._over()
         for bucket in [bucket for bucket in self._buckets if bucket <= over]:
             self._parts["dropped"].merge(self._steps.drop(bucket)[0])
+
+
+def _is_width(number: Any) -> bool:
+    number_of = int | float | np.integer | np.floating
+    return isinstance(number, number_of) and not isinstance(number, bool) and bool(0 < number < math.inf)
+
+
+def _plain(number: Any) -> float:
+    """Return a number of Python's or NumPy's as Python's; that of a narrow float as the decimal that its user wrote."""
+    return int(number) if isinstance(number, int | np.integer) else float(str(number))
 
 
 def _rows(*batch: Any) -> int:

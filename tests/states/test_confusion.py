@@ -130,7 +130,7 @@ def test_weights_to_a_counting_matrix_are_refused(classes):
 @pytest.mark.parametrize(
     ("classes", "match"),
     [
-        (0, "got 0 classes, expected at least 1"),
+        (0, "got 0 classes, expected a whole number of at least 1"),
         ([1, 1.0], "expected labels that differ"),
         (["a", b"a"], "expected labels that differ"),
         ([0.5], "got the label 0.5 in classes"),

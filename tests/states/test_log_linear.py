@@ -59,7 +59,7 @@ def test_every_value_has_one_cell():
     histogram = fed([math.nan, -math.nan, math.inf, math.inf, -math.inf, 0.0, -0.0, 5e-324, -5e-324])
     assert (7, 2, (1, 2)) == (histogram.n, histogram.n_nan, histogram.n_infinite)
     expected = [-math.inf, -5e-324, 0.0, 0.0, 5e-324, math.inf, math.inf]
-    assert np.array(expected).tobytes() == histogram.quantile(np.arange(1, 8) / 7).tobytes()
+    assert np.array(expected).tobytes() == histogram.quantile((np.arange(1, 8) - 0.5) / 7).tobytes()
     assert {"n": 7, "min": -math.inf, "25%": -5e-324, "50%": 0.0, "75%": math.inf, "max": math.inf} == histogram.result()
 
 

@@ -34,6 +34,35 @@ def test_noise_on_a_large_shift(shift, ddof):
     assert canonical_bytes(expected) == canonical_bytes(moments.result())
 
 
+@pytest.mark.parametrize("ddof", [1.5, 0.1, -0.5, np.float64(1.5), np.float32(0.25), np.int64(1), 2.0, 5e-324])
+def test_any_ddof_is_exact(ddof):
+    """A ddof that is no whole number is taken as it is, in Moments, CoMoments and Covariance, and NumPy agrees."""
+    values = [1.0, 2.0, 4.0, 8.0]
+    expected = register.moments([(v, 1.0) for v in values], float(ddof))["variance"]
+    co, matrix = fed(mg.CoMoments(), values, values), fed(mg.Covariance(1), [[v] for v in values])
+    assert [expected] * 2 == [fed(mg.Moments(ddof=ddof), values).variance, co.covariance(ddof)]
+    assert expected == pytest.approx(np.var(values, ddof=ddof)) == pytest.approx(matrix.covariance(ddof).item())
+
+
+@pytest.mark.parametrize("ddof", [math.nan, math.inf, "1", None, True, [1], 1j])
+def test_what_is_no_ddof_is_refused(ddof):
+    """Nothing but a finite number is taken."""
+    for act in (
+        lambda: mg.Moments(ddof=ddof),
+        lambda: mg.CoMoments().covariance(ddof),
+        lambda: mg.Covariance(1).covariance(ddof),
+    ):
+        with pytest.raises(ValueError, match=r"got ddof=.*, expected a finite number"):
+            act()
+
+
+def test_ddof_has_one_form():
+    """Equal numbers of several types are one parameter: the states merge."""
+    moments = mg.Moments(ddof=np.float64(1.0))
+    moments.merge(mg.Moments(ddof=1))
+    assert [int, float] == [type(mg.Moments(ddof=ddof).parameters["ddof"]) for ddof in (np.float32(1.0), np.float32(0.5))]
+
+
 def test_agrees_with_statistics():
     """Python's own statistics gives the same bits where it is exact."""
     values = (1e8 + np.random.default_rng(0).standard_normal(500)).tolist()

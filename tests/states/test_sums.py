@@ -159,7 +159,7 @@ def test_count_add_at_adds_up_repeated_places():
 
 
 @pytest.mark.parametrize("make", [mg.Count, mg.Sum])
-@pytest.mark.parametrize("shape", [0, (2, 0), -1])
+@pytest.mark.parametrize("shape", [0, (2, 0), -1, 2.5, (2.0,), True, "2"])
 def test_shapes_without_cells_are_refused(make, shape):
     """A shape with a size below 1 raises ValueError."""
     with pytest.raises(ValueError, match=rf"^{make.__name__}: got shape .*, expected sizes of at least 1"):

@@ -1,6 +1,7 @@
 """Moving windows that merge."""
 
 import math
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -30,6 +31,16 @@ def test_times():
     assert (6.0, 1, 0.0) == (window.result(), window.n_dropped, window.newest)
 
 
+@pytest.mark.parametrize("every", [0.1, 0.2, 0.7, 1e-3, 1, np.float32(0.1), np.float64(0.1), np.int64(3)])
+@pytest.mark.parametrize("kind", [float, np.float32, np.float64])
+def test_decimals_are_what_is_written(every, kind):
+    """The step that is i times the width, written as a decimal, begins the bucket i, in floats of every width."""
+    width = Fraction(str(every))
+    for i in range(-30, 31):
+        window = fed(mg.Windowed(mg.Sum(), last=every, every=every), (kind(float(i * width)), 1.0))
+        assert ([i], float(i * width)) == (list(window._buckets), window.newest)
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_any_tree(seed):
     """However steps are cut over workers and merged, the window has the same bytes."""
@@ -47,6 +58,8 @@ def test_any_tree(seed):
         (lambda: mg.Windowed(mg.Sum(), last=0), r"^Windowed: got last=0 and every=1, expected numbers above 0"),
         (lambda: mg.Windowed(mg.Sum(), last=3, every=2), r"^Windowed: got last=3 and every=2"),
         (lambda: mg.Windowed(mg.Sum(), last=math.inf), r"^Windowed: got last=inf"),
+        (lambda: mg.Windowed(mg.Sum(), last=True), r"^Windowed: got last=True"),
+        (lambda: mg.Windowed(mg.Sum(), last="3"), r"^Windowed: got last='3'"),
         (
             lambda: fed(mg.Windowed(mg.Sum(), last=1), (math.nan, 1.0)),
             r"^Windowed\.update: got the step nan, expected one finite",
