@@ -6,8 +6,11 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import Any, final
 
+import tensorflow as tf
+
 from mergeable.coverage import Coverage
 from mergeable.keras.batch import is_empty, to_numpy
+from mergeable.keras.configuration import read, written
 from mergeable.keras.py_metric import PyMetric
 from mergeable.metric import Metric
 from mergeable.registry import subclasses
@@ -16,6 +19,7 @@ from mergeable.snapshot import Snapshot
 from mergeable.state import State
 
 
+@tf.keras.utils.register_keras_serializable("mergeable")  # a model that holds one loads without custom_objects
 @final
 class HostedMetric(PyMetric):
     """What ``PyMetric.of`` returns: it hands batches over to ``metric``, as NumPy arrays, and shows its result."""
@@ -92,7 +96,7 @@ class HostedMetric(PyMetric):
         """Return the metric's class, by name, and its constructor's arguments."""
         return {
             "metric": _full_name(type(self.metric)),
-            "arguments": dict(self.metric._arguments),
+            "arguments": written(self.metric._arguments),
             "name": self.name,
             "dtype": self.dtype,
             "sync": self.sync,
@@ -110,7 +114,7 @@ class HostedMetric(PyMetric):
                 "the module that defines it first; a configuration does not decide what is imported."
             )
         options = {name: value for name, value in config.items() if name not in ("metric", "arguments")}
-        return cls(known[config["metric"]]._configured(config["arguments"]), **options)
+        return cls(known[config["metric"]]._configured(read(config["arguments"])), **options)
 
 
 def _full_name(cls: type) -> str:

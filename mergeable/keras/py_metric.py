@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import time
 import warnings
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import tensorflow as tf
@@ -16,6 +16,7 @@ from mergeable.errors import UnsupportedStrategy
 from mergeable.exchange import Exchange
 from mergeable.keras.batch import Arguments, Batch, is_empty, rows_of_first
 from mergeable.keras.checkpoint import Checkpointed
+from mergeable.keras.configuration import read, written
 from mergeable.keras.hand_over import Traced, as_written, call_host
 from mergeable.keras.inlet import Inlet
 from mergeable.keras.masks import folded
@@ -26,6 +27,8 @@ from mergeable.keras.structure import Structure, as_tensors
 from mergeable.metric import Metric
 from mergeable.strategies import current
 from mergeable.strategy import Strategy
+
+P = TypeVar("P", bound="PyMetric")
 
 _KerasMetric: Any = tf.keras.metrics.Metric  # Keras 3, or tf_keras where TF_USE_LEGACY_KERAS is set
 
@@ -151,8 +154,17 @@ class PyMetric(Metric, Checkpointed, _KerasMetric):  # type: ignore[misc]  # the
         return self.result()
 
     def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments."""
-        return {**self._arguments, "name": self.name, "dtype": self.dtype}
+        """Return the constructor's arguments, in the forms that Keras writes into files."""
+        return {**written(self._arguments), "name": self.name, "dtype": self.dtype}
+
+    @classmethod
+    def from_config(cls: type[P], config: dict[str, Any]) -> P:
+        """Return a fresh metric of these arguments; functions and objects are what they were.
+
+        Raises:
+            TypeError: a file names a function or a class that is not registered with ``keras.saving.register_keras_serializable``.
+        """
+        return cls(**read(config))
 
     # Where there are several processes: the scope where the metric is built says so, or the step where it is traced.
 
