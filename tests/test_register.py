@@ -86,6 +86,36 @@ def test_fixed_data_agrees_with_the_reference(name):
     assert canonical_bytes(row.reference(list(row.fixed))) == canonical_bytes(row.fed().result())
 
 
+OWN = {*dir(mg.State), "drop", "at", "states", "keep_distinct", "add_at"}  # what others read, after a flush of theirs
+READ = {"result", "__len__", "__iter__", "__repr__"}
+
+
+def readings(state, name):
+    """Return what a public attribute, or a method that needs no argument, reads of a state that was copied before; errors too."""
+    state = copy.deepcopy(state) if name is None else state
+    try:
+        found = getattr(state, name)
+        found = found() if callable(found) else found
+        return canonical_bytes(list(found) if hasattr(found, "__next__") else found)
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+
+
+@pytest.mark.parametrize("name", [name for name, row in register.ROWS.items() if not isinstance(row.state, Held)])
+def test_every_reading_sees_every_update(name):
+    """Whatever is read first, before any flush and after later updates, is what is read after a flush."""
+    row = register.ROWS[name]
+    public = {n for n in dir(type(mg.state(row.state))) if not n.startswith("_")} - OWN
+    for reading in sorted(public | READ):
+        waiting, flushed = row.fed(), row.fed()
+        for _ in range(2):
+            flushed.flush()
+            assert readings(flushed, reading) == readings(waiting, reading), reading
+            for batch in row.fixed:
+                row.take(waiting, batch)
+                row.take(flushed, batch)
+
+
 def go_on(row, state):
     """Let a state take the fixed data again, by updates, absorbed at once, and by a merge."""
     for batch in row.fixed:

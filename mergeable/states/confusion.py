@@ -97,7 +97,9 @@ class ConfusionMatrix(State):
             )
         weight = None
         if weights is not None:
-            (y_true, y_pred), weight = weighed((y_true, y_pred), weights, "ConfusionMatrix.update")
+            tuples = isinstance(y_true, list | tuple) and tuple in {*map(type, y_true)}  # which are labels, and no rows
+            shape = (len(y_true),) if tuples else None
+            (y_true, y_pred), weight = weighed((y_true, y_pred), weights, "ConfusionMatrix.update", shape)
         true, pred = as_items(y_true, "ConfusionMatrix.update"), as_items(y_pred, "ConfusionMatrix.update")
         if true.size != pred.size or (true.ndim and pred.ndim and true.shape[0] != pred.shape[0]):
             raise ValueError(

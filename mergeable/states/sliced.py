@@ -129,6 +129,7 @@ class Sliced(Product[str]):
 
     def overall(self) -> Any:
         """Return the result of all rows."""
+        self.flush()
         merged = self._overflow[1].empty()
         for label in keys.in_order(self._kept.states):
             merged.merge_part(self._kept.states[label][1])

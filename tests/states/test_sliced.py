@@ -16,6 +16,27 @@ def fed(sliced, *batch, **named):
     return sliced
 
 
+def test_overall_sees_every_update():
+    """The result of all rows is that of all updates so far: before the first result, after it, and inside update_state."""
+
+    class Loss(mg.Metric):
+        loss = mg.Sliced(mg.Mean())
+        scratch = ("seen",)
+
+        def update_state(self, keys, values):
+            self.loss.update(keys, values)
+            self.seen = self.loss.overall()
+
+        def result(self):
+            return self.loss.overall()
+
+    metric, state = Loss(), mg.Sliced(mg.Mean())
+    for rows, expected in (((["a", "b"], [1.0, 3.0]), 2.0), ((["a"], [5.0]), 3.0)):
+        metric.update_state(*rows)
+        state.update(*rows)
+        assert [expected] * 4 == [state.overall(), state.result().overall, metric.seen, metric.result()]
+
+
 @pytest.mark.parametrize(
     ("by", "batch", "named"),
     [

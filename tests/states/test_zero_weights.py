@@ -38,6 +38,16 @@ CASES = {  # name: a state, and the columns of kept rows and of rows to be left 
         (["", "pad"], ["a", ""], None),
     ),
     "open ConfusionMatrix": (mg.ConfusionMatrix(weighted=True), (["a", "b"], ["b", "b"], None), (["", None], [NAN, "x"], None)),
+    "ConfusionMatrix of tuples": (
+        mg.ConfusionMatrix(weighted=True),
+        ([(1, "a"), (2, "b")], [(1, "a"), (1, "a")], None),
+        ([(), None], [(1, NAN), "x"], None),
+    ),
+    "WeightedBottomK of tuples": (
+        mg.WeightedBottomK(k=3),
+        ([(1, "a"), (2, "b")], None, [1.0, 2.0]),
+        ([(), NAN], None, [NAN, 0.0]),
+    ),
     "WeightedBottomK": (mg.WeightedBottomK(k=3), (["a", "b"], None, [1.0, 2.0]), (["a", NAN], None, [NAN, 0.0])),
     "Tuple": (mg.Tuple(mg.Mean(), mg.Moments()), ([1.0, 3.0], None), ([NAN, math.inf], None)),
     "Keyed": (mg.Keyed(mg.Mean()), (["a", "b"], [1.0, 3.0], None), (["pad", "a"], [NAN, NAN], None)),
@@ -72,7 +82,7 @@ def columns_of(kept, absent, zero, wrap):
             joined.append(wrap([KEPT[0], zero, zero, KEPT[1]]))
         elif isinstance(column, list):
             values = [column[0], *other, column[1]]
-            joined.append(values if any(isinstance(v, str) or v is None for v in values) else wrap(values))
+            joined.append(values if any(isinstance(v, str | tuple) or v is None for v in values) else wrap(values))
         else:
             joined.append(column)
     return joined
