@@ -2,7 +2,7 @@
 
 TensorFlow turns what a callback raises into an ``UnknownError`` with the text of a traceback. Here the callback leaves the
 exception under a token, and the one place where TensorFlow runs a graph function gives it out again. The place is not
-public: where it is missing, TensorFlow's error comes, and its text begins with ours.
+public: where it is missing, TensorFlow's error comes, and its text begins with ours. ``loop`` is told there who calls.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from typing import Any
 
 import tensorflow as tf
 from tensorflow.python.eager import context
+
+from mergeable.keras import loop
 
 _TOKEN = re.compile(r"\[mergeable-([0-9a-f]{16})\]")
 _waiting: collections.OrderedDict[str, Exception] = collections.OrderedDict()
@@ -43,7 +45,10 @@ def _install() -> None:
     @functools.wraps(original)
     def call_function(self: Any, *args: Any, **kwargs: Any) -> Any:
         try:
-            return original(self, *args, **kwargs)
+            if not loop.late or loop.is_in_loop():
+                return original(self, *args, **kwargs)
+            with loop.Elsewhere():
+                return original(self, *args, **kwargs)
         except tf.errors.OpError as failure:
             found = _TOKEN.search(str(failure))
             error = _waiting.pop(found.group(1), None) if found else None
@@ -53,6 +58,7 @@ def _install() -> None:
 
     call_function.__mergeable__ = True  # type: ignore[attr-defined]  # so that a reload does not wrap it twice
     context.Context.call_function = call_function
+    loop.is_watched = True
 
 
 _install()

@@ -49,11 +49,14 @@ def call_host(
 class Traced:
     """The call that a graph makes for an update, whose result the same graph may read.
 
-    It is kept in a collection of the graph, and holds its outputs by name: neither keeps the other alive.
+    It is kept in a collection of the graph, and holds its outputs by name: neither keeps the other alive. ``wanted`` says that
+    its result is read in the graph, ``is_exact`` that this must be that of each step, ``can_wait`` that most steps leave the call out.
     """
 
     def __init__(self, graph: tf.Graph, structure: Structure) -> None:
         self.wanted = False
+        self.is_exact = False
+        self.can_wait = False
         self.structure = structure
         self._graph: Callable[[], Any] = weakref.ref(graph)
         self._names: list[str] = []

@@ -17,6 +17,7 @@ import tensorflow as tf
 from tensorflow.python.ops.resource_variable_ops import ResourceVariable
 
 from mergeable.errors import add_note
+from mergeable.keras import loop
 from mergeable.keras.hand_over import DUE, as_written, call_host
 from mergeable.keras.packing import ROW_BYTES, Packed, pack
 from mergeable.keras.schedule import Schedule
@@ -116,7 +117,8 @@ class Inlet:
             taking, steps = time.perf_counter() - began, max(1, self._steps - before)
             self._per_step = min(self._per_step, taking / steps)  # what must be done, whenever it is
             values = self.result(site, 2 * waking + taking - steps * self._per_step)  # the way back takes as long as that here
-        ahead = max(1, min(QUEUE_BATCHES, self.schedule.next - self._steps)) if site.traced.wanted else QUEUE_BATCHES
+        ahead = 1 if self._is_exact() else max(1, min(QUEUE_BATCHES, self.schedule.next - self._steps))
+        ahead = ahead if site.traced.wanted else QUEUE_BATCHES
         return [site.structure.packed(values), np.array([ahead, QUEUE_BYTES], np.int64)]
 
     def result(self, site: Site, beside: float = 0.0) -> list[np.ndarray]:
@@ -124,11 +126,21 @@ class Inlet:
 
         ``beside`` is what it took to get here, in seconds.
         """
-        if site.traced.wanted and self.schedule.is_due(self._steps):
+        due = site.traced.is_exact or self._is_exact() or self.schedule.is_due(self._steps)
+        if site.traced.wanted and due:
             began = time.perf_counter()
             self._last[site.structure.key] = site.compute()
             self.schedule.computed(self._steps, time.perf_counter() - began, beside)
         return self._last.get(site.structure.key) or site.structure.placeholder()
+
+    def _is_exact(self) -> bool:
+        return self.schedule.delays and loop.Elsewhere.is_running()
+
+    def hurry(self) -> None:
+        """Have the next step come to Python."""
+        if self._queue is not None and self._process == os.getpid():
+            with tf.init_scope(), tf.device("/cpu:0"):
+                self._left.assign(np.zeros(2, np.int64))
 
     def stepped(self) -> None:
         """Count a step whose batches did not go through the queue."""
@@ -205,9 +217,9 @@ class Inlet:
         self._steps = 0
         self._last.clear()
         self.schedule.reset()
-        if self._queue is not None and self._process == os.getpid():
+        self.hurry()
+        if self._shown and self._process == os.getpid():
             with tf.init_scope(), tf.device("/cpu:0"):
-                self._left.assign(np.zeros(2, np.int64))
                 for shown in self._shown.values():
                     shown.assign(np.full(shown.shape, np.nan))
 

@@ -14,6 +14,7 @@ from mergeable.agreement import check_commutative
 from mergeable.arguments import with_weights_it_takes
 from mergeable.errors import UnsupportedStrategy
 from mergeable.exchange import Exchange
+from mergeable.keras import loop
 from mergeable.keras.batch import Arguments, Batch, is_empty, rows_of_first
 from mergeable.keras.checkpoint import Checkpointed
 from mergeable.keras.configuration import read, written
@@ -81,10 +82,11 @@ class PyMetric(Metric, Checkpointed, _KerasMetric):  # type: ignore[misc]  # the
     or ``"step"``, all rows, at the price of an exchange in every step. An eager result covers all rows in either case."""
 
     step_result: str | int = "auto"
-    """When a step computes the result that it shows: ``"always"``; an int n, in every n-th step; ``"auto"``, for at most a tenth of
-    the time that steps take, and four times a second; or ``"never"``, which shows NaN. The first step after a reset is one that
-    does, but for ``"never"``; the others show the last value. What an epoch or ``evaluate`` ends with, and every eager
-    ``result``, is always computed."""
+    """When a step computes the result that it shows: ``"always"``; an int n, in every n-th step; ``"never"``, which shows NaN; or
+    ``"auto"``, in every step but those of Keras's own ``fit`` and ``evaluate``, which read results anew at their end: there for at
+    most a tenth of the time that steps take, and four times a second. The first step after a reset computes it, but for
+    ``"never"``; steps that do not show the last value. What an epoch or ``evaluate`` ends with, and every eager ``result``, is always
+    computed."""
 
     hand_over: str = "queued"
     """When batches of a step in a graph reach ``update_state``: ``"now"``, in that step; or ``"queued"``, in order, when the
@@ -200,17 +202,27 @@ class PyMetric(Metric, Checkpointed, _KerasMetric):  # type: ignore[misc]  # the
 
     @as_written
     def _dispatch_result(self) -> Any:
-        if tf.executing_eagerly():
-            return self._eager_result()
-        traced = Traced.latest(self._on_host(), tf.compat.v1.get_default_graph())
-        if traced is not None:
-            return traced.outputs()
+        return self._eager_result() if tf.executing_eagerly() else self._graph_result()
+
+    def _graph_result(self) -> Any:
+        graph, inlet = tf.compat.v1.get_default_graph(), self._inlet_here()
+        call = Traced.latest(self._on_host(), graph)
+        is_late = inlet.schedule.delays and loop.is_read_anew()
+        is_exact = inlet.schedule.delays and not is_late
+        if is_late:
+            loop.late.add(inlet)
+        if call is not None and not (is_exact and call.can_wait):
+            call.is_exact |= is_exact
+            return call.outputs()
         structure = self._structure()
 
         def act(*_: tf.Tensor) -> list[np.ndarray]:
             return structure.flatten(self._step_result())
 
-        return structure.pack(call_host(self._who, act, self._inlet_here().order(current()), structure.dtypes))
+        outputs = call_host(self._who, act, inlet.order(current()), structure.dtypes)
+        if call is not None:  # so that the other replicas do not ask again
+            Traced(graph, structure).keep(self._on_host(), outputs)
+        return structure.pack(outputs)
 
     def _eager_result(self) -> Any:
         metric = self._on_host()
@@ -271,10 +283,9 @@ class PyMetric(Metric, Checkpointed, _KerasMetric):  # type: ignore[misc]  # the
         inlet = self._inlet_here()
         in_queue = self.hand_over == "queued" and strategy.queues and inlet.schedule.step_result != 1
         packs = bool(tensors) and can_pack([tensor.dtype for tensor in tensors])
-        if in_queue and packs and site.structure.is_numeric and not self._on_host()._undeclared:
-            outputs = inlet.put(site, tensors, strategy)
-        else:
-            outputs = self._call(strategy, site, tensors)
+        can_wait = in_queue and packs and site.structure.is_numeric and not self._on_host()._undeclared
+        outputs = inlet.put(site, tensors, strategy) if can_wait else self._call(strategy, site, tensors)
+        traced.can_wait = can_wait
         traced.keep(self._on_host(), outputs)
 
     def _call(self, strategy: Strategy, site: Site, tensors: list[tf.Tensor]) -> list[tf.Tensor]:

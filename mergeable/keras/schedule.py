@@ -54,6 +54,11 @@ class Schedule:
         self._pace: float | None = None  # seconds that a step takes without results
         self.reset()
 
+    @property
+    def delays(self) -> bool:
+        """Whether it chooses by itself when a step shows a value that is not its own."""
+        return self.step_result == "auto"
+
     def reset(self) -> None:
         """Begin anew: the next step is the first."""
         self.next: float = math.inf if self.step_result == "never" else 1
