@@ -169,7 +169,7 @@ class MetricCollection(Metric):
         return values
 
     def _result_when_empty(self) -> Any:
-        with self._inside({name: state.empty() for name, state in self._states.items()}, reading=True):
+        with self._inside({name: state.empty() for name, state in self._states.items()}, "result"):
             return self._joined(self._example)
 
     @classmethod

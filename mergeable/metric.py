@@ -22,7 +22,7 @@ from mergeable.arguments import constructor_arguments, row_count, shallow
 from mergeable.attempt import Kept, Named, Undone
 from mergeable.coverage import Coverage
 from mergeable.errors import IncompatibleStates, UndeclaredState
-from mergeable.inside import hosted
+from mergeable.inside import check_outside, host_verbs, hosted
 from mergeable.intake import Intake
 from mergeable.membership import Membership
 from mergeable.registry import LABELS, default_name
@@ -87,13 +87,11 @@ class Metric(Intake, Saveable):
         cls._own_states = own
         bases = [vars(base).get("_own_states", {}) for base in reversed(cls.__mro__)]  # all of several base classes
         cls._class_states = {name: state for states in bases for name, state in states.items()}
-        for verb in ("update_state", "result", "reset_state", "merge_state"):
-            method = cls.__dict__.get(verb)
-            if method is not None and not hasattr(method, "__hosted__"):
-                setattr(cls, verb, hosted(method))
+        host_verbs(cls, Metric)
 
-    def __new__(cls: type[M], *args: Any, **kwargs: Any) -> M:
+    def __new__(cls: type[M], /, *args: Any, **kwargs: Any) -> M:
         """Set up what needs no ``__init__``."""
+        host_verbs(cls, Metric)  # those too that the class was given after it was made
         self = object.__new__(cls)  # a framework's own __new__ would wrap the verbs
         self.__dict__.update(
             _states=dict(cls._class_states),
@@ -101,7 +99,7 @@ class Metric(Intake, Saveable):
             _inlet=None,
             _view=None,
             _thread=None,
-            _reading=False,
+            _verb=None,
             _lock=threading.RLock(),
             _undeclared=set(),  # set by updates and resets
             _cached=set(),  # set by result alone
@@ -173,10 +171,11 @@ class Metric(Intake, Saveable):
         return self._job_result()
 
     def _dispatch_reset_state(self) -> None:
+        check_outside(self, "reset_state")
         with self._lock, Named(self, "reset_state"):
             before, self.__dict__["_slots"] = self._slots, {}
             try:
-                with self._inside(self._slot(0).states), Kept(self):
+                with self._inside(self._slot(0).states, "reset_state"), Kept(self):
                     self.reset_state()
             except BaseException:
                 self.__dict__["_slots"] = before
@@ -187,6 +186,7 @@ class Metric(Intake, Saveable):
         self._settle()
 
     def _dispatch_merge_state(self, metrics: Iterable[Metric]) -> None:
+        check_outside(self, "merge_state")
         who = f"{type(self).__name__}.merge_state"
         if isinstance(metrics, Metric) or is_saved(metrics):
             raise TypeError(f"{who}: got one metric, expected a list of metrics. Write merge_state([metric]).")
@@ -214,7 +214,7 @@ class Metric(Intake, Saveable):
                     for _, slot in sorted(other._slots.items()):
                         merged.merge(slot)
                 if overridden:
-                    with self._inside(_frozen(copy.deepcopy(merged.states))), Kept(self):
+                    with self._inside(_frozen(copy.deepcopy(merged.states)), "merge_state"), Kept(self):
                         self.merge_state(metrics)
             self.__dict__["_slots"] = {0: merged}
             self._membership.updated()
@@ -231,7 +231,7 @@ class Metric(Intake, Saveable):
             self._membership.updated()
             slot = self._slot(replica)
             states = slot.states
-            with Named(self, "update_state", replica), self._inside(states), Kept(self), Undone(states):
+            with Named(self, "update_state", replica), self._inside(states, "update_state"), Kept(self), Undone(states):
                 self.update_state(*args, **kwargs)
             slot.count(replica, row_count(args, kwargs) if rows is None else rows, self._membership.worker, updates)
 
@@ -243,7 +243,7 @@ class Metric(Intake, Saveable):
     @final
     def _folded_result(self) -> Any:
         """Run the user's ``result`` on the merged states."""
-        with self._lock, self._inside(_frozen(self._fold()), reading=True), Named(self, "result"):
+        with self._lock, self._inside(_frozen(self._fold()), "result"), Named(self, "result"):
             return self.result()
 
     @final
@@ -263,7 +263,7 @@ class Metric(Intake, Saveable):
 
     def _result_when_empty(self) -> Any:
         """Run the user's ``result`` on empty states, to learn its structure."""
-        with self._inside({name: state.empty() for name, state in self._states.items()}, reading=True):
+        with self._inside({name: state.empty() for name, state in self._states.items()}, "result"):
             return self.result()
 
     @final
@@ -400,7 +400,7 @@ class Metric(Intake, Saveable):
             (self._view if inside else self._slot(0).states)[name].assign(value)
         else:
             if inside and name not in self.scratch:
-                (self._cached if self.__dict__["_reading"] else self._undeclared).add(name)
+                (self._cached if self.__dict__["_verb"] == "result" else self._undeclared).add(name)
             self._set_plain(name, value)
 
     def _set_plain(self, name: str, value: Any) -> None:
@@ -418,8 +418,8 @@ class Metric(Intake, Saveable):
         thread: int | None = self.__dict__["_thread"]
         return thread == get_ident()
 
-    def _inside(self, view: States, *, reading: bool = False) -> Shown:
-        return Shown(self._lock, self.__dict__, {"_view": view, "_thread": get_ident(), "_reading": reading})
+    def _inside(self, view: States, verb: str) -> Shown:
+        return Shown(self._lock, self.__dict__, {"_view": view, "_thread": get_ident(), "_verb": verb})
 
     # What must agree to merge (agreement.py), and what is kept.
 
@@ -474,7 +474,7 @@ _INTERNAL = frozenset(
         "_inlet",
         "_view",
         "_thread",
-        "_reading",
+        "_verb",
         "_lock",
         "_undeclared",
         "_cached",

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from mergeable.coverage import check_name
 from mergeable.description import Description
 from mergeable.errors import SnapshotError
+from mergeable.inside import check_outside
 from mergeable.merging import merge
 from mergeable.plain import is_plain, short, some
 from mergeable.slot import RESTORED, Slot
@@ -68,6 +69,7 @@ class Saveable:
             Traceback (most recent call last):
             mergeable.errors.DuplicateOrigin: merge: the origin monday (replica 0, 1 updates) came twice, in ... and in ...; ...
         """
+        check_outside(self, "snapshot")
         if origin is not None:
             who = f"{type(self).__name__}.snapshot: "
             if not isinstance(origin, str):
@@ -97,6 +99,7 @@ class Saveable:
             IncompatibleStates: it is of another class, or has other arguments or states. SnapshotError, OSError: as ``load``.
             Nothing changes then.
         """
+        check_outside(self, "restore")
         if not is_saved(snapshot):
             raise TypeError(f"{type(self).__name__}.restore: got {snapshot!r}, expected a snapshot or the path of one.")
         saved = snapshot if isinstance(snapshot, Snapshot) else load(snapshot)

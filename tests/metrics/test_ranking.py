@@ -18,7 +18,8 @@ BATCHES = ROWS.map(lambda rows: tuple(np.array(rows).reshape(-1, 2).T))
 
 def test_laws():
     """The value is the same however rows are batched, cut and merged, and comes back from pickles and files."""
-    assert tuple(laws.LAWS) == laws.check_metric(AUROC(), BATCHES, examples=20)
+    tested = laws.check_metric(AUROC(), BATCHES, examples=20)
+    assert {"idempotence", "model"} == set(laws.LAWS) - set(tested)
     weighted = BATCHES.map(lambda batch: (*batch, np.abs(batch[1])))
     laws.check_metric(AUROC(weighted=True), weighted, laws=["homomorphism", "any tree", "batch split"], examples=20)
 
