@@ -126,9 +126,7 @@ class Saveable:
         for name in snapshot._undeclared:
             self._check_undeclared(name, snapshot, who)
         held = self._twin({}, copy.deepcopy(snapshot._undeclared))
-        if (
-            self._undeclared - held._undeclared
-        ):  # of which an older version of the class knew nothing: they are as after a reset
+        if self._undeclared - held._undeclared:  # an older version of the class had none of these: they are as after a reset
             held._dispatch_reset_state()
             held.__dict__.update(copy.deepcopy(snapshot._undeclared))
         held.__dict__["_slots"] = {0: Slot(states, snapshot.coverage)}
@@ -137,11 +135,12 @@ class Saveable:
     def _check_undeclared(self: Any, name: str, snapshot: Snapshot, who: str) -> None:
         """Raise ``SnapshotError`` unless a file may set this attribute, which no declaration covers.
 
-        It may set what updates or resets of this metric have set. What a trusted source brings may also be new, as of a metric whose
-        first update is still to come. Names with two underscores in front belong to Python's protocols: nobody may set those.
+        It may set what updates or resets of this metric have set. What a trusted source brings may also be new, or the constructor's,
+        as of a metric whose first update is still to come. Names with two underscores in front belong to Python's protocols: nobody may set those.
         """
         is_own = name in self._undeclared
-        is_part = hasattr(type(self), name) or name in self.__dict__ or name in self._states
+        inner = self.__dict__.keys() - self._plain_attributes().keys() | self._labels
+        is_part = hasattr(type(self), name) or name in inner or name in self._states
         if name.startswith("__") or (is_part and not is_own):
             raise SnapshotError(
                 f"{who}: got the attribute {short(name)}, which is a part of the class and no value that updates set. The file is "
