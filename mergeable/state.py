@@ -68,6 +68,9 @@ class State(ABC):
     """Whether every write of ``update`` is recorded with ``_record`` or goes through ``buffer``, so that a savepoint needs
     no copy."""
 
+    _levels: int = 0
+    """How deep states stand inside of this one."""
+
     _own: ClassVar[frozenset[str]] = frozenset({"_waiting", "_frozen", "_saved"})
     """Attributes of the base class, which are not part of the value."""
 
@@ -146,6 +149,10 @@ class State(ABC):
     def cells(cls, parameters: dict[str, Any]) -> int:  # noqa: ARG003 - a default
         """Return how many numbers an empty state with these parameters holds, where that is more than its parameters take."""
         return 0
+
+    def _trial(self) -> State:
+        """Return an empty state that refuses the updates that this one refuses, and may be smaller."""
+        return self.empty()
 
     # What the metric reads and writes by the attribute's name.
 

@@ -4,8 +4,10 @@ A stranger can write any bytes, compute every checksum and seal the file: ``zipp
 input of a number, the same one every time, and ``outcome`` reads it and does with it what a program may do.
 """
 
+import contextlib
 import copy
 import dataclasses
+import functools
 import io
 import json
 import pickle
@@ -136,6 +138,38 @@ def _fed(state, *batch):
     return state
 
 
+def _deduplicated(columns, inner):
+    return mg.Deduplicated(inner, *columns)
+
+
+def nested(number):
+    """Return a state of states of states, the same one every time, that has taken a batch where it takes such batches."""
+    rng = random.Random(number)
+    state = rng.choice([mg.Sum(), mg.Mean(), mg.Max(), mg.Counter(), mg.Histogram([0, 1, 2]), mg.Rows("x"), mg.Moments()])
+    batch = [np.array([0.5, 1.0, 1.5, 0.25])]
+    for _ in range(rng.randint(1, 8)):
+        kind = rng.choice(["Tuple", "Dict", "Keyed", "Sliced", "Sliced", "Windowed", "Windowed", "Bootstrap", "Deduplicated"])
+        more = (
+            [] if kind in ("Tuple", "Dict") else [7 if kind == "Windowed" else np.arange(4) % (4 if kind == "Bootstrap" else 3)]
+        )
+        try:
+            state = {
+                "Tuple": lambda inner: mg.Tuple(inner, inner),
+                "Dict": lambda inner: mg.Dict(a=inner),
+                "Keyed": mg.Keyed,
+                "Sliced": lambda inner: mg.Sliced(inner, max_slices=2),
+                "Windowed": lambda inner: mg.Windowed(inner, last=3),
+                "Bootstrap": lambda inner: mg.Bootstrap(inner, replicates=2),
+                "Deduplicated": functools.partial(_deduplicated, [f"c{i}" for i in range(len(batch))]),
+            }[kind](state)
+        except ValueError:  # too deep
+            break
+        batch = [*more, *batch]
+    with contextlib.suppress(ValueError, TypeError):  # a window in something that gives it rows takes none
+        state.update(*batch)
+    return state
+
+
 WIDE = np.linspace(-3.0, 3.0, 40)
 STATES = {
     **{name: mg.state(row.fed()) for name, row in register.ROWS.items()},
@@ -147,6 +181,7 @@ STATES = {
     "wide Rows": _fed(mg.Rows("a", "b"), np.arange(40, dtype=np.float32), WIDE.reshape(40, 1) > 0),
     "wide ConfusionMatrix": _fed(mg.ConfusionMatrix(), np.arange(40), np.arange(40) % 3),
     "wide Keyed": _fed(mg.Keyed(mg.Mean()), np.arange(40), WIDE),
+    **{f"nested {number}": nested(number) for number in range(12)},
 }
 
 
@@ -432,6 +467,118 @@ def poison(rng, of):
     return packed(tree, arrays)
 
 
+def nest(rng, of):
+    """Put a state into others, as deep as a file can say it and deeper, with values that fit or not, and seal the file."""
+    tree, arrays = copy.deepcopy(PARTS[of])
+    held = tree["states"]["held"]
+    parameters, value = held["parameters"], held["value"]
+    kinds = rng.choice([["Sliced"], ["Windowed"], ["Bootstrap"], ["Deduplicated"], ["Keyed"], [*_OUTER]])
+    kind, copies = held["class"], 1
+    for _ in range(rng.choice([1, 2, 4, 7, 12, 16])):
+        outer = rng.choice(kinds)
+        copies *= 3 if outer == "Bootstrap" else 1
+        if copies > 100:
+            break
+        kind, parameters, value = inside(outer, kind, parameters, value)
+    held.update({"class": kind, "parameters": parameters, "value": rng.choice([value, value, value, 0, {"dict": {}}])})
+    return packed(tree, arrays)
+
+
+def inside(outer, kind, parameters, value):
+    """Return the class, the parameters and the value of a state that has another one inside, as trees."""
+    more, place = _OUTER[outer]
+    name = {"Tuple": "0", "Dict": "a"}.get(outer, "state")
+    return outer, {"dict": {name: {"tuple": [kind, parameters]}, **more}}, place(value)
+
+
+def chain(outer, levels):
+    """Return a sealed file with a sum in so many states of a class, one inside another."""
+    tree, arrays = copy.deepcopy(PARTS["Sum"])
+    found = "Sum", {"dict": {"shape": {"tuple": []}}}, {"dict": {"units": [0], "special": []}}
+    for _ in range(levels):
+        found = inside(outer, *found)
+    tree["states"] = {"s0": dict(zip(("class", "parameters", "value"), found, strict=True), pickled=[])}
+    return packed(tree, arrays)
+
+
+_EMPTY = {"dict": {"keys": [], "states": []}}
+_OUTER = {
+    "Tuple": ({}, lambda value: {"dict": {"0": value}}),
+    "Dict": ({}, lambda value: {"dict": {"a": value}}),
+    "Keyed": ({}, lambda value: {"dict": {"keys": [1], "states": [value]}}),
+    "Sliced": (
+        {"by": None, "max_slices": 2},
+        lambda value: {"dict": {"kept": _EMPTY, "overflow": {"dict": {"0": {"dict": {"count": 0}}, "1": value}}}},
+    ),
+    "Windowed": (
+        {"last": 3, "every": 1},
+        lambda value: {
+            "dict": {
+                "steps": {
+                    "dict": {"keys": [7], "states": [{"dict": {"0": {"dict": {"count": 4}}, "1": value}}]},
+                },
+                "dropped": {"dict": {"count": 0}},
+            }
+        },
+    ),
+    "Bootstrap": ({"replicates": 2, "seed": 0}, lambda value: {"dict": {"states": [value] * 3}}),
+    "Deduplicated": (
+        {"columns": {"tuple": ["c"]}},
+        lambda value: {"dict": {"rows": {"dict": {"columns": None}}, "came": {"dict": {"count": 0}}}},
+    ),
+}
+
+
+def intrude(rng, of):
+    """Give a file attributes and arguments that nothing declares, and seal it."""
+    tree, arrays = copy.deepcopy(PARTS[of])
+    names = rng.sample(INTRUDERS, rng.choice([1, 1, 3]))
+    place = rng.choice(["undeclared", "undeclared", "arguments", "value", "plots", "states"])
+    part = {
+        "undeclared": tree["undeclared"],
+        "arguments": tree["metric"]["arguments"]["dict"],
+        "value": tree["states"]["held"]["value"].get("dict", {}) if isinstance(tree["states"]["held"]["value"], dict) else {},
+        "plots": tree["metric"]["plots"],
+        "states": tree["states"],
+    }[place]
+    state = tree["states"]["held"]
+    part.update({name: {"plots": "held", "states": state}.get(place, rng.choice(INTRUSIONS)) for name in names})
+    return packed(tree, arrays)
+
+
+INTRUDERS = [
+    *(
+        "__array_interface__",
+        "__array__",
+        "__fspath__",
+        "__tf_tensor__",
+        "__deepcopy__",
+        "__class__",
+        "__dict__",
+        "__wrapped__",
+    ),
+    *(
+        "_repr_html_",
+        "_slots",
+        "_lock",
+        "_waiting",
+        "_frozen",
+        "update",
+        "update_state",
+        "result",
+        "name",
+        "dtype",
+        "extra",
+        "",
+    ),
+]
+INTRUSIONS = [
+    0,
+    "x",
+    {"dict": {"shape": {"tuple": [1]}, "typestr": "<f8", "data": {"tuple": [1, False]}, "version": 3}},
+    {"list": {"array": ["<f8", [2], "00" * 16]}},
+]
+
 ATTACKS = {
     "bytes, not sealed": damage,
     "bytes of an entry": rewrite,
@@ -441,6 +588,8 @@ ATTACKS = {
     "arrays and headers": misdescribe,
     "the zip file itself": rezip,
     "pickles": poison,
+    "states in states": nest,
+    "attributes and arguments": intrude,
 }
 """What is done to a good file. All but the first seal what they made."""
 
@@ -579,6 +728,18 @@ def use(loaded, of):
             pass
         except ValueError as error:
             expect(ALIKE in str(error), repr(error))
+    take_over(loaded, of)
+
+
+def take_over(loaded, of):
+    """Restore a metric from a snapshot: no attribute may come of it."""
+    metric = Holder(of)
+    before = {name: value for name, value in metric.__dict__.items() if name != "_slots"}
+    with contextlib.suppress(*REFUSALS):
+        metric.restore(loaded)
+    after = {name: value for name, value in metric.__dict__.items() if name != "_slots"}
+    expect(before == after, f"the attributes were {sorted(before)} and are {sorted(after)}")
+    expect(not metric._undeclared, "an attribute was set")
 
 
 REFUSALS = (mg.SnapshotError, mg.IncompatibleStates, mg.DuplicateOrigin, mg.UndeclaredState)

@@ -7,6 +7,7 @@ import json
 import math
 import random
 import re
+import sys
 import tracemalloc
 
 import numpy as np
@@ -799,7 +800,7 @@ VALUES = {
             ([np.arange(2), np.array(["a", "b"])], "a dtype that rows do not have"),
             ([np.arange(2), np.array([b"a", b"b"])], "a dtype that rows do not have"),
             ([np.arange(2), np.array(["a", b"b"], object)], "of dtype object"),
-            ([np.arange(2), np.array([1, 2], object)], "of dtype object"),
+            ([np.arange(2), np.array([1, 2], object)], "of a dtype that rows do not have"),
             ([np.arange(2), np.arange(2).astype("<M8[s]")], "of dtype datetime64"),
             ([np.zeros((10**8, 0)), np.zeros((10**8, 0))], "found 100000000 rows of nothing, expected values in them"),
         ]
@@ -1213,6 +1214,21 @@ BOMBS = {
     "a Keyed Histogram of many edges": lambda: forged(
         "Keyed", {"state": ("Histogram", {"edges": tuple(np.arange(60_000.0).tolist()), "weighted": True})}, 0
     ),
+    "a Bootstrap that is all of the room": lambda: forged(
+        "Bootstrap",
+        {"state": ("Sliced", {"state": ("Sum", {"shape": ()}), "by": None, "max_slices": 9}), "replicates": 230, "seed": 0},
+        {"states": [{"kept": {"keys": [], "states": []}, "overflow": 0}]},
+    ),
+    "Deduplicated Bootstrap": lambda: state_of(
+        "Deduplicated",
+        {"state": ("Bootstrap", {"state": ("Sum", {"shape": ()}), "replicates": 1000, "seed": 0}), "columns": ("a", "b")},
+        {"rows": {"columns": [np.arange(2000), np.arange(2000), np.zeros(2000)]}, "came": {"count": 2000}},
+    ),
+    **{
+        f"{levels} times {kind}": lambda kind=kind, levels=levels: hostile.chain(kind, levels)
+        for kind in hostile._OUTER
+        for levels in ((1, 3, 5) if kind == "Bootstrap" else (1, 4, 5, 7, 14))
+    },
 }
 NOTHING = {"replica": 0, "worker": 0, "updates": 0, "rows": 0}
 
@@ -1246,6 +1262,57 @@ def test_memory(tmp_path, name):
             with measured() as using, contextlib.suppress(mg.MergeableError):
                 act()
             assert using.peak < IN_USE * len(data) + ROOM
+
+
+class counted:  # noqa: N801 - reads as what it does
+    """Counts the calls that Python makes in a block."""
+
+    def __enter__(self):
+        self.calls = 0
+        sys.setprofile(self.count)
+        return self
+
+    def __exit__(self, *_):
+        sys.setprofile(None)
+
+    def count(self, frame, event, argument):
+        self.calls += event in ("call", "c_call")
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_time(name):
+    """Reading a file takes no more calls than the docstring says, however deep states stand in states."""
+    data = BOMBS[name]()
+    each, more = re.search(r"at most (\d+) calls in Python for each byte, and ([\d,]+) more", mg.Snapshot.__doc__).groups()
+    with counted() as reading, contextlib.suppress(mg.SnapshotError):
+        opened(data, "here", trusted=False)
+
+    assert reading.calls < int(each) * len(data) + int(more.replace(",", ""))
+
+
+@pytest.mark.parametrize(("kind", "most"), [("Keyed", 15), ("Dict", 15), ("Sliced", 5), ("Windowed", 5)])
+def test_states_stand_so_deep_inside_one_another(kind, most):
+    """Each class says how deep states may stand, and deeper ones are refused, where they are made and in files."""
+    make = {
+        "Keyed": mg.Keyed,
+        "Dict": lambda inner: mg.Dict(a=inner),
+        "Sliced": mg.Sliced,
+        "Windowed": lambda inner: mg.Windowed(inner, 2),
+    }[kind]
+    state = mg.Sum()
+    for _ in range(most):
+        state = make(state)
+    with pytest.raises(
+        ValueError, match=r"got states that stand 1[678] deep inside one another, expected at most 15, which files hold"
+    ):
+        make(state)
+    assert "at most 15 deep" in " ".join(mg.Tuple.__doc__.split())
+
+
+@pytest.mark.parametrize("kind", ["Keyed", "Windowed", "Deduplicated", "Tuple", "Dict"])
+def test_files_of_states_too_deep_are_refused(kind):
+    """A file whose states stand deeper inside one another than any that is made is refused, and says so."""
+    assert re.search("deep inside one another, expected at most 15|values that nest deeper", refusal(hostile.chain(kind, 16)))
 
 
 def test_the_figure_is_not_far_from_the_truth():

@@ -76,7 +76,10 @@ class Bootstrap(Product[int]):
         replicates = parameters["replicates"]
         if type(replicates) is not int or not 2 <= replicates <= _MANY:
             raise ValueError(f"found {short(replicates)} replicates")
-        return (replicates + 1) * (cells_of(parameters["state"]) + 64)
+        return (replicates + 1) * (cells_of(parameters["state"]) + 40)
+
+    def _trial(self) -> Bootstrap:
+        return Bootstrap(self._parts[0]._trial(), 2, self.seed)
 
     def update(self, ids: Any, *columns: Any, **named: Any) -> None:
         """Give every replicate its rows of the batch."""

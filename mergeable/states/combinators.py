@@ -13,6 +13,12 @@ from mergeable.states.batch import Place, place_of_weights
 
 K = TypeVar("K")
 
+MAX_LEVELS = 15
+"""How deep states stand inside one another: files hold no deeper ones, and each of them takes time and memory."""
+
+PART = 24
+"""Numbers whose room a state takes inside another one, beside its own."""
+
 
 class Product(State, Generic[K]):
     """Several states side by side: updated with the same batch, or one by one."""
@@ -32,6 +38,7 @@ class Product(State, Generic[K]):
         self.commutative = all(part.commutative for part in parts.values())
         self.idempotent = all(part.idempotent for part in parts.values())
         self.bounded = all(part.bounded for part in parts.values())
+        self._levels = one_more(self, *parts.values())
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -44,9 +51,16 @@ class Product(State, Generic[K]):
         return sum(map(cells_of, parameters.values()))
 
     def empty(self) -> Any:
-        """Return a fresh identity with the same parameters."""
-        make, arguments = self._recipe()
-        return make(*arguments)
+        """Return a fresh identity with the same parameters, made part by part: all that nothing writes to is shared."""
+        fresh = type(self).__new__(type(self))
+        fresh.__dict__.update({name: value for name, value in self.__dict__.items() if name not in self._own})
+        fresh._parts = {name: part.empty() for name, part in self._parts.items()}
+        return fresh
+
+    def _trial(self) -> Any:
+        fresh = self.empty()
+        fresh._parts = {name: part._trial() for name, part in self._parts.items()}
+        return fresh
 
     def update(self, *args: Any, **kwargs: Any) -> None:
         """Give every part the same batch: all take it, or none."""
@@ -125,9 +139,10 @@ class Tuple(Product[int]):
     """States in a row: ``Tuple(Sum(), Max())``. ``update(...)`` gives each part the same batch; ``t[0]`` is a part.
 
     Empty: every part empty. Exact, commutative, idempotent and bounded where every part is. ``result()`` is a tuple.
+    States stand inside one another at most 15 deep, where a ``Sliced`` and a ``Windowed`` count as three.
 
     Raises:
-        TypeError: a part is not a state. IncompatibleStates: on merging tuples of other parts.
+        TypeError: a part is not a state. ValueError: they nest too deeply. IncompatibleStates: on merging tuples of other parts.
 
     Example:
         >>> from mergeable import Max, Sum
@@ -151,10 +166,6 @@ class Tuple(Product[int]):
         fresh._hold(_parts_of({i: parameters[str(i)] for i in range(len(parameters))}))
         return fresh
 
-    def empty(self) -> Tuple:
-        """Return a tuple of fresh identities."""
-        return Tuple(*self._parts.values())
-
     def result(self) -> tuple[Any, ...]:
         """Return the results of the parts."""
         return tuple(part.result() for part in self._parts.values())
@@ -165,9 +176,10 @@ class Dict(Product[str]):
     """Named states: ``Dict(loss=Mean(), worst=Max())``. ``update(...)`` gives each part the same batch; ``d["loss"]`` is a part.
 
     Empty: every part empty. Exact, commutative, idempotent and bounded where every part is. ``result()`` is a dict.
+    States stand inside one another at most 15 deep, where a ``Sliced`` and a ``Windowed`` count as three.
 
     Raises:
-        TypeError: a part is not a state. IncompatibleStates: on merging dicts of other parts.
+        TypeError: a part is not a state. ValueError: they nest too deeply. IncompatibleStates: on merging dicts of other parts.
 
     Example:
         >>> from mergeable import Max, Mean
@@ -189,10 +201,6 @@ class Dict(Product[str]):
         fresh = Dict.__new__(Dict)
         fresh._hold(_parts_of(parameters))
         return fresh
-
-    def empty(self) -> Dict:
-        """Return a dict of fresh identities."""
-        return Dict(**self._parts)
 
     def result(self) -> dict[str, Any]:
         """Return the results of the parts by name."""
@@ -223,6 +231,17 @@ def inner_of(found: Any, who: str) -> State:
     raise TypeError(f"{who}: got {found!r}, expected a state or a metric, as in {who}(Mean()).")
 
 
+def one_more(outer: State, *inner: State) -> int:
+    """Return how many levels a state is with those inside of it."""
+    levels = 1 + max(state._levels for state in inner)
+    if levels > MAX_LEVELS:
+        raise ValueError(
+            f"{type(outer).__name__}: got states that stand {levels} deep inside one another, expected at most {MAX_LEVELS}, which files "
+            "hold. Put them side by side, in a Tuple or a Dict, or give each key a tuple of what the levels tell apart."
+        )
+    return levels
+
+
 def described(state: State) -> tuple[str, dict[str, Any]]:
     """Return what parameters say of a state inside another one: its class and its parameters."""
     return type(state).__name__, state.parameters
@@ -235,9 +254,9 @@ def empty_of(found: Any) -> State:
 
 
 def cells_of(found: Any) -> int:
-    """Return how many numbers an empty state holds that is so described."""
+    """Return how many numbers have the room that an empty state takes which is so described and stands in another one."""
     name, parameters = found
-    return _class(name).cells(parameters)
+    return PART + _class(name).cells(parameters)
 
 
 def _class(name: str) -> type[State]:

@@ -9,7 +9,7 @@ import numpy as np
 from mergeable.state import State
 from mergeable.states.arrays import run_begins
 from mergeable.states.batch import Place, place_of_weights, present
-from mergeable.states.combinators import Product, cells_of, described, empty_of, inner_of
+from mergeable.states.combinators import PART, Product, cells_of, described, empty_of, inner_of, one_more
 from mergeable.states.given import as_items
 from mergeable.states.rows import Rows
 from mergeable.states.sums import Count
@@ -51,6 +51,7 @@ class Deduplicated(Product[str]):
         self._inner = inner_of(state, "Deduplicated")
         self._hold({"rows": Rows("id", *columns), "came": Count()})
         self.exact, self.bounded = self._inner.exact, False
+        self._levels = one_more(self, self._inner)
         self._next = _FEW  # how many rows have come when repeated ones are dropped
 
     @property
@@ -73,8 +74,14 @@ class Deduplicated(Product[str]):
 
     @classmethod
     def cells(cls, parameters: dict[str, Any]) -> int:
-        """Those of the inner state."""
-        return cells_of(parameters["state"])
+        """Those of the inner state, and what holds it."""
+        return cells_of(parameters["state"]) + 4 * PART
+
+    def empty(self) -> Deduplicated:
+        """Return a fresh identity with the same parameters."""
+        fresh: Deduplicated = super().empty()
+        fresh._next = _FEW
+        return fresh
 
     def update(self, ids: Any, *columns: Any, **named: Any) -> None:
         """Take rows, each under its id."""
@@ -94,7 +101,7 @@ class Deduplicated(Product[str]):
             self._rows.update(ids, *given, **named)
             given += [named[name] for name in self._rows.columns[1 + len(columns) :]]
             # what it refuses is refused now, and not when the result is read:
-            self._inner.empty().update(*[as_items(column, "Deduplicated.update") for column in given])
+            self._inner._trial().update(*[as_items(column, "Deduplicated.update") for column in given])
             self._parts["came"].update(len(ids))
         if self._came >= self._next:
             self._drop_repeated()
@@ -111,11 +118,10 @@ class Deduplicated(Product[str]):
 
     def result(self) -> Any:
         """Return the inner state's result of the rows of distinct ids."""
-        return self._fed().result()
+        return self._fed(self._inner.empty()).result()
 
-    def _fed(self) -> State:
-        """Return the inner state with the rows of distinct ids."""
-        fresh = self._inner.empty()
+    def _fed(self, fresh: State) -> State:
+        """Return an empty inner state with the rows of distinct ids."""
         ids, *columns = self._drop_repeated()
         if len(ids):
             first = run_begins(ids)
@@ -147,7 +153,7 @@ class Deduplicated(Product[str]):
         found = len(self._rows)
         if self._came < found or (self._came and not found):
             raise ValueError(f"found {found} rows of {self._came} that came")
-        self._fed()
+        self._fed(self._inner._trial())
         if len(self._rows) != found:
             raise ValueError("found a row twice")
 

@@ -9,7 +9,7 @@ from mergeable.state import State
 from mergeable.states import data, keys
 from mergeable.states.arrays import as_rows
 from mergeable.states.batch import Place, behind, place_of_weights, present
-from mergeable.states.combinators import assign_part, cells_of, described, empty_of, inner_of
+from mergeable.states.combinators import assign_part, cells_of, described, empty_of, inner_of, one_more
 
 S = TypeVar("S", bound=State)
 
@@ -28,7 +28,7 @@ class Keyed(State, Generic[S]):
     Memory: a dict entry and a state for each key.
 
     Raises:
-        TypeError: a key is not plain. ValueError: keys and batch differ in length.
+        TypeError: a key is not plain. ValueError: keys and batch differ in length, or states nest too deeply (see ``Tuple``).
         KeyError: a merged state is asked for a key that it does not have.
         IncompatibleStates: on merging with another inner state.
 
@@ -48,6 +48,7 @@ class Keyed(State, Generic[S]):
     def __init__(self, state: S) -> None:
         self._inner: S = inner_of(state, "Keyed")  # type: ignore[assignment]  # a metric's state where a metric came
         self._states: dict[keys.Canonical, S] = {}
+        self._levels = one_more(self, self._inner)
         self.exact, self.commutative, self.idempotent = self._inner.exact, self._inner.commutative, self._inner.idempotent
 
     @property
@@ -71,9 +72,12 @@ class Keyed(State, Generic[S]):
     def empty(self) -> Keyed[S]:
         """Return a fresh identity for the same inner state, which nothing is ever written to, so that all share one."""
         fresh = Keyed.__new__(Keyed)
-        fresh._inner, fresh._states = self._inner, {}
+        fresh._inner, fresh._states, fresh._levels = self._inner, {}, self._levels
         fresh.exact, fresh.commutative, fresh.idempotent = self.exact, self.commutative, self.idempotent
         return fresh
+
+    def _trial(self) -> Keyed[Any]:
+        return Keyed(self._inner._trial())
 
     def update(self, keys_: Any, *columns: Any) -> None:
         """Give each key (n,) its rows of every array (n, ...) of the batch: all keys take theirs, or none."""

@@ -10,7 +10,7 @@ from mergeable.parameters import is_plain, same
 from mergeable.slot import Slot
 from mergeable.state import State
 from mergeable.states.batch import Place, weights_among
-from mergeable.states.combinators import Product, cells_of
+from mergeable.states.combinators import Product, cells_of, described
 
 
 @final
@@ -70,8 +70,8 @@ class Nested(Product[str]):
 
     @classmethod
     def cells(cls, parameters: dict[str, Any]) -> int:
-        """Those of all states."""
-        return sum(map(cells_of, parameters["states"].values()))
+        """Those of all states that such a metric has, whatever else is said of them."""
+        return sum(cells_of(described(part)) for part in cls.of(parameters)._parts.values())
 
     def update(self, *args: Any, **kwargs: Any) -> None:
         """Run the metric's ``update_state``: all states take the batch, or none."""

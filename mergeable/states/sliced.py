@@ -11,7 +11,7 @@ from mergeable.parameters import as_whole
 from mergeable.state import State
 from mergeable.states import hashes, keys
 from mergeable.states.batch import Batch, Place, behind, place_of_weights, present
-from mergeable.states.combinators import Product, Tuple, cells_of, described, empty_of, inner_of
+from mergeable.states.combinators import PART, Product, Tuple, cells_of, described, empty_of, inner_of
 from mergeable.states.given import objects
 from mergeable.states.keyed import Keyed
 from mergeable.states.sums import Count
@@ -42,7 +42,7 @@ class Sliced(Product[str]):
 
     Raises:
         TypeError: keys are none, or what came is no state and no metric.
-        ValueError: keys and batch differ in length, or ``max_slices`` is below 1.
+        ValueError: keys and batch differ in length, ``max_slices`` is below 1, or states nest too deeply (see ``Tuple``).
 
     Example:
         >>> from mergeable import Mean, Sliced
@@ -87,8 +87,8 @@ class Sliced(Product[str]):
 
     @classmethod
     def cells(cls, parameters: dict[str, Any]) -> int:
-        """Twice those of the inner state."""
-        return 2 * cells_of(parameters["state"])
+        """Twice those of the inner state, which ``result`` has twice as well, and what holds them."""
+        return 2 * cells_of(parameters["state"]) + 7 * PART
 
     def update(self, *batch: Any, **named: Any) -> None:
         """Give every slice its rows of the batch."""

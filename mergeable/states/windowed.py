@@ -9,7 +9,7 @@ from typing import Any, final
 import numpy as np
 
 from mergeable.states.batch import Place, behind, place_of_weights, present
-from mergeable.states.combinators import Product, Tuple, cells_of, described, empty_of, inner_of
+from mergeable.states.combinators import PART, Product, Tuple, cells_of, described, empty_of, inner_of
 from mergeable.states.given import as_given
 from mergeable.states.keyed import Keyed
 from mergeable.states.number import as_written
@@ -77,8 +77,8 @@ class Windowed(Product[str]):
 
     @classmethod
     def cells(cls, parameters: dict[str, Any]) -> int:
-        """Those of the inner state, by which each step's are made."""
-        return cells_of(parameters["state"])
+        """Those of the inner state, by which each step's are made, and what holds them."""
+        return cells_of(parameters["state"]) + 7 * PART
 
     def update(self, step: Any, *batch: Any, **named: Any) -> None:
         """Take a batch at a step, or a time."""
