@@ -15,11 +15,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context, parent_process, resource_tracker
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from mergeable import disk
 from mergeable.coverage import Contribution, Coverage, check_name, twice
 from mergeable.description import Description, Unbuilt
 from mergeable.errors import DuplicateOrigin, IncompatibleStates, MergeableError, SnapshotError
@@ -131,7 +131,7 @@ class Options:
         if isinstance(piece, Snapshot):
             return piece, 0
         if isinstance(piece, str | os.PathLike):
-            data = Path(piece).read_bytes()
+            data = disk.read(piece)
             trusted = self.allow_pickle and not peek
             return opened(data, os.fspath(piece), trusted=trusted, peek=peek, known=self._known), len(data)
         if hasattr(piece, "snapshot"):

@@ -8,13 +8,11 @@ Not its job: to know metrics, or to merge.
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
 import mergeable
-from mergeable import registry
+from mergeable import disk, registry
 from mergeable.archive import pack
 from mergeable.coverage import Coverage
 from mergeable.description import Description, Unbuilt, like
@@ -150,22 +148,14 @@ class Snapshot:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a file, whole or not at all: whatever ends this process, the old file is there or the new one.
 
+        A link is followed, and the mode of an old file stays. What is no file but a device, a pipe or a descriptor
+        (``/dev/stdout``) is written into; a pipe waits for its reader.
+
         Raises:
             OSError: the folder is missing, may not be written, or is full; an old file stays as it is.
+            SnapshotError: the path is an address, such as ``gs://bucket/a.mg``. TypeError: it is no path.
         """
-        target = Path(path)
-        data = self.to_bytes()
-        unfinished = target.with_name(f".{target.name}.{secrets.token_hex(4)}.unfinished")
-        try:
-            with unfinished.open("xb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            unfinished.replace(target)
-        except BaseException:
-            unfinished.unlink(missing_ok=True)
-            raise
-        _sync_folder(target.parent)
+        disk.write(path, self.to_bytes())
 
     def to_bytes(self) -> bytes:
         """Return the file's bytes. Equal snapshots are equal bytes.
@@ -286,7 +276,7 @@ def load(path: str | os.PathLike[str], *, allow_pickle: bool = False) -> Snapsho
 
     Raises:
         OSError: there is no such file, or it cannot be read.
-        SnapshotError: it is no snapshot, whole and unchanged; a part is pickled and ``allow_pickle`` is False; or it was written
+        SnapshotError: the path is an address; it is no snapshot, whole and unchanged; a part is pickled and ``allow_pickle`` is False; or it was written
             by a newer version.
 
     Example:
@@ -294,7 +284,7 @@ def load(path: str | os.PathLike[str], *, allow_pickle: bool = False) -> Snapsho
         Traceback (most recent call last):
         mergeable.errors.SnapshotError: README.md: this is no zip file of mergeable. ...
     """
-    return opened(Path(path).read_bytes(), os.fspath(path), trusted=allow_pickle)
+    return opened(disk.read(path), os.fspath(path), trusted=allow_pickle)
 
 
 def opened(
@@ -322,15 +312,3 @@ def opened(
             f"{source}: {error}. Pass allow_pickle=True if you trust who wrote the file, because reading a pickle runs code that "
             "it chooses."
         ) from error
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a new name in a folder last, where the system can."""
-    try:
-        handle = os.open(folder, os.O_RDONLY)
-    except OSError:  # Windows opens no folders
-        return
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

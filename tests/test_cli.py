@@ -28,6 +28,7 @@ import pytest
 from click.testing import CliRunner
 
 import mergeable as mg
+from mergeable import disk
 from mergeable.cli import group, values
 from mergeable.cli.command import in_options
 from mergeable.cli.progress import rate
@@ -517,6 +518,56 @@ def test_the_same_shard_twice(shop, shards):
     assert "mergeable: left out shards/3.mg: shards/3.mg covers it" == done.stderr.splitlines()[0]
     assert "merged 8 of 9 files" in done.stderr
     assert mg.merge(shards).to_bytes() == Path("all.mg").read_bytes()
+
+
+def test_outputs_that_are_no_files(shop, shards, place):
+    """/dev/stdout gets the bytes, a device and a link to it stay, and what killed saves have left is removed."""
+    (place / "null").symlink_to(os.devnull)
+    left = place / "shards" / f".a.mg.{disk._machine()}00000000.unfinished"
+    left.touch()
+    program = [sys.executable, "-m", "mergeable"]
+    done = subprocess.run(
+        [*program, "merge", "shards", "-o", "/dev/stdout"],
+        capture_output=True,
+        env=environment(PYTHONPATH=str(ROOT)),
+        check=True,
+        timeout=120,
+    )
+
+    assert mg.merge(shards).to_bytes() == done.stdout
+    assert not left.exists()
+    for command in (["merge", "shards", "-o", "null"], ["plot", shards[0], "-o", "null"]):
+        assert disk.is_written_into(Path("null"))
+        good(*command)
+    assert Path("null").is_char_device()
+    assert not Path("null.png").exists()
+    picture = subprocess.run(
+        [*program, "plot", shards[0], "-o", "/dev/stdout"],
+        capture_output=True,
+        env=environment(PYTHONPATH=str(ROOT)),
+        check=True,
+        timeout=120,
+    )
+    assert picture.stdout.startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["merge", "gs://b/a.mg", "-o", "x"],
+        ["merge", "gs://b/*.mg", "-o", "x"],
+        ["merge", "shards", "-o", "gs://b/a.mg"],
+        ["show", "gs://b/a.mg"],
+        ["plot", "shards/0.mg", "-o", "gs://b/a.png"],
+        ["demo", "--folder", "gs://b"],
+    ],
+    ids=str,
+)
+def test_addresses_are_no_paths(shop, shards, command):
+    """An address of a bucket is refused by its name wherever a path is named."""
+    assert "mergeable: gs://b" in (text := refusal(*command))
+    assert "this is an address, expected the path of a file on this machine" in text
+    assert not Path("gs:").exists()
 
 
 def test_a_shard_that_was_run_again(shop, place):

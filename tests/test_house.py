@@ -26,6 +26,7 @@ FLOORS = {
     "doubling": 0,
     "strategy": 0,
     "archive": 1,
+    "disk": 1,
     "state": 1,
     "wire": 2,
     "states": 2,

@@ -63,12 +63,12 @@ STEPS = """
 import os, signal, sys
 sys.path.insert(0, sys.argv[1])
 import mergeable as mg
-from mergeable.snapshot import Snapshot, _sync_folder
+from mergeable import disk
 from tests.test_snapshot import spread
 
 path = sys.argv[2]
 spread().snapshot({"n": 0}).save(path)
-watched = {Snapshot.save.__code__, _sync_folder.__code__}
+watched = {getattr(part, "__wrapped__", part).__code__ for part in (disk.write, disk._replace, disk._unfinished, disk._locked)}
 for step in range(200):  # the child is killed at the next line that it would run in a save
     child = os.fork()
     if not child:
@@ -108,6 +108,7 @@ def test_killed_at_each_line_of_a_save(tmp_path):
     assert sorted(is_new) == is_new  # first the old file, and from one line on the new one
     assert {True, False} == set(is_new)
     assert 1 == len({n for (_, _, n), new in zip(lines, is_new, strict=True) if not new})
+    assert ["state.mg"] == [path.name for path in tmp_path.iterdir()]  # the last one has removed what the killed ones left
 
 
 @pytest.mark.parametrize("step", ["write", "flush", "fsync", "replace"])

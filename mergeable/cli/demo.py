@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import tempfile
-from pathlib import Path
 
 import click
 
+from mergeable import disk
 from mergeable.cli.command import Command, Failure
 from mergeable.cli.printing import write, write_table
 
@@ -29,7 +29,7 @@ def demo(folder: str | None) -> None:
     from mergeable import demo as room
 
     with tempfile.TemporaryDirectory() as temporary:
-        place = Path(folder or temporary)
+        place = disk.local(folder or temporary)
         place.mkdir(parents=True, exist_ok=True)
         right = room.run(place, write, write_table)
     write("\nTry next:\n")

@@ -13,6 +13,7 @@ from typing import Any, final
 
 import click
 
+from mergeable import disk
 from mergeable.cli.command import Failure, sentence
 from mergeable.cli.printing import complain, write_json
 from mergeable.errors import MergeableError
@@ -30,6 +31,7 @@ def found(paths: Sequence[str], output: str | None = None) -> list[str]:
     own = None if output is None else os.path.realpath(output)
     files: list[str] = []
     for path in paths:
+        disk.local(path)
         if means_several(path):
             all_files = _several(path)
             several = [file for file in all_files if os.path.realpath(file) != own]
@@ -56,7 +58,7 @@ def total_bytes(files: Sequence[str]) -> int:
 
 def read(path: str, *, allow_pickle: bool = False) -> tuple[bytes, Snapshot]:
     """Return a file's bytes and its snapshot, in which states that are pickled are left unread unless that is allowed."""
-    data = Path(path).read_bytes()
+    data = disk.read(path)
     return data, opened(data, path, trusted=allow_pickle, peek=True)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 import mergeable as library
+from mergeable import disk
 from mergeable.cli import options
 from mergeable.cli.command import Command, Failure, in_options, sentence
 from mergeable.cli.files import PATHS, found, total_bytes
@@ -31,7 +32,7 @@ _HELP = f"""Merge snapshot files into one.
 process.
 
 OUT is replaced where it is there, whole or not at all, and is never an input: a folder or a pattern that has it is read without
-it. What merged, what it covers and what was left out is written to standard error."""
+it. A device or a pipe is written into. What killed saves have left unfinished beside the files is removed. What merged, what it covers and what was left out is written to standard error."""
 
 
 @click.command(
@@ -96,6 +97,8 @@ def merge(
     in_hand = None if metric is None else named_metric(metric)
     files = found(paths, output)
     total = total_bytes(files)
+    for folder in {Path(file).parent for file in files}:
+        disk.clear(folder)
     if processes is None:
         processes = _cores() if len(files) > _MANY_FILES or total > _MANY_BYTES else 1
     merged, left_out = _merged(
@@ -140,8 +143,11 @@ def _check_writable(output: str) -> None:
         if is_terminal(sys.stdout):
             raise click.UsageError("The output is bytes, and standard output is a terminal. Redirect it, or name a file.")
         return
-    folder = Path(output).parent
-    if Path(output).is_dir() or output.endswith(os.sep):
+    target = disk.local(output)
+    if disk.is_written_into(target):
+        return
+    folder = disk.replaced(target).parent if target.is_symlink() else target.parent
+    if target.is_dir() or output.endswith(os.sep):
         raise Failure(f"{output}: is a folder, expected the name of a file to write.")
     if not folder.is_dir():
         raise Failure(f"{output}: there is no folder {folder}. Make it first.")

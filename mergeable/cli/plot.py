@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import io
-from pathlib import Path
 from typing import Any
 
 import click
 
+from mergeable import disk
 from mergeable.cli import options
 from mergeable.cli.command import Command, Failure, in_options, sentence
 from mergeable.cli.files import found, means_several, read
@@ -90,12 +90,13 @@ def _inches(size: str) -> tuple[float, float]:
 def _save(figure: Any, output: str, dpi: int) -> None:
     """Write the picture when all of it was drawn."""
     picture = io.BytesIO()
-    kind = Path(output).suffix.removeprefix(".").lower()
+    target = disk.local(output)
+    kind = "png" if disk.is_written_into(target) else target.suffix.removeprefix(".").lower()
     try:
         figure.savefig(picture, format=kind or "png", dpi=dpi, metadata={"Date": None} if kind == "svg" else None)
     except ValueError as error:  # of a format that matplotlib does not know
         raise Failure(f"{output}: {error}") from error
     try:
-        Path(output if kind else f"{output}.png").write_bytes(picture.getvalue())
+        disk.write(output if kind else f"{output}.png", picture.getvalue())
     except OSError as error:
         raise Failure(sentence(error, output)) from error

@@ -8,11 +8,11 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any, final
 
 import tensorflow as tf
 
+from mergeable import disk
 from mergeable.coverage import check_name
 from mergeable.keras.py_metric import PyMetric
 from mergeable.snapshot import SUFFIX
@@ -21,6 +21,8 @@ _Callback: Any = tf.keras.callbacks.Callback
 
 PATTERN = "{metric}-{phase}-{epoch:04d}-{worker:03d}" + SUFFIX
 ORIGIN = "night 7/{metric}-{phase}-{epoch}-{worker}"
+
+_LONGEST = 80  # characters of a metric's name in that of a piece
 
 
 @final
@@ -33,7 +35,8 @@ class SaveSnapshots(_Callback):  # type: ignore[misc]  # the base class is chose
 
     Args:
         folder: where to write; it is made where it is missing.
-        pattern: the name of a file, from ``metric`` (its name), ``phase``, ``epoch`` (from 0) and ``worker`` (from 0).
+        pattern: the name of a file, from ``metric`` (its name, in which ``/`` and what no file's name can have is written as
+            ``%2F``), ``phase``, ``epoch`` (from 0) and ``worker`` (from 0).
         metadata: values that every snapshot keeps, beside its phase, epoch and worker.
         origin: the name of the piece that a file holds, such as ``"night 7/{metric}-{phase}-{epoch}-{worker}"``, from the same
             four: a run that is tried again, wherever it saves, then gives the same pieces, and merging both is refused.
@@ -69,8 +72,9 @@ class SaveSnapshots(_Callback):  # type: ignore[misc]  # the base class is chose
         super().__init__()
         _check_pattern("pattern", pattern, PATTERN)
         if origin is not None:
-            check_name(_check_pattern("origin", origin, ORIGIN), "SaveSnapshots: ")
-        self.folder, self.pattern, self.metadata, self.origin = Path(folder), pattern, dict(metadata or {}), origin
+            _check_pattern("origin", origin, ORIGIN)
+            check_name(origin.format(metric="x" * _LONGEST, phase="train", epoch=10**6, worker=10**3), "SaveSnapshots: ")
+        self.folder, self.pattern, self.metadata, self.origin = disk.local(folder), pattern, dict(metadata or {}), origin
         self._epoch = 0
         self._is_training = False  # an epoch is under way, and was not saved yet
         self._is_fitting = False
@@ -102,17 +106,17 @@ class SaveSnapshots(_Callback):  # type: ignore[misc]  # the base class is chose
             raise ValueError(
                 f"SaveSnapshots: got metrics with the names {names}, expected names that differ, because files bear them."
             )
-        self.folder.mkdir(parents=True, exist_ok=True)
         for metric in metrics:
             worker = metric._on_host()._membership.worker
             facts = {"phase": phase, "epoch": self._epoch, "worker": worker}
-            name = self.pattern.format(metric=metric.name, **facts)
-            origin = None if self.origin is None else self.origin.format(metric=metric.name, **facts)
-            metric.snapshot({**self.metadata, **facts}, local=True, origin=origin).save(self.folder / name)
+            path = self.folder / self.pattern.format(metric=disk.part(metric.name), **facts)
+            origin = self.origin and self.origin.format(metric=disk.part(metric.name, _LONGEST), **facts)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            metric.snapshot({**self.metadata, **facts}, local=True, origin=origin).save(path)
 
 
-def _check_pattern(noun: str, pattern: str, example: str) -> str:
-    """Return a name that a pattern gives; refuse one that gives several snapshots the same."""
+def _check_pattern(noun: str, pattern: str, example: str) -> None:
+    """Refuse a pattern that gives several snapshots one name."""
     several = itertools.product("ab", ("train", "val"), (0, 1), (0, 1))
     names = {pattern.format(metric=m, phase=p, epoch=e, worker=w) for m, p, e, w in several}
     if len(names) < 16:
@@ -120,7 +124,6 @@ def _check_pattern(noun: str, pattern: str, example: str) -> str:
             f"SaveSnapshots: got the {noun} {pattern!r}, which gives several snapshots one name, expected one with "
             f"{{metric}}, {{phase}}, {{epoch}} and {{worker}}, such as {example!r}."
         )
-    return min(names)
 
 
 def _py_metrics(metrics: Any) -> Iterator[PyMetric]:

@@ -165,6 +165,28 @@ def test_a_run_that_is_tried_again_gives_the_same_pieces(tmp_path, through):
     assert 5 == mg.merge(files, metric=Rows, on_duplicate="newer").result(Rows)
 
 
+@pytest.mark.parametrize("name", ["val/auroc", "..", "a b\0\n", "x" * 250])
+def test_names_that_no_file_can_have(tmp_path, through, name):
+    """A metric of any name has a file of its own in the folder, and its snapshot has its name."""
+    model = through(tf.distribute.get_strategy(), None)
+    model.extra = [Rows(name=name), Rows(name=f"{name}%")]
+    callback = SaveSnapshots(tmp_path / "saved", origin="{metric}/{phase}/{epoch}/{worker}")
+    callback.set_model(model)
+    callback.on_test_end()
+    files = [mg.load(path) for path in (tmp_path / "saved").iterdir()]
+
+    assert {name, f"{name}%"} == {snapshot.name for snapshot in files}
+    assert 2 == len({snapshot.origins for snapshot in files})
+
+
+def test_an_address_is_no_folder(tmp_path, monkeypatch):
+    """A callback for a bucket is refused when it is made, and makes no folder of that name."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(mg.SnapshotError, match=r"^gs://bucket/run: this is an address, expected the path of a file"):
+        SaveSnapshots("gs://bucket/run")
+    assert [] == [*tmp_path.iterdir()]
+
+
 def test_patterns_and_names_that_clash(tmp_path, through):
     """A pattern that gives several files one name, and metrics of one name, are refused."""
     with pytest.raises(
