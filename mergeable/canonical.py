@@ -29,7 +29,9 @@ def canonical_bytes(value: Any) -> bytes:
     if isinstance(value, State):
         return _record("state", type(value).__qualname__.encode(), canonical_bytes((value.to_data(), value.parameters)))
     if isinstance(value, np.generic):
-        value = value.item()
+        if value.dtype.kind in "mMV":  # Python's own would be numbers, dates, tuples or None, as their units choose
+            return _record("scalar", value.dtype.str.encode(), value.tobytes())
+        value = value if isinstance(value, str | bytes) else value.item()  # which would drop zero bytes
     if value is None or isinstance(value, bool):
         return _record(repr(value))
     if isinstance(value, int):

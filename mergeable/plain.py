@@ -13,6 +13,8 @@ one member, which says what it is:
     {"items": [[key, value], ...]}  any other dict; {"counter": [...]} is a collections.Counter
     {"array": 3}                    the array in entry 3; {"array": ["<i8", [2], "..."]} is a small one: dtype, shape, bytes
     {"scalar": ["<f4", "..."]}      a NumPy number: dtype, bytes
+    {"time": ["<M8[ns]", "..."]}    a NumPy time or span of time: dtype, bytes
+    {"numpy_str": "..."}, {"numpy_bytes": "00ff"}  NumPy's strings
     {"objects": [[2], [...]]}       an array of Python objects: shape, items
     {"pickle": {"array": 4}}        anything else, pickled; it is read only where the reader trusts its source
 
@@ -83,8 +85,13 @@ class Writer:
             return {"bytes": value.hex() if len(value) <= self._small else self._stored(np.frombuffer(value, np.uint8))}
         if kind is np.ndarray and value.dtype != object:
             return self._array(value)
-        if isinstance(value, np.generic) and value.dtype.kind in "biufc" and _is_portable(value.dtype):
-            return {"scalar": [_little(value.dtype).str, value.astype(_little(value.dtype)).tobytes().hex()]}
+        if kind is np.str_:
+            return {"numpy_str": _text(str.__str__(value))}
+        if kind is np.bytes_:
+            return {"numpy_bytes": value.hex()}
+        if isinstance(value, np.generic) and value.dtype.kind in "biufcmM" and _is_portable(value.dtype):
+            little = _little(value.dtype)
+            return {"time" if little.kind in "mM" else "scalar": [little.str, value.astype(little).tobytes().hex()]}
         if kind not in _COLLECTIONS or self._depth == _MAX_DEPTH:
             return self._opaque(value)
         self._depth += 1
@@ -126,7 +133,7 @@ class Writer:
         return [[self.tree(key), self.tree(part)] for key, part in value.items()]
 
     def _array(self, value: np.ndarray) -> Any:
-        if not _is_portable(value.dtype):
+        if not _is_portable(value.dtype) or value.ndim > _MAX_AXES:
             return self._opaque(value)
         array = np.ascontiguousarray(value, _little(value.dtype)).reshape(value.shape)
         if array.nbytes <= self._small:
@@ -377,12 +384,19 @@ def _read_array(reader: Reader, body: Any) -> np.ndarray:
     return shaped(_bytes(data), dtype, tuple(_list(shape))).copy()
 
 
-def _read_scalar(_: Reader, body: Any) -> Any:
+def _read_scalar(body: Any, kinds: str, what: str) -> Any:
     dtype, data = _list(body)
     value = shaped(_bytes(data), dtype, ())[()]
-    if value.dtype.kind not in "biufc":
-        raise Unreadable(f"found the dtype {short(dtype)}, expected a number's")
+    if value.dtype.kind not in kinds:
+        raise Unreadable(f"found the dtype {short(dtype)}, expected {what}")
     return value
+
+
+def _read_numpy_str(reader: Reader, body: Any) -> Any:
+    text = body if type(body) is str else reader.value(body)
+    if type(text) is not str:
+        raise Unreadable(f"found {short(text)}, expected a string")
+    return np.str_(text)
 
 
 def _read_objects(reader: Reader, body: Any) -> np.ndarray:
@@ -406,11 +420,14 @@ _READ: dict[str, Callable[[Reader, Any], Any]] = {
     "items": lambda reader, body: reader.items(body),
     "counter": _read_counter,
     "array": _read_array,
-    "scalar": _read_scalar,
+    "scalar": lambda _, body: _read_scalar(body, "biufc", "a number's"),
+    "time": lambda _, body: _read_scalar(body, "mM", "a time's"),
+    "numpy_str": _read_numpy_str,
+    "numpy_bytes": lambda _, body: np.bytes_(_bytes(body)),
     "objects": _read_objects,
     "pickle": lambda reader, body: reader.unpickled(body),
 }
-_LEAVES = frozenset({"int", "float", "str", "bytes", "array", "scalar", "pickle"})
+_LEAVES = frozenset({"int", "float", "str", "bytes", "array", "scalar", "time", "numpy_str", "numpy_bytes", "pickle"})
 _COLLECTIONS = frozenset({list, tuple, dict, set, frozenset, collections.Counter, np.ndarray})
 
 

@@ -181,3 +181,30 @@ def test_an_archive_is_read_by_any_zip_reader(tmp_path):
         assert {(1980, 1, 1, 0, 0, 0)} == {info.date_time for info in archive.infolist()}
         assert np.array_equal(np.arange(100), np.load(archive.open("arrays/0.npy")))
     assert [(100,), (0, 3)] == [array.shape for array in Archive((tmp_path / "a.zip").read_bytes()).arrays()]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        np.str_("a"),
+        np.str_(""),
+        np.str_("a\0"),
+        np.str_("\ud83d" + "\ude00"),
+        np.bytes_(b"\xff\0"),
+        np.bytes_(b""),
+        np.datetime64("2024", "ns"),
+        np.datetime64("NaT", "D"),
+        np.timedelta64(5, "h"),
+    ],
+    ids=repr,
+)
+def test_strings_and_times_of_numpy(value):
+    """NumPy's strings keep the zero bytes that end them, its times their unit, and nothing is pickled."""
+    assert is_plain(value)
+    back = from_bytes(to_bytes({value: 1, "x": [value]}))
+    for found in (*back["x"], next(iter(back))):
+        assert (type(value), canonical_bytes(value), len(repr(value))) == (
+            type(found),
+            canonical_bytes(found),
+            len(repr(found)),
+        )

@@ -255,8 +255,6 @@ def _of_list(values: Any, who: str) -> np.ndarray:
 def _as_real(array: np.ndarray, who: str) -> np.ndarray:
     """Return objects as real numbers; refuse what is none, and whole numbers that floats beside them would round."""
     items = array.ravel().tolist()
-    if {*map(type, items)} == {tuple}:
-        return as_array([*map(list, items)], who).reshape(*array.shape, -1)
     numbers = np.asarray(items) if all(map(_is_real, items)) else array
     if numbers.dtype.kind not in "biuf":
         raise _not_real(array, who)
@@ -296,9 +294,11 @@ def _not_real(array: np.ndarray, who: str) -> TypeError:
     items = array.ravel().tolist() if array.dtype == object else array.ravel()[:1].tolist()
     bad = next((item for item in items if not _is_real(item)), items[0] if items else None)
     dtype = np.asarray(items).dtype if {*map(type, items)} in ({str}, {bytes}) else array.dtype
+    advice = "Drop or fill gaps first." if bad is None else "Convert them first."
+    if isinstance(bad, tuple):
+        advice = "Give rows as an array (n, ...): tuples are items."
     return TypeError(
-        f"{who}: got values of dtype {dtype} (for instance {short(bad)}), expected real numbers of at most "
-        f"64 bits. {'Drop or fill gaps first.' if bad is None else 'Convert them first.'}"
+        f"{who}: got values of dtype {dtype} (for instance {short(bad)}), expected real numbers of at most 64 bits. {advice}"
     )
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import itertools
 import operator
+import reprlib
 from collections.abc import Iterator, Mapping
 from typing import Any, final
 
 from mergeable.parameters import as_whole
 from mergeable.state import State
 from mergeable.states import data, keys
+
+_TOO_MANY = 1 << 4096  # at once: what a file holds in all
 
 
 class _Counted(State):
@@ -200,9 +203,11 @@ def counted(items: Any, who: str) -> dict[keys.Canonical, int]:
     """Return how often each key comes, in a list or an array of keys or in a mapping of keys to counts."""
     if not isinstance(items, Mapping):
         return keys.tally(items, who)
-    bad = {k: n for k, n in items.items() if not hasattr(n, "__index__") or n < 0}
+    bad = {k: n for k, n in items.items() if not hasattr(n, "__index__") or not 0 <= n < _TOO_MANY}
     if bad:
-        raise ValueError(f"{who}: got the counts {bad!r}, expected whole numbers not below 0.")
+        raise ValueError(
+            f"{who}: got the counts {reprlib.repr(bad)}, expected whole numbers not below 0, of at most 4,096 bits."
+        )
     counts: dict[keys.Canonical, int] = {}
     for key, n in items.items():  # several NaNs are several keys of a dict, and one here
         add_counts(counts, {keys.canonical(key, who): int(n)} if n else {})

@@ -7,16 +7,24 @@ from typing import Any
 
 import numpy as np
 
-from mergeable.states.given import as_items
+from mergeable.states import keys
+from mergeable.states.given import as_items, objects
 
+_MOST_AXES = 32
 _FEW = 16  # cells in a row up to which sorting by one after the other is faster than by their bytes
 
 
 def as_column(values: Any, name: str, who: str) -> np.ndarray:
     """Return a column (n, ...) of bools, real numbers of at most 64 bits, strings or bytes; the last two as objects."""
+    if isinstance(values, list | tuple) and values and {*map(type, values)} == {tuple}:
+        values = [*map(list, values)]  # rows: a column has no tuples
     array = as_items(values, who)
     if not array.ndim:
         raise ValueError(f"{who}: got one value for {name!r}, expected an array (n, ...).")
+    if array.ndim > _MOST_AXES:
+        raise ValueError(
+            f"{who}: got the column {name!r} of {array.ndim} axes, expected at most {_MOST_AXES}, which a file holds."
+        )
     if array.dtype.name == "bfloat16":
         return array.astype(np.float32)
     if array.dtype.kind in "biuf" and array.dtype.itemsize <= 8:
@@ -24,8 +32,10 @@ def as_column(values: Any, name: str, who: str) -> np.ndarray:
     if array.dtype.kind in "US":
         return array.astype(object)
     items = array.ravel().tolist()
-    if array.dtype == object and (all(isinstance(i, str) for i in items) or all(isinstance(i, bytes) for i in items)):
-        return array
+    for kind in (str, bytes):
+        if array.dtype == object and all(isinstance(item, kind) for item in items):
+            plain = {*map(type, items)} <= {kind}
+            return array if plain else objects([keys.canonical(item, who) for item in items]).reshape(array.shape)
     raise ValueError(
         f"{who}: got the column {name!r} of dtype {array.dtype}, expected bools, real numbers of at most 64 bits, "
         "strings or bytes."

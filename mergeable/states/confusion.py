@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from typing import Any, final
 
@@ -175,7 +176,7 @@ class ConfusionMatrix(State):
             if int(places.view(np.uint64).max(initial=0)) < len(self._classes):  # which negative ones are not
                 return places
         values, inverse = np.unique(flat, return_inverse=True) if flat.dtype.kind in "biufUS" else (flat, None)
-        found = [_label(value, name) for value in values.tolist()]
+        found = [_label(value, name) for value in keys.plain_list(values, "ConfusionMatrix.update")]
         if self._classes is not None:
             place = {label: i for i, label in enumerate(self._classes)}
             for label in found:
@@ -206,16 +207,15 @@ class ConfusionMatrix(State):
 def _label(value: Any, name: str = "classes") -> keys.Canonical:
     """Return a label's canonical form: bytes are UTF-8 strings, whole floats and bools are integers."""
     if isinstance(value, bytes):
-        value = value.decode()
-    if isinstance(value, np.generic):
+        with contextlib.suppress(UnicodeDecodeError):  # what is no text is refused below
+            value = bytes(value).decode()
+    if isinstance(value, np.generic) and not isinstance(value, str | np.datetime64 | np.timedelta64):
         value = value.item()
-    if isinstance(value, float):
-        if not value.is_integer():
-            raise ValueError(
-                f"ConfusionMatrix: got the label {value!r} in {name}, expected whole numbers or strings. "
-                "Drop rows without a label, and take argmax or a threshold of scores first."
-            )
+    if isinstance(value, float) and value.is_integer():
         value = int(value)
-    if isinstance(value, bool):
-        value = int(value)
-    return keys.canonical(value, "ConfusionMatrix")
+    if isinstance(value, int | str):
+        return keys.canonical(int(value) if isinstance(value, bool) else value, "ConfusionMatrix")
+    raise ValueError(
+        f"ConfusionMatrix: got the label {keys.shown(value)} in {name}, expected whole numbers or strings. "
+        "Drop rows without a label, take argmax or a threshold of scores first, and turn other labels into their text."
+    )

@@ -11,7 +11,7 @@ import numpy as np
 from mergeable.canonical import canonical_bytes
 from mergeable.plain import is_plain, short
 from mergeable.state import State
-from mergeable.states import data, exact
+from mergeable.states import data, exact, keys
 from mergeable.states.arrays import as_array
 from mergeable.states.given import as_given
 
@@ -151,11 +151,15 @@ def _values(value: Any, shape: tuple[int, ...], who: str) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """Return NumPy's single numbers as Python's, bfloat16 as float32, and arrays in this machine's byte order."""
+    """Return NumPy's single numbers and strings as Python's, bfloat16 as float32, and arrays in this machine's byte order."""
     if getattr(getattr(value, "dtype", None), "name", "") == "bfloat16":
         value = np.asarray(value, np.float32)
-    if isinstance(value, np.generic) or (isinstance(value, np.ndarray) and not value.ndim and value.dtype != object):
-        return value.item()
+    if isinstance(value, np.ndarray) and not value.ndim and value.dtype != object:
+        value = value[()]
+    if isinstance(value, np.str_ | np.bytes_):
+        return keys.canonical(value, "")
+    if isinstance(value, np.generic):
+        return value if value.dtype.kind in "mMV" else value.item()  # those may become numbers, or None
     if isinstance(value, np.ndarray) and not value.dtype.isnative:
         return value.astype(value.dtype.newbyteorder("="))
     return value

@@ -57,7 +57,7 @@ def canonical(key: Any, who: str, depth: int = 0) -> Canonical:
     if isinstance(key, tuple) and depth < MAX_DEPTH:
         return "tuple", tuple(canonical(part, who, depth + 1) for part in key)
     raise TypeError(
-        f"{who}: got the key {_shown(key)} ({type(key).__name__}), expected None, a bool, a number, a string, bytes or a tuple of them, of "
+        f"{who}: got the key {shown(key)} ({type(key).__name__}), expected None, a bool, a number, a string, bytes or a tuple of them, of "
         f"at most {MAX_BITS:,} bits, and tuples in tuples {MAX_DEPTH} deep. Turn it into one of these first, as str(key) or "
         "keys.astype(str) does for times and ids."
     )
@@ -141,5 +141,6 @@ def order(key: Canonical) -> Any:
     return _RANK[tag], value is None, (0 if value is None else value)
 
 
-def _shown(key: Any) -> str:
+def shown(key: Any) -> str:
+    """Return what a key looks like, on one short line."""
     return short(key) if isinstance(key, int) else reprlib.repr(key)

@@ -128,8 +128,10 @@ class Rows(State):
         if not all(isinstance(column, np.ndarray) for column in columns):
             raise ValueError("found a column that is no array")
         arrays = tuple(as_column(column, name, "Rows") for name, column in zip(self.columns, columns, strict=True))
-        if any(a.dtype != column.dtype for a, column in zip(arrays, columns, strict=True)) or len({*map(len, arrays)}) != 1:
-            raise ValueError("found columns of unequal lengths, or of a dtype that rows do not have")
+        bad = {str(column.dtype) for a, column in zip(arrays, columns, strict=True) if a.dtype != column.dtype}
+        if bad or len({*map(len, arrays)}) != 1:
+            odd = "".join(f" (of dtype {dtype})" for dtype in sorted(bad))
+            raise ValueError(f"found columns of unequal lengths, or of a dtype that rows do not have{odd}")
         if not len(arrays[0]):
             raise ValueError("found columns without rows")
         if len(arrays[0]) > _MANY and not any(a.size for a in arrays):

@@ -13,6 +13,7 @@ from mergeable.states.arrays import as_array, as_float64, flat, room, shared, wr
 from mergeable.states.number import Number
 from mergeable.states.special import NONE_SPECIAL, added, special_value, split_total
 
+_TOO_MANY = 1 << 4096  # at once
 _INT64_MAX = 2**63 - 1
 
 
@@ -59,7 +60,7 @@ class Count(Number):
 
     def update(self, amount: Any = 1) -> None:
         """Add whole numbers not below 0."""
-        if isinstance(amount, int) and not self.shape and amount >= 0:
+        if isinstance(amount, int) and not self.shape and 0 <= amount < _TOO_MANY:
             self._count += int(amount)
         else:
             added = _whole(amount, self.shape, "Count.update")
@@ -308,6 +309,8 @@ def _whole(amount: Any, shape: tuple[int, ...], who: str) -> Any:
     array = np.array(amount, object) if isinstance(amount, int) else as_array(amount, who)
     if shape and array.shape[-len(shape) :] != shape:
         raise ValueError(f"{who}: got shape {array.shape}, expected (..., {', '.join(map(str, shape))}).")
+    if array.dtype == object and amount >= _TOO_MANY:
+        raise ValueError(f"{who}: got a number of {amount.bit_length():,} bits, expected at most 4,096, which a file holds.")
     good = np.asarray(array >= 0)
     if array.dtype == np.float64:
         good &= (array < 2.0**63) & (array == np.floor(array))

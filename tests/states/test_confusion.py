@@ -163,3 +163,22 @@ def test_open_counts_have_no_limit_and_declared_ones_overflow_loudly():
     with pytest.raises(OverflowError, match=r"a count would pass 2\*\*63 - 1"):
         matrix.merge(matrix)
     assert before == canonical_bytes(matrix)
+
+
+@pytest.mark.parametrize(
+    "label",
+    [None, (1, 2), b"\xff", np.datetime64("2024", "ns"), np.timedelta64(1, "ns"), 1j, np.datetime64("NaT"), [1]],
+    ids=repr,
+)
+def test_what_no_file_holds_is_no_label(label):
+    """None, tuples, times and bytes that are no text raise one ValueError that names the label, declared or not, and nothing is counted."""
+    labels = np.fromiter([label], object, 1)
+    for batch in ((labels, ["a"]), (["a"], labels)):
+        matrix = mg.ConfusionMatrix()
+        with pytest.raises(
+            ValueError, match=r"^ConfusionMatrix: got the label .* in y_(true|pred), expected whole numbers or strings\."
+        ):
+            matrix.update(*batch)
+        assert canonical_bytes(mg.ConfusionMatrix()) == canonical_bytes(matrix)
+    with pytest.raises(ValueError, match=r"^ConfusionMatrix: got the label .* in classes, expected whole numbers or strings\."):
+        mg.ConfusionMatrix(["a", label])

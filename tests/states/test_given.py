@@ -130,7 +130,8 @@ def test_objects_that_are_numbers_are_numbers():
     """An array of objects, as nullable columns give, is taken as the list of its items: exactly."""
     assert 0.375 == fed(mg.Mean(), objects(0.5, 0.25)).result()
     assert [1.0, 0.5, 1.0] == as_array(objects(1, 0.5, True), "Who").tolist()
-    assert [[1, 2], [3, 4]] == as_array(objects((1, 2), (3, 4)), "Who").tolist()
+    with pytest.raises(TypeError, match=r"\(for instance \(1, 2\)\), .* Give rows as an array \(n, \.\.\.\): tuples are items"):
+        mg.Keyed(mg.Sum()).update(["a"], [(1, 2)])
     with pytest.raises(
         ValueError, match=rf"^Sum\.update: got the integer {BIG + 1}, expected values that a float64 holds exactly"
     ):

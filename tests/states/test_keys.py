@@ -1,15 +1,18 @@
 """Keys in one canonical form."""
 
+import datetime as dt
 import enum
 import itertools
 import math
 import struct
+import uuid
 
 import ml_dtypes
 import numpy as np
 import pytest
 from hypothesis import given
 
+import mergeable as mg
 from mergeable.states import keys
 from tests import arbitrary, register
 
@@ -127,3 +130,41 @@ def test_tally_of_arrays_is_that_of_their_items(items):
 def test_canonical_forms_do_not_use_hash():
     """A key's form is the key itself, or a tag and a plain value, readable without this process's hash seed."""
     assert ("tuple", ("ü", ("float", None), ("none", None))) == keys.canonical(("ü", math.nan, None), "test")
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        dt.datetime(2024, 2, 29, tzinfo=dt.timezone.utc),
+        dt.date(2024, 2, 29),
+        uuid.UUID(int=7),
+        *(np.datetime64("2024-02-29", unit) for unit in ("D", "s", "us", "ns")),
+        np.datetime64("NaT"),
+        np.timedelta64(1, "ns"),
+        arbitrary.nested(40),
+        2**8192,
+    ],
+    ids=lambda key: type(key).__name__,
+)
+@pytest.mark.parametrize(
+    "wrap", [list, lambda items: np.fromiter(items, object, 1), np.array], ids=["list", "objects", "array"]
+)
+def test_times_ids_and_boundless_keys_are_refused_by_name(key, wrap):
+    """Times of any unit, UUIDs, deep tuples and numbers that no file holds raise one TypeError that says what to do, and never become numbers."""
+    if wrap is np.array and isinstance(key, tuple):
+        return  # an array of many axes
+    kind = type(key).__name__
+    for state in (mg.Counter(), mg.Keyed(mg.Count()), mg.HyperLogLog()):
+        with pytest.raises(
+            TypeError,
+            match=rf"\.update: got the key .{{1,90}} \({kind}\), expected None, a bool, .* as str\(key\) or keys\.astype\(str\)",
+        ):
+            state.update(wrap([key]), *[[1]] * isinstance(state, mg.Keyed))
+
+
+def test_an_enum_of_strings_is_its_string():
+    """A member of a ``str`` enum and the equal string are one key, whatever ``str()`` says, and so are NumPy's strings with zero bytes."""
+    counter = mg.Counter()
+    counter.update([arbitrary.Colour.RED, "red", np.str_("red"), np.str_("a\0"), "a\0", "a", arbitrary.Size.BIG, 3])
+    assert {3: 2, "a": 1, "a\0": 2, "red": 3} == counter.result()
+    assert {int, str} == {*map(type, counter)}
