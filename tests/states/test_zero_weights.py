@@ -38,11 +38,6 @@ CASES = {  # name: a state, and the columns of kept rows and of rows to be left 
         (["", "pad"], ["a", ""], None),
     ),
     "open ConfusionMatrix": (mg.ConfusionMatrix(weighted=True), (["a", "b"], ["b", "b"], None), (["", None], [NAN, "x"], None)),
-    "ConfusionMatrix of tuples": (
-        mg.ConfusionMatrix(weighted=True),
-        ([(1, "a"), (2, "b")], [(1, "a"), (1, "a")], None),
-        ([(), None], [(1, NAN), "x"], None),
-    ),
     "WeightedBottomK of tuples": (
         mg.WeightedBottomK(k=3),
         ([(1, "a"), (2, "b")], None, [1.0, 2.0]),
