@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import tensorflow as tf
@@ -15,6 +16,13 @@ from mergeable.keras.structure import Structure
 
 F = TypeVar("F", bound=Callable[..., Any])
 as_written: Callable[[F], F] = tf.autograph.experimental.do_not_convert  # AutoGraph need not read what runs on the host
+
+
+@contextmanager
+def eagerly() -> Iterator[None]:
+    """Leave whatever graph is being built, on the host. ``tf.init_scope`` does not leave a plain ``tf.Graph``, and pauses tapes."""
+    with tf.__internal__.eager_context.eager_mode(), tf.device("/cpu:0"):
+        yield
 
 
 def call_host(

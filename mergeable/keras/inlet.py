@@ -18,7 +18,7 @@ from tensorflow.python.ops.resource_variable_ops import ResourceVariable
 
 from mergeable.errors import add_note
 from mergeable.keras import loop
-from mergeable.keras.hand_over import DUE, as_written, call_host
+from mergeable.keras.hand_over import DUE, as_written, call_host, eagerly
 from mergeable.keras.packing import ROW_BYTES, Packed, pack
 from mergeable.keras.schedule import Schedule
 from mergeable.keras.site import Run, Site
@@ -60,12 +60,17 @@ class Inlet:
         self._queue: Any = None  # until a step runs where it can put something down
         _inlets.add(self)
 
+    @staticmethod
+    def serves(strategy: Strategy) -> bool:
+        """Return whether a step that is traced here can leave something in a queue: a plain graph can hold none of ours."""
+        return strategy.queues and tf.compat.v1.get_default_graph().building_function
+
     def order(self, strategy: Strategy) -> list[tf.Tensor]:
         """Return inputs for a call of the host, which make it come after what was put down before it and before what comes later."""
-        if not strategy.queues:
+        if not self.serves(strategy):
             return []
         if self._queue is None:
-            with tf.init_scope(), tf.device("/cpu:0"):
+            with eagerly():
                 self._left = ResourceVariable(np.zeros(2, np.int64), trainable=False)  # batches and bytes, until Python is due
                 self._queue = tf.queue.FIFOQueue(-1, [tf.uint8], shapes=[(ROW_BYTES,)])
         return [self._queue.queue_ref]
@@ -100,7 +105,7 @@ class Inlet:
 
     def _shown_of(self, shape: tuple[int, ...]) -> Any:
         if shape not in self._shown:
-            with tf.init_scope(), tf.device("/cpu:0"):
+            with eagerly():
                 self._shown[shape] = ResourceVariable(np.full(shape, np.nan), trainable=False)
         return self._shown[shape]
 
@@ -139,7 +144,7 @@ class Inlet:
     def hurry(self) -> None:
         """Have the next step come to Python."""
         if self._queue is not None and self._process == os.getpid():
-            with tf.init_scope(), tf.device("/cpu:0"):
+            with eagerly():
                 self._left.assign(np.zeros(2, np.int64))
 
     def stepped(self) -> None:
@@ -167,7 +172,7 @@ class Inlet:
             self._is_taking = before
 
     def _take(self) -> None:
-        with tf.init_scope(), tf.device("/cpu:0"):
+        with eagerly():
             self._fetch()
             while self._waiting or self._runs:
                 if not self._runs:
@@ -219,7 +224,7 @@ class Inlet:
         self.schedule.reset()
         self.hurry()
         if self._shown and self._process == os.getpid():
-            with tf.init_scope(), tf.device("/cpu:0"):
+            with eagerly():
                 for shown in self._shown.values():
                     shown.assign(np.full(shown.shape, np.nan))
 

@@ -283,7 +283,7 @@ class PyMetric(Metric, Checkpointed, _KerasMetric):  # type: ignore[misc]  # the
         site = Site(self._who, batches, traced, self)
         tensors = [tensor for batch in batches for tensor in batch.tensors]
         inlet = self._inlet_here()
-        in_queue = self.hand_over == "queued" and strategy.queues and inlet.schedule.step_result != 1
+        in_queue = self.hand_over == "queued" and inlet.serves(strategy) and inlet.schedule.step_result != 1
         packs = bool(tensors) and can_pack([tensor.dtype for tensor in tensors])
         can_wait = in_queue and packs and site.structure.is_numeric and not self._on_host()._undeclared
         outputs = inlet.put(site, tensors, strategy) if can_wait else self._call(strategy, site, tensors)

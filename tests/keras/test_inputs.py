@@ -208,3 +208,30 @@ def test_listed_strings_and_large_numbers_arrive_as_they_are():
     metric.update_state(["a\0", "b"], [2**63 + 1, 5])
     assert [b"a\0", b"b"] == metric.seen[0].numpy().tolist()
     assert [2**63 + 1, 5] == metric.seen[1].numpy().tolist()
+
+
+@pytest.mark.parametrize("way", ["queued", "now", "eager"])
+def test_a_gradient_in_an_update(way):
+    """A tape in ``update_state`` records, however the batch comes, and also where a tape outside is recording."""
+
+    class Slope(mg.PyMetric):
+        total = mg.Sum()
+
+        def update_state(self, y_true, y_pred):
+            with tf.GradientTape() as tape:
+                tape.watch(y_pred)
+                loss = tf.reduce_sum(y_pred * y_pred)
+            self.total.update(tape.gradient(loss, y_pred))
+
+        def result(self):
+            return self.total.result()
+
+    metric = Slope()
+    metric.hand_over = "now" if way == "now" else "queued"
+    step = metric.update_state if way == "eager" else tf.function(lambda y, p: metric.update_state(y, p))
+    with tf.GradientTape():
+        step(tf.ones(3), tf.constant([1.0, 2.0, 3.0]))
+        step(tf.ones(3), tf.constant([1.0, 2.0, 3.0]))
+        shown = float(metric.result())
+
+    assert 24.0 == shown

@@ -157,3 +157,48 @@ def test_a_function_is_found_where_it_is_registered(suffix, scale, tmp_path):
             Exception, match=r"got 'unregistered'(?s:.*)decorate it with keras.saving.register_keras_serializable"
         ):
             keras.models.load_model(path).evaluate([[1.0]], [[1.0]], verbose=0)
+
+
+class Kept(keras.Sequential):
+    """A model that has a metric as an attribute."""
+
+    def __init__(self, *layers):
+        super().__init__(*layers)
+        self.counted = Configured(name="counted")
+
+
+@pytest.mark.parametrize("kind", MAKE)
+def test_a_saved_model_is_written(kind, rng, tmp_path):
+    """TensorFlow's SavedModel format takes a model whose metrics have run; tf_keras finds them in it again."""
+    x, y = rng.random((12, 1), np.float32), rng.integers(0, 2, (12, 1)).astype(np.float32)
+    model = Kept([keras.layers.Input((1,)), keras.layers.Dense(1)])
+    model.compile(optimizer="sgd", loss="mse", metrics=[MAKE[kind]()])
+    model.fit(x, y, verbose=0)
+    expected = model.evaluate(x, y, verbose=0, return_dict=True)
+    tf.function(model.counted.update_state)(y, x)
+    tf.saved_model.save(model, str(tmp_path / "saved"))
+    model.export(str(tmp_path / "exported"))
+
+    assert 12 == int(model.counted.result())
+    assert expected == model.evaluate(x, y, verbose=0, return_dict=True)
+    if LEGACY:
+        model.save(str(tmp_path / "folder"))
+        model.fit(x, y, verbose=0, callbacks=[keras.callbacks.ModelCheckpoint(str(tmp_path / "checkpoint"))])
+        again = keras.models.load_model(str(tmp_path / "folder")).evaluate(x, y, verbose=0, return_dict=True)
+        assert pytest.approx(expected) == again
+
+
+@pytest.mark.parametrize("hand_over", ["queued", "now"])
+def test_a_metric_is_read_in_a_plain_graph(hand_over):
+    """What waits is taken also where a plain graph is the default; a session may update the metric too."""
+    metric = Configured()
+    metric.hand_over = hand_over
+    tf.function(lambda y: metric.update_state(y, y))(tf.ones(3))
+    with tf.Graph().as_default():
+        seen = (metric.coverage.rows, metric.snapshot().coverage.rows, "= 3 " in repr(metric), len(metric.serialize()) > 0)
+        metric.update_state(tf.ones(4), tf.ones(4))
+        with tf.compat.v1.Session() as session:
+            shown = session.run(metric.result())
+
+    assert (3, 3, True, True) == seen
+    assert (7, 7) == (int(shown), int(metric.result()))
