@@ -16,8 +16,8 @@ def AUROC(  # noqa: N802 - it makes what it is called
 ) -> PyMetric:
     """Return ``mergeable.metrics.AUROC`` as a Keras metric, for ``compile`` and loops of your own.
 
-    In ``weighted_metrics``, or where a layer masks, pass ``weighted=True``. The options are ``sync``, ``step_result``
-    and ``hand_over`` of ``PyMetric``.
+    In ``weighted_metrics``, or where a layer masks, pass ``weighted=True``. The options are ``sync``, ``step_result``,
+    ``step_failure`` and ``hand_over`` of ``PyMetric``.
 
     Example:
         >>> from mergeable.keras import AUROC

@@ -11,6 +11,7 @@ import tensorflow as tf
 from tensorflow.python.ops import control_flow_util
 
 from mergeable.errors import UnsupportedStrategy
+from mergeable.keras import loop
 from mergeable.keras.failures import passed_on
 from mergeable.keras.structure import Structure
 
@@ -58,13 +59,15 @@ class Traced:
     """The call that a graph makes for an update, whose result the same graph may read.
 
     It is kept in a collection of the graph, and holds its outputs by name: neither keeps the other alive. ``wanted`` says that
-    its result is read in the graph, ``is_exact`` that this must be that of each step, ``can_wait`` that most steps leave the call out.
+    its result is read in the graph, ``is_exact`` that this must be that of each step, ``can_wait`` that most steps leave the call out,
+    ``in_keras`` that it is in a step of a Keras model, whose values are for logs.
     """
 
     def __init__(self, graph: tf.Graph, structure: Structure) -> None:
         self.wanted = False
         self.is_exact = False
         self.can_wait = False
+        self.in_keras = loop.is_in_step()
         self.structure = structure
         self._graph: Callable[[], Any] = weakref.ref(graph)
         self._names: list[str] = []

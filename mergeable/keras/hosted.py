@@ -34,6 +34,7 @@ class HostedMetric(PyMetric):
         *,
         sync: str = "epoch",
         step_result: str | int = "auto",
+        step_failure: str = "nan",
         hand_over: str = "queued",
     ) -> None:
         if not isinstance(metric, Metric) or isinstance(metric, PyMetric):
@@ -42,7 +43,7 @@ class HostedMetric(PyMetric):
             )
         self._join_keras(name=name or metric.name, dtype=dtype)
         self.metric = metric
-        self.sync, self.step_result, self.hand_over = sync, step_result, hand_over
+        self.sync, self.step_result, self.step_failure, self.hand_over = sync, step_result, step_failure, hand_over
         self._join_job()
 
     def _host_update(self, replica: int, args: tuple[Any, ...], kwargs: dict[str, Any], updates: int = 1) -> None:
@@ -101,6 +102,7 @@ class HostedMetric(PyMetric):
             "dtype": self.dtype,
             "sync": self.sync,
             "step_result": self.step_result,
+            "step_failure": self.step_failure,
             "hand_over": self.hand_over,
         }
 

@@ -84,6 +84,18 @@ def is_in_loop() -> bool:
     return False
 
 
+def is_in_step() -> bool:
+    """Return whether this is part of a step of a Keras model, as it is traced, or run eagerly."""
+    return is_within("one_step_on_data", "run_step")  # of Keras 3, of tf_keras
+
+
+def is_within(*names: str) -> bool:
+    """Return whether one of these functions of Keras's is running here, called by a loop of Keras's or by anybody."""
+    return any(
+        frame.f_code.co_name in names and library(frame) in ("keras", "tf_keras") for frame in _callers(sys._getframe(1))
+    )
+
+
 @final
 class Elsewhere:
     """A call of a graph that is no step of Keras's loops: what it shows is exact."""

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import copy
+import textwrap
 import time
+import traceback
 import warnings
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import numpy as np
@@ -89,11 +92,16 @@ class PyMetric(Metric, Checkpointed, _KerasMetric):  # type: ignore[misc]  # the
     ``"never"``; steps that do not show the last value. What an epoch or ``evaluate`` ends with, and every eager ``result``, is always
     computed."""
 
+    step_failure: str = "nan"
+    """What a step of a Keras model does where ``result`` raises, as a function of scikit-learn may before every class has come:
+    ``"nan"``, it shows NaN, and a warning names the exception once; ``"raise"``, it raises. The end of an epoch or of ``evaluate``,
+    eager code and functions of your own raise in either case."""
+
     hand_over: str = "queued"
     """When batches of a step in a graph reach ``update_state``: ``"now"``, in that step; or ``"queued"``, in order, when the
     states are next read, or when many wait. The results are the same bits."""
 
-    _labels = Metric._labels | {"sync", "step_result", "hand_over"}
+    _labels = Metric._labels | {"sync", "step_result", "step_failure", "hand_over"}
 
     _takes_arrays = False
     """Whether an update takes arrays where tensors were."""
@@ -115,7 +123,8 @@ class PyMetric(Metric, Checkpointed, _KerasMetric):  # type: ignore[misc]  # the
                 "this one takes would be lost. tf_keras does it for pss_evaluation_shards; leave that 0."
             )
         _KerasMetric.__init__(self, **kwargs)
-        self.__dict__["_keras_names"] = frozenset(self.__dict__) | {"_keras_names", "_shown"}
+        self.__dict__["_keras_names"] = frozenset(self.__dict__) | {"_keras_names", "_shown", "_told"}
+        self.__dict__["_told"] = set()  # the types of exceptions that a warning has named
         self.__dict__["_shown"] = None  # the last eager result under several replicas, and the number of changes before it
 
     @staticmethod
@@ -125,11 +134,13 @@ class PyMetric(Metric, Checkpointed, _KerasMetric):  # type: ignore[misc]  # the
         *,
         sync: str = "epoch",
         step_result: str | int = "auto",
+        step_failure: str = "nan",
         hand_over: str = "queued",
     ) -> PyMetric:
         """Return a metric without a framework as a Keras metric; it is shared, not copied.
 
-        Its ``update_state`` gets NumPy arrays. ``sync``, ``step_result`` and ``hand_over`` are what they are in ``PyMetric``.
+        Its ``update_state`` gets NumPy arrays. ``sync``, ``step_result``, ``step_failure`` and ``hand_over`` are what they
+        are in ``PyMetric``.
 
         Raises:
             TypeError: ``metric`` is not a ``mergeable.Metric``.
@@ -149,7 +160,13 @@ class PyMetric(Metric, Checkpointed, _KerasMetric):  # type: ignore[misc]  # the
         """
         from mergeable.keras.hosted import HostedMetric  # it is a PyMetric
 
-        return HostedMetric(metric, name=name, sync=sync, step_result=step_result, hand_over=hand_over)
+        options: dict[str, Any] = {
+            "sync": sync,
+            "step_result": step_result,
+            "step_failure": step_failure,
+            "hand_over": hand_over,
+        }
+        return HostedMetric(metric, name=name, **options)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Take one batch and return the result."""
@@ -176,6 +193,8 @@ class PyMetric(Metric, Checkpointed, _KerasMetric):  # type: ignore[misc]  # the
             raise ValueError(f"{self._who}.sync: got {self.sync!r}, expected 'epoch' or 'step'.")
         if self.hand_over not in ("now", "queued"):
             raise ValueError(f"{self._who}.hand_over: got {self.hand_over!r}, expected 'queued' or 'now'.")
+        if self.step_failure not in ("nan", "raise"):
+            raise ValueError(f"{self._who}.step_failure: got {self.step_failure!r}, expected 'nan' or 'raise'.")
         Schedule(self.step_result, self._who)
         try:
             self._strategy()
@@ -216,17 +235,31 @@ class PyMetric(Metric, Checkpointed, _KerasMetric):  # type: ignore[misc]  # the
         if call is not None and not (is_exact and call.can_wait):
             call.is_exact |= is_exact
             return call.outputs()
-        structure = self._structure()
+        reading = Traced(graph, self._structure())
 
         def act(*_: tf.Tensor) -> list[np.ndarray]:
-            return structure.flatten(self._step_result())
+            return self._step_values(reading)
 
-        outputs = call_host(self._who, act, inlet.order(current()), structure.dtypes)
+        outputs = call_host(self._who, act, inlet.order(current()), reading.structure.dtypes)
         if call is not None:  # so that the other replicas do not ask again
-            Traced(graph, structure).keep(self._on_host(), outputs)
-        return structure.pack(outputs)
+            reading.keep(self._on_host(), outputs)
+        return reading.structure.pack(outputs)
 
     def _eager_result(self) -> Any:
+        try:
+            return self._eager_value()
+        except Exception as error:
+            if loop.is_in_step():  # with run_eagerly=True
+                structure = self._structure()
+                return as_tensors(tf.nest.pack_sequence_as(structure.example, self._values_despite(error, structure)))
+            if isinstance(error, TypeError) and loop.is_within("_validate_and_get_metrics_result"):
+                raise RuntimeError(
+                    f"{self._who}.result: got {error!r} at the end of an epoch or of evaluate, expected a value. Mend result(); this "
+                    "is a RuntimeError, because tf_keras passes over a TypeError here and shows what the last step showed."
+                ) from error
+            raise
+
+    def _eager_value(self) -> Any:
         metric = self._on_host()
         metric._take_in()
         if not _in_replica():
@@ -239,6 +272,30 @@ class PyMetric(Metric, Checkpointed, _KerasMetric):  # type: ignore[misc]  # the
         if self._shown is None or self._shown[0] != changes:
             self.__dict__["_shown"] = changes, as_tensors(self._step_result())
         return self._shown[1]
+
+    def _step_values(self, traced: Traced) -> list[np.ndarray]:
+        """Return what a step shows, as flat values."""
+        try:
+            result = self._step_result()
+        except Exception as error:
+            if not traced.in_keras:
+                raise
+            return self._values_despite(error, traced.structure)
+        return traced.structure.flatten(result)
+
+    def _values_despite(self, error: Exception, structure: Structure) -> list[np.ndarray]:
+        """Return NaN for a step whose result failed for want of data; raise what is no failure of ``result``, or was asked for."""
+        if self.step_failure == "raise" or not _came_through(Metric._folded_result, error):
+            raise error
+        if type(error) not in self._told:
+            self._told.add(type(error))
+            warnings.warn(
+                f"{self._who}.result (metric {self.name!r}): steps show NaN while it raises {_text(error)}; the end of an epoch and "
+                'eager code raise it. Set step_failure = "raise" to have steps raise it too.',
+                RuntimeWarning,
+                stacklevel=2,
+            )
+        return structure.placeholder()
 
     def _step_result(self) -> Any:
         metric = self._on_host()
@@ -328,7 +385,7 @@ class PyMetric(Metric, Checkpointed, _KerasMetric):  # type: ignore[misc]  # the
         example = self.empty_result
         if example is None:
             try:
-                with warnings.catch_warnings():
+                with warnings.catch_warnings(), tf.init_scope():  # a result may compute with tensors, eager as in a step
                     warnings.simplefilter("ignore")
                     example = self._on_host()._result_when_empty()
             except Exception:  # scikit-learn's functions and divisions by plain zeros fail on nothing; a number is usual
@@ -364,6 +421,14 @@ class PyMetric(Metric, Checkpointed, _KerasMetric):  # type: ignore[misc]  # the
         memo[id(self)] = twin
         twin.__setstate__(copy.deepcopy(self.__getstate__(), memo))
         return twin
+
+
+def _text(error: Exception) -> str:
+    return textwrap.shorten(f"{type(error).__name__}: {error}", 200)
+
+
+def _came_through(function: Callable[..., Any], error: Exception) -> bool:
+    return any(frame.f_code is function.__code__ for frame, _ in traceback.walk_tb(error.__traceback__))
 
 
 def _in_replica() -> bool:

@@ -22,7 +22,7 @@ class Taker(Protocol):
 
     def _take_joined(self, replica: int, args: tuple[Any, ...], kwargs: dict[str, Any], updates: int) -> bool: ...
 
-    def _step_result(self) -> Any: ...
+    def _step_values(self, traced: Traced) -> list[np.ndarray]: ...
 
 
 @final
@@ -50,7 +50,7 @@ class Site:
 
     def compute(self) -> list[np.ndarray]:
         """Compute the result, as flat values."""
-        return self.structure.flatten(self._metric._step_result())
+        return self._metric._step_values(self.traced)
 
 
 @final

@@ -229,3 +229,68 @@ def test_reset_in_a_function():
         before, after = step(tf.constant([1.0, 2.0]))
 
         assert (3.0, 0.0) == (float(before), float(after))
+
+
+class Computed(mg.PyMetric):
+    """Returns what TensorFlow or Keras compute from its states."""
+
+    right = mg.Sum()
+    rows = mg.Count()
+
+    def __init__(self, compute, **kwargs):
+        super().__init__(**kwargs)
+        self.compute = compute
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        self.right += tf.reduce_sum(y_true)
+        self.rows += len(y_true)
+
+    def result(self):
+        return self.compute(tf.constant(self.right.result()), tf.constant(float(self.rows)))
+
+
+@pytest.mark.parametrize(
+    "compute",
+    [
+        tf.math.divide_no_nan,
+        lambda right, rows: {"mean": tf.sqrt(tf.math.divide_no_nan(right, rows)) ** 2},
+        lambda right, rows: tf.stack([tf.math.divide_no_nan(right, rows), rows]),
+        lambda right, rows: (
+            tf.keras.ops.mean(tf.keras.ops.divide_no_nan(right, rows))
+            if hasattr(tf.keras, "ops")
+            else tf.keras.backend.mean(tf.math.divide_no_nan(right, rows))
+        ),
+        lambda right, rows: (
+            tf.reduce_mean(tf.keras.metrics.mean_absolute_error([[right, 0.0]], [[0.0, 0.0]])) * 2 / tf.maximum(rows, 1.0)
+        ),
+    ],
+    ids=["number", "dict", "array", "keras", "loss"],
+)
+def test_tensors(replicated, through, compute):
+    """What a result computes with TensorFlow or Keras passes through ``evaluate``, as eager code gives it."""
+    y = np.arange(8, dtype="float32")[:, None]
+    metric = Computed(compute, name="computed")
+    logs = through(replicated, [metric]).evaluate(y, y, batch_size=4, verbose=0, return_dict=True)
+    shown = next(value for name, value in logs.items() if name != "loss")
+
+    assert 3.5 == pytest.approx(float(np.ravel(shown)[0]))
+
+
+def test_tensors_in_attributes(through):
+    """So does the result of a metric written for tf_keras's ``PyMetric``, without declared states."""
+
+    class Accuracy(mg.PyMetric):
+        def reset_state(self):
+            self.right, self.rows = 0, 0
+
+        def update_state(self, y_true, y_pred, sample_weight=None):
+            self.right += int(tf.reduce_sum(tf.cast(tf.equal(y_true > 3, y_pred > 3), tf.int32)))
+            self.rows += int(tf.size(y_true))
+
+        def result(self):
+            return tf.math.divide_no_nan(tf.constant(self.right, tf.float32), tf.constant(self.rows, tf.float32))
+
+    y = np.arange(8, dtype="float32")[:, None]
+    model = through(tf.distribute.get_strategy(), [Accuracy(name="accuracy")])
+
+    assert 1.0 == model.evaluate(y, y, batch_size=4, verbose=0, return_dict=True)["accuracy"]
