@@ -53,12 +53,16 @@ class Description:
 
 @final
 class Unbuilt:
-    """A state that was read without a class for it: a metric in hand brings that."""
+    """A state that was read without a class for it: a metric in hand brings that.
+
+    ``missing`` is the class that nobody knows here, its own or that of a part; empty where it takes far more memory than its file.
+    """
 
     def __init__(
         self, class_name: str, parameters: dict[str, Any], data: Any, types: tuple[str, ...], make: bytes | None
     ) -> None:
         self.class_name, self.parameters, self.data, self.types, self.make = class_name, parameters, data, types, make
+        self.missing = class_name
 
 
 def filled(prototype: State, data: Any, name: str) -> State:

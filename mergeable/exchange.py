@@ -85,8 +85,10 @@ class Exchange:
                 self._metrics.append(weakref.ref(metric))
                 self._classes.append(type(metric).__qualname__)
 
-    def merged(self, metric: Metric, *, alone: bool = False) -> Metric:
+    def merged(self, metric: Metric, *, alone: bool = False, verb: str = "result") -> Metric:
         """Return a metric that holds what this one holds in all processes; ``alone`` brings no others along.
+
+        Errors name the verb that the user called, which every process must call.
 
         Raises:
             ExchangeTimeout: a process did not come, or was lost. IncompatibleStates: processes differ in their program.
@@ -98,14 +100,14 @@ class Exchange:
                 member._take_in()  # so that all processes see the same updates
         with self._lock:
             brought, metric._membership.brought = metric._membership.brought, None
-            return self._exchanged(metric, alone=alone) if brought is None else brought
+            return self._exchanged(metric, alone=alone, verb=verb) if brought is None else brought
 
-    def _exchanged(self, metric: Metric, *, alone: bool) -> Metric:
+    def _exchanged(self, metric: Metric, *, alone: bool, verb: str) -> Metric:
         began, sent, received = time.perf_counter(), self._strategy.sent, self._strategy.received
         members = {number: member for number, ref in enumerate(self._metrics) if (member := ref()) is not None}
         wanted = next(number for number, member in members.items() if member is metric)
         carried = {n: m for n, m in members.items() if n == wanted or (m._membership.news and not alone)}
-        merged = self._meet(wanted, carried)
+        merged = self._meet(wanted, carried, verb)
         for number, twin in merged.items():
             carried[number]._membership.news = False
             carried[number]._membership.brought = None if number == wanted else twin
@@ -120,7 +122,7 @@ class Exchange:
             callback(report)
         return merged[wanted]
 
-    def _meet(self, wanted: int, carried: dict[int, Metric]) -> dict[int, Metric]:
+    def _meet(self, wanted: int, carried: dict[int, Metric], verb: str) -> dict[int, Metric]:
         metric = carried[wanted]
         program = facts(
             {
@@ -133,7 +135,7 @@ class Exchange:
         )
         parameters = {number: facts(_parameters(number, member)) for number, member in carried.items()}
         parcel = Parcel.of(digest(program), {number: digest(known) for number, known in parameters.items()}, carried)
-        who = f"{type(metric).__name__}.result (metric {metric.name!r})"
+        who = f"{type(metric).__name__}.{verb} (metric {metric.name!r})"
         about = f"the result of metric {wanted} after {metric._membership.resets} resets"
         try:
             merged = self._strategy.combine(parcel, about, merge=Parcel.merged, pack=Parcel.pack, unpack=Opener(carried).unpack)
@@ -148,7 +150,8 @@ class Exchange:
                     "was merged; list attributes that may differ in scratch."
                 )
         except ExchangeTimeout as error:
-            raise ExchangeTimeout(f"{who}: {error}") from error
+            hint = " Where one worker saves what it alone holds, write snapshot(local=True)." if verb == "snapshot" else ""
+            raise ExchangeTimeout(f"{who}: {error}{hint}") from error
         if merged.failure is not None:
             raise merged.failure
         return merged.metrics

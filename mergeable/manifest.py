@@ -144,10 +144,12 @@ class Opening:
         try:
             size = 8 * cls.cells(found.parameters)
             if size > self._room:
+                found.missing = ""
                 return None
             self._room -= size
             prototype = cls.of(found.parameters)
-        except registry.NotRegistered:
+        except registry.NotRegistered as error:
+            found.missing = error.missing
             return None
         except Exception as error:  # what is no such parameter fails in its own way
             raise Unreadable(f"{who} has parameters that no {found.class_name} has ({brief(error)})") from error

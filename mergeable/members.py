@@ -85,7 +85,8 @@ def built(name: str, description: Any, *, own: bool = False) -> Metric:
         raise registry.NotRegistered(
             f"{_WHO}: got the description of a {short(kind)} as {name!r}, expected the name of a metric class that is registered "
             f"here{' or defined' if own else ''}. Import the module that defines it{'' if own else ', decorate it with mergeable.register'}, "
-            "or pass the metric; a description does not decide what is imported."
+            "or pass the metric; a description does not decide what is imported.",
+            kind,
         )
     label = {"name": name} if accepts(cls.__init__, "name") else {}
     return cls._configured({**arguments, **label}) if own else registry.built(cls, arguments, **label)

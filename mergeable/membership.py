@@ -16,8 +16,8 @@ class Job(Protocol):
     def rank(self) -> int:
         """This process's place among them."""
 
-    def merged(self, metric: Metric, *, alone: bool) -> Metric:
-        """Return a metric that holds what this one and its likes in all processes hold."""
+    def merged(self, metric: Metric, *, alone: bool, verb: str = "result") -> Metric:
+        """Return a metric that holds what this one and its likes in all processes hold, as the user's call of a verb asks."""
 
 
 class Membership:

@@ -226,7 +226,9 @@ class Merging:
         if self._metric is not None:
             prototypes: Mapping[str, State] = snapshot._in(self._metric, f"merge: {source}")._states
         else:
-            unknown = {name: found.class_name for name, found in snapshot._states.items() if isinstance(found, Unbuilt)}
+            unknown = {
+                n: found.missing or found.class_name for n, found in snapshot._states.items() if isinstance(found, Unbuilt)
+            }
             if unknown:
                 raise SnapshotError(
                     f"merge: {source}: these states cannot be built, as their classes are not registered, or as they take far more "

@@ -143,7 +143,11 @@ class Metric(Intake, Saveable):
 
     @hosted
     def result(self) -> Any:
-        """Read the answer from the merged states."""
+        """Read the answer from the merged states.
+
+        Where several processes work, those of all of them, so outside of a step every process must call this, in the same
+        order; ``snapshot(local=True)`` is what one process alone holds.
+        """
         raise NotImplementedError(f"{type(self).__name__}.result is not defined; write it.")
 
     @hosted
@@ -295,7 +299,7 @@ class Metric(Intake, Saveable):
         if self._membership.job is None:
             return self._detached()
         check_declared(self)
-        return self._membership.job.merged(self, alone=False)
+        return self._membership.job.merged(self, alone=False, verb="snapshot")
 
     @final
     def _detached(self) -> Metric:

@@ -8,7 +8,11 @@ from typing import Any, TypeVar, overload
 
 
 class NotRegistered(ValueError):
-    """A file names a class that was not registered."""
+    """A file names a class that was not registered: ``missing``, or what else only a metric in hand can bring."""
+
+    def __init__(self, text: str, missing: str) -> None:
+        super().__init__(text)
+        self.missing = missing
 
 
 C = TypeVar("C", bound=type)

@@ -35,7 +35,8 @@ class Saveable:
     ) -> Snapshot:
         """Return what the metric holds now, as an immutable snapshot.
 
-        Where several processes work, it holds what all of them hold, so every process must call this, as ``result``.
+        Where several processes work, it holds what all of them hold, so every process must call this, as ``result``, also where
+        only one of them saves it: where one calls it alone, it waits for the others and raises. ``local=True`` waits for nobody.
 
         Args:
             metadata: values of yours that are plain data, such as a run's id, a dataset's name, a step.
@@ -114,7 +115,10 @@ class Saveable:
             self._membership.updated()
 
     def plot(self: Any, kind: str | None = None, state: str | None = None, ax: Axes | None = None) -> Axes:
-        """Draw what the metric holds, and return the matplotlib axes; see ``mergeable.plot.plot``."""
+        """Draw what the metric holds, and return the matplotlib axes; see ``mergeable.plot.plot``.
+
+        Where several processes work, every one must call this, as ``snapshot``.
+        """
         drawn: Axes = self.snapshot().plot(kind, state, ax)
         return drawn
 

@@ -121,16 +121,16 @@ class Arrival:
         names = ", ".join(f"worker {rank} ({self._addresses[rank]})" for rank in missing)
         error: ExchangeTimeout = ExchangeTimeout(
             f"worker {self._rank} of {self._size} waited {waited:.1f} s of at most {self.timeout:g} s, expected all workers, and "
-            f"missed {names}. Nothing was merged and the states are as before. A worker died, raised, or did not call "
-            "result(), which every worker must call; see its log."
+            f"missed {names}. Nothing was merged and the states are as before. A worker died, raised, or did not make "
+            "this call, which every worker must make; see its log."
         )
         return error
 
     def _late(self) -> ExchangeTimeout:
         error: ExchangeTimeout = ExchangeTimeout(
             f"worker {self._rank} of {self._size} came too late: the others had waited at most {self.timeout:g} s and given up. "
-            "Nothing was merged and the states are as before. Every worker must make the same calls of result(), in the same "
-            "order; raise multi_worker.set_timeout() where workers differ more in speed."
+            "Nothing was merged and the states are as before. Every worker must make the same calls of result() and snapshot(), in the "
+            "same order; raise multi_worker.set_timeout() where workers differ more in speed."
         )
         return error
 

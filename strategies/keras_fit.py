@@ -1,5 +1,6 @@
 """Keras's ``fit`` in several worker processes: on one model, what Keras 3 does wrong there is put right (keras issue 20585)."""
 
+import functools
 import inspect
 import sys
 from collections.abc import Callable
@@ -9,7 +10,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from mergeable.errors import UnsupportedStrategy
+from mergeable.errors import UnsupportedStrategy, add_note
 
 _ARGUMENTS = {"_make_function": ["step_function"], "_maybe_symbolic_build": ["iterator", "data_batch"]}  # what is replaced
 
@@ -70,6 +71,33 @@ def disable_fit(model: Any) -> None:
     model.train_function = model.test_function = None
 
 
+def hint_at(strategy: Any) -> Any:
+    """Let the error by which Keras 3's ``fit`` ends under a strategy without ``enable_fit`` name that; return the strategy."""
+    reduce = strategy.reduce
+
+    def reduced(reduce_op: Any, value: Any, axis: Any = None) -> Any:
+        try:
+            return reduce(reduce_op, value, axis)
+        except Exception as error:
+            if _is_faulty(value, axis):
+                add_note(
+                    error,
+                    "Keras 3's fit and evaluate fail here under several workers (keras issue 20585): call "
+                    "mergeable.strategies.multi_worker.enable_fit(model) on every worker before them.",
+                )
+            raise
+
+    if not hasattr(reduce, "__wrapped__"):
+        strategy.reduce = functools.wraps(reduce)(reduced)
+    return strategy
+
+
+def _is_faulty(value: Any, axis: Any) -> bool:
+    """Return whether Keras asks for what no strategy can do: to average a whole batch, or a scalar along its axis."""
+    parts = value.values if isinstance(value, tf.distribute.DistributedValues) else [value]
+    return isinstance(value, tuple) or (axis is not None and any(getattr(part, "shape", None) == () for part in parts))
+
+
 class _Fault(Exception):
     """Keras asked the stand-in for what the strategy itself cannot do."""
 
@@ -90,7 +118,7 @@ class _StandIn(tf.distribute.MultiWorkerMirroredStrategy):  # type: ignore[misc]
         return (value,)
 
     def reduce(self, reduce_op: Any, value: Any, axis: Any = None) -> Any:  # noqa: ARG002 - TensorFlow's names
-        if isinstance(value, tuple) or (axis is not None and value.shape.rank == 0):
+        if _is_faulty(value, axis):
             raise _Fault
         return value
 

@@ -24,7 +24,7 @@ import tensorflow as tf
 from mergeable import doubling
 from mergeable.errors import ExchangeTimeout
 from mergeable.strategies.arrival import Arrival, answers, host_port
-from mergeable.strategies.keras_fit import disable_fit, enable_fit
+from mergeable.strategies.keras_fit import disable_fit, enable_fit, hint_at
 from mergeable.strategies.local import Replicas
 
 __all__ = ["MultiWorker", "connect", "disable_fit", "enable_fit", "set_timeout"]
@@ -57,6 +57,8 @@ class MultiWorker(Replicas):
         self.rank = list(tasks).index(f"{resolver.task_type} {resolver.task_id}") if self.size > 1 else 0
         self._device = f"/job:{resolver.task_type or 'localhost'}/replica:0/task:{resolver.task_id or 0}/device:CPU:0"
         self._arrival = Arrival(self.rank, self._addresses)
+        if self.size > 1:
+            hint_at(strategy)
 
     @classmethod
     def serving(cls, strategy: Any) -> MultiWorker | None:
@@ -143,7 +145,7 @@ def connect(timeout_seconds: float = 60.0, **options: Any) -> tf.distribute.Mult
                     f"all peers of TF_CONFIG, and could not reach {names}. Start them, or correct their addresses."
                 )
             time.sleep(0.1 if peers else 0)
-    return tf.distribute.MultiWorkerMirroredStrategy(**options)
+    return hint_at(tf.distribute.MultiWorkerMirroredStrategy(**options))
 
 
 def set_timeout(seconds: float) -> None:

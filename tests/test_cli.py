@@ -812,6 +812,27 @@ def test_show_as_json(shards):
     assert [one] == json.loads(good("show", "shards/0*.mg", "-m", MODULE, "--json"))
 
 
+def test_the_class_that_is_unknown_is_named(shop, place):
+    """Where a state of a known class holds a metric that is not known here, the metric is named."""
+
+    class Unknown(shop.Names):
+        pass
+
+    class Holder(mg.Metric):
+        by = mg.Keyed(mg.Tuple(mg.Sum(), mg.Keyed(Unknown().as_state())))
+
+        def result(self):
+            return None
+
+    Holder().snapshot().save("holder.mg")
+    text = refusal("merge", "holder.mg", "-o", "all.mg")
+
+    assert "(no class named test_the_class_that_is_unknown_is_named.<locals>.Unknown is known here)" in good(
+        "show", "holder.mg"
+    )
+    assert "by (of 'tests.test_cli:test_the_class" in text
+
+
 def test_show_without_a_class(shop, place):
     """Where no class is known, a line says how to name it, and each state's result is shown; what is pickled is named."""
     path = saved(shop.Queue(), "q.mg", ([1, 2],))

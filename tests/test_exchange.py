@@ -601,6 +601,25 @@ def test_after_a_failure_the_next_exchange_works():
     assert [2.0, 2.0] == run(2, program)
 
 
+def test_a_snapshot_in_one_process_only():
+    """The error speaks of the snapshot that was asked for, and of the local one that waits for nobody."""
+
+    def program(strategy):
+        (metric,) = joined(strategy, Total(name="loss"))
+        metric.update_state(1.0)
+        return metric.snapshot(local=True).coverage.updates if strategy.rank else metric.snapshot()
+
+    ended = run(2, program, timeout=0.2)
+
+    assert 1 == ended[1]
+    match = (
+        r"^Total\.snapshot \(metric 'loss'\): worker 0 of 2 missed worker 1 Where one worker saves what it alone holds, write "
+        r"snapshot\(local=True\)\.$"
+    )
+    with pytest.raises(mg.ExchangeTimeout, match=match):
+        raise ended[0]
+
+
 def test_a_process_that_does_not_come():
     """The others hear which metric's result they waited for."""
 

@@ -169,7 +169,8 @@ def _states(snapshot: Snapshot) -> Iterator[tuple[str, Shown]]:
     for name, state in snapshot._states.items():
         if isinstance(state, Unbuilt):
             kind = state.class_name.rpartition(":")[2]
-            why = f"no class named {kind} is known here"
+            missing = state.missing.rpartition(":")[2]
+            why = f"no class named {missing} is known here" if missing else "it takes far more memory than its file"
             if state.types or state.make is not None:
                 why = f"{'' if state.types else 'its factory is '}stored by pickle, not read"
             yield name, Shown(kind, None, why)

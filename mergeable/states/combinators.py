@@ -233,7 +233,7 @@ def inner_of(found: Any, who: str) -> State:
 
 def one_more(outer: State, *inner: State) -> int:
     """Return how many levels a state is with those inside of it."""
-    levels = 1 + max(state._levels for state in inner)
+    levels = 1 + max((state._levels for state in inner), default=0)
     if levels > MAX_LEVELS:
         raise ValueError(
             f"{type(outer).__name__}: got states that stand {levels} deep inside one another, expected at most {MAX_LEVELS}, which files "
@@ -265,5 +265,5 @@ def _class(name: str) -> type[State]:
         raise ValueError(f"found the state class {short(name)}, expected a name")
     found = registry.found(name)
     if found is None or not issubclass(found, State):
-        raise registry.NotRegistered(f"found the state class {name!r}, which is not registered")
+        raise registry.NotRegistered(f"found the state class {name!r}, which is not registered", name)
     return found

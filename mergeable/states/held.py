@@ -100,7 +100,8 @@ class Held(State):
     @classmethod
     def of(cls, parameters: dict[str, Any]) -> Held:
         """Refuse: parameters only name what makes and merges the object."""
-        raise NotRegistered(f"found mergeable.state({parameters.get('factory')}), which only a metric in hand can make")
+        made = f"mergeable.state({parameters.get('factory')})"
+        raise NotRegistered(f"found {made}, which only a metric in hand can make", made)
 
     @classmethod
     def _made(cls, code: bytes) -> Held:

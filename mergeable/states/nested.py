@@ -64,7 +64,7 @@ class Nested(Product[str]):
         name, arguments = parameters["metric"], parameters["arguments"]
         metric = registry.found(name) if type(name) is str else None
         if metric is None or not hasattr(metric, "as_state") or not is_plain(arguments):
-            raise registry.NotRegistered("found a metric whose class is not registered")
+            raise registry.NotRegistered("found a metric whose class is not registered", str(name))
         made: Nested = registry.built(metric, arguments).as_state()
         return made
 

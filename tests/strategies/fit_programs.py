@@ -225,7 +225,7 @@ def faults(strategy):
         try:
             return model.fit(dataset(ROWS, 2), verbose=0).history["rows"]
         except Exception as error:
-            return f"{type(error).__name__}: {error}"
+            return "\n".join([f"{type(error).__name__}: {error}", *getattr(error, "__notes__", [])])
 
     shown = {"as it is": outcome()}
     for left_out in ("_maybe_symbolic_build", "_make_function"):

@@ -166,6 +166,14 @@ def test_faults_of_keras(seen, state, expected):
 
 
 @in_jobs("keras-2x1")
+@pytest.mark.parametrize("state", ["as it is", "without _maybe_symbolic_build", "without _make_function", "disabled"])
+def test_faults_of_keras_name_their_cure(seen, state):
+    """The error by which ``fit`` ends says that ``enable_fit`` helps."""
+    cure = "call mergeable.strategies.multi_worker.enable_fit(model) on every worker before them."
+    assert [True] * seen.size == [cure in shown[state] for shown in seen.of("faults")]
+
+
+@in_jobs("keras-2x1")
 def test_cure_of_faults(seen):
     """After ``fit`` has failed, ``enable_fit`` lets it work; two calls do what one does."""
     assert [[61.0]] * seen.size == [shown["enabled"] for shown in seen.of("faults")]
