@@ -88,12 +88,14 @@ def write_shard(model: Model, features: np.ndarray, labels: np.ndarray, shard: i
     evaluate(model, features, labels).snapshot({"shard": shard}).save(path)
 
 
-def run(folder: Path, say: Callable[[str], None], table: Table) -> bool:
+def run(folder: Path, say: Callable[..., None], table: Table) -> bool:
     """Show it all, with files in this folder; return whether everything was as it should be."""
     model, features, labels, learnt_from = learn()
     say(
         f"{learnt_from + len(labels)} tumours, of scikit-learn's breast cancer data: a model learns from {learnt_from}, and "
-        f"{len(labels)} are evaluated\nin {SHARDS} shards, each in a process of its own that writes a file.\n\n"
+        f"{len(labels)} are evaluated",
+        f"in {SHARDS} shards, each in a process of its own that writes a file.",
+        "",
     )
     (folder / "shards").mkdir(exist_ok=True)
     cuts = np.array_split(np.arange(len(labels)), SHARDS)
@@ -114,7 +116,7 @@ def run(folder: Path, say: Callable[[str], None], table: Table) -> bool:
     rows.append(("one process", str(os.getpid()), str(alone.coverage.rows), *map(repr, alone.result().values())))
     table(("", "process", "rows", *mean), rows)
     same = canonical_bytes(merged.states) == canonical_bytes(alone.snapshot().states) and merged.result() == alone.result()
-    say(f"\nthe states of all.mg and of one process: {'the same bits' if same else 'NOT the same bits'}\n")
+    say("", f"the states of all.mg and of one process: {'the same bits' if same else 'NOT the same bits'}")
     damaged = bytearray(paths[5].read_bytes())
     damaged[len(damaged) // 2] ^= 1
     (folder / "damaged.mg").write_bytes(damaged)
@@ -171,12 +173,12 @@ def _in_processes(jobs: Sequence[tuple[Any, ...]]) -> list[int]:
             raise
 
 
-def _refused(what: str, call: Callable[[], Any], folder: Path, say: Callable[[str], None]) -> bool:
+def _refused(what: str, call: Callable[[], Any], folder: Path, say: Callable[..., None]) -> bool:
     try:
         call()
     except mg.MergeableError as error:
         reason = str(error).partition(". ")[0].removeprefix("merge: ").replace(f"{folder}{os.sep}", "")
-        say(f"{what}: refused\n  {reason}\n")
+        say(f"{what}: refused", f"  {reason}")
         return True
-    say(f"{what}: NOT refused\n")
+    say(f"{what}: NOT refused")
     return False

@@ -925,6 +925,53 @@ def test_what_a_file_says_commands_no_terminal(shop, place):
         assert "bad\\x1b[2J.mg" in good(*command, "all.mgx")
 
 
+INJECTED = "\nINJECTED \x1b[2J\r\x9b1m\u2028\u202e\x85\ud800\ufffe"
+
+
+def test_what_a_file_says_begins_no_line(shop, place):
+    """Newlines, escapes and half characters in names, metadata, states and paths are escapes in the line of what says them."""
+    metric = fed(shop.Visits(name=f"v{INJECTED}"), ([0.5],))
+    saved = metric.snapshot({f"k{INJECTED}": f"v{INJECTED}"})
+    saved._states = {f"{name}{INJECTED}": state for name, state in saved._states.items()}
+    saved._undeclared, saved._version = {f"u{INJECTED}": f"u{INJECTED}"}, f"0{INJECTED}"
+    saved._description.arguments[f"a{INJECTED}"] = f"b{INJECTED}"
+    saved._coverage = mg.Coverage(saved.coverage, [f"m{INJECTED}"])
+    path = f"p{INJECTED.removesuffix(chr(0xD800) + chr(0xFFFE))}.mg"
+    saved.save(path)
+    Path(f"bad{path}").write_text("text")
+    commands = [
+        *([name, path] for name in ("show", "inspect", "verify")),
+        *([name, f"bad{path}"] for name in ("show", "inspect", "verify")),
+        ["show", path, "-m", MODULE],
+        ["plot", path, "--list"],
+        ["plot", path, "-o", f"{path}.png"],
+        ["plot", path, "-o", "a.png", "--state", INJECTED],
+        ["merge", path, f"bad{path}", "-o", f"out{path}", "--keep-going"],
+        ["merge", path, path, "-o", path],
+        ["merge", path, "-o", f"no{INJECTED}/out.mg"],
+        ["merge", path, "-o", "a.mg", "--unique", INJECTED],
+        ["merge", path, "-o", "a.mg", "-j", INJECTED],
+        ["merge", path, "-o", "a.mg", f"--no{INJECTED}"],
+        ["show", path, "-m", f"no{INJECTED}"],
+        ["show", path, "--metric", f"{MODULE}:{INJECTED}"],
+        ["check", INJECTED],
+        [INJECTED],
+        ["demo", "--folder", path],
+    ]
+    for command in commands:
+        done = call(*command)
+        text = done.stdout + done.stderr
+        assert text, command
+        assert not {c for c in text if not c.isprintable()} - {"\n"}, command
+        assert not any(line.strip().startswith("INJECTED") for line in text.splitlines()), command
+
+
+def test_cells_with_lines_of_their_own(shop, place):
+    """An array keeps its lines in a table, with every digit, and its texts are escaped."""
+    assert "[[1. 2.]\n [3. 4.]]" == values.as_text(np.array([[1.0, 2.0], [3.0, 4.0]]))
+    assert "[0.9999999999999999 0.1               ]" == values.as_text(np.array([0.9999999999999999, 0.1]))
+
+
 @pytest.mark.parametrize(
     ("value", "expected"),
     [

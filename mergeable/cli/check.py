@@ -97,7 +97,7 @@ def check(
     write_table(("law", "verdict", "what it says"), rows)
     hint = "" if batches else " Name batches that it takes with --batches MODULE:NAME."
     for text in [*broken, *(f"{error}{hint}" for error in errors[:1])]:
-        complain(f"{subject}: {text}")
+        complain(*f"{subject}: {text}".split("\n"))
     if broken or errors:
         raise click.exceptions.Exit(1)
 

@@ -6,12 +6,13 @@ Not its job: to know what any command does.
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Sequence
-from typing import IO, Any, final
+from typing import IO, Any, NoReturn, final
 
 import click
 
-from mergeable.cli.printing import complain
+from mergeable.cli.printing import complain, say
 from mergeable.errors import MergeableError
 
 INTERRUPTED = 130
@@ -53,6 +54,44 @@ class Failure(click.ClickException):
     def show(self, file: IO[Any] | None = None) -> None:  # noqa: ARG002 - click's signature
         """Write the text to standard error."""
         complain(self.message)
+
+
+@final
+class Group(click.Group):
+    """The commands, in the order in which they were added; wrong usage is told in our way."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Return the names of the commands."""
+        return list(self.commands)
+
+    def main(self, *args: Any, **extra: Any) -> NoReturn:
+        """Run the command that the arguments name, and exit."""
+        try:
+            status = super().main(*args, **{**extra, "standalone_mode": False})
+        except click.UsageError as error:
+            if error.message:
+                _tell_usage(error)
+            else:  # no command at all, which shows the help
+                error.show()
+            sys.exit(error.exit_code)
+        except click.ClickException as error:
+            error.show()
+            sys.exit(error.exit_code)
+        except click.Abort:
+            complain("aborted")
+            sys.exit(1)
+        sys.exit(status if isinstance(status, int) else 0)
+
+
+def _tell_usage(error: click.UsageError) -> None:
+    """Write what click would, in which a path is written as it came, as lines that are printable."""
+    if error.ctx is not None:
+        say(
+            *error.ctx.get_usage().splitlines(),
+            f"Try '{error.ctx.command_path} {error.ctx.help_option_names[0]}' for help.",
+            "",
+        )
+    say(f"Error: {error.format_message()}")
 
 
 @final

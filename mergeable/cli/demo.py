@@ -32,11 +32,11 @@ def demo(folder: str | None) -> None:
         place = disk.local(folder or temporary)
         place.mkdir(parents=True, exist_ok=True)
         right = room.run(place, write, write_table)
-    write("\nTry next:\n")
+    write("", "Try next:")
     kept = folder or "trial"
     if folder is None:
-        write(f"  mergeable demo --folder {kept}\n")
+        write(f"  mergeable demo --folder {kept}")
     for command in room.commands(kept):
-        write(f"  {command}\n")
+        write(f"  {command}")
     if not right:
         raise Failure("demo: something above is not as it should be.")

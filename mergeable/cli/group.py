@@ -6,6 +6,7 @@ import click
 
 import mergeable as library
 from mergeable.cli.check import check
+from mergeable.cli.command import Group
 from mergeable.cli.demo import demo
 from mergeable.cli.inspect import inspect
 from mergeable.cli.merge import merge
@@ -18,12 +19,7 @@ Exit status: 0 good; 1 bad data, or a command that failed; 2 wrong usage. MERGEA
 an error of your own code was raised."""
 
 
-class _Group(click.Group):
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        return list(self.commands)
-
-
-@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]}, epilog=_STATUS)
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]}, epilog=_STATUS)
 @click.version_option(library.__version__, prog_name="mergeable", message="%(prog)s %(version)s")
 def mergeable() -> None:
     """Metrics that merge: put snapshot files together, and look at what they hold."""

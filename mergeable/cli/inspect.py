@@ -45,7 +45,7 @@ def inspect(*, paths: Sequence[str], as_json: bool) -> None:
         if as_json:
             objects.append(facts(file, data, snapshot))
         else:
-            write("\n" if i else "")
+            write(*[""] * bool(i))
             _write(facts(file, data, snapshot), str(snapshot.coverage))
     if as_json:
         write_objects(objects, paths)
@@ -143,13 +143,13 @@ def _write(found: dict[str, Any], covers: str) -> None:
         )
         for name, state in found["states"].items()
     ]
-    write("\n")
+    write("")
     write_table(("state", "class", "parameters", "bytes", "pickled"), states, right=[3])
     entries = [
         (entry["entry"], f"{entry['bytes']:,}", entry.get("dtype", ""), "x".join(map(str, entry.get("shape", []))))
         for entry in found["entries"]
     ]
-    write("\n")
+    write("")
     write_table(("entry", "bytes", "dtype", "shape"), entries, right=[1])
 
 

@@ -1,5 +1,7 @@
 """What goes to standard output and standard error: plain text in a pipe or a file, some bold letters on a terminal.
 
+Texts come as lines, so that what a file, a path or an error says begins no line of its own.
+
 Not its job: to know what the text says.
 """
 
@@ -14,6 +16,8 @@ import shutil
 import sys
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any, Literal, TextIO
+
+from mergeable.wording import printable
 
 NO_READER = 141
 """The exit status where the reader of a pipe went away: 128 and the number of SIGPIPE."""
@@ -33,9 +37,15 @@ def has_styles(stream: TextIO | None) -> bool:
     return bool(os.environ.get("FORCE_COLOR")) or (is_terminal(stream) and os.environ.get("TERM") not in ("dumb", "unknown"))
 
 
-def write(text: str) -> None:
-    """Write a text to standard output, now; a character that has no place there becomes an escape."""
-    _write(printable(text))
+class Block(str):
+    """A cell of a table that is made here and has several lines; what any other text has of them becomes an escape."""
+
+    __slots__ = ()
+
+
+def write(*lines: str) -> None:
+    """Write lines to standard output, now; a character that has no place in a line becomes an escape."""
+    _write("".join(f"{printable(line)}\n" for line in lines))
 
 
 def write_bytes(data: bytes) -> None:
@@ -56,20 +66,20 @@ def write_bytes(data: bytes) -> None:
 
 def write_json(value: Any) -> None:
     """Write a value as JSON, all in ASCII, for readers in any language."""
-    write(json.dumps(value, indent=2, allow_nan=False) + "\n")
+    write(*json.dumps(value, indent=2, allow_nan=False).split("\n"))
 
 
-def say(text: str) -> None:
-    """Write a line to standard error."""
+def say(*lines: str) -> None:
+    """Write lines to standard error."""
     if sys.stderr is not None:
         with contextlib.suppress(OSError):  # there is no better place to complain
-            sys.stderr.write(f"{printable(text)}\n")
+            sys.stderr.write("".join(f"{printable(line)}\n" for line in lines))
             sys.stderr.flush()
 
 
-def complain(text: str) -> None:
-    """Write what is wrong to standard error."""
-    say(f"mergeable: {text}")
+def complain(text: str, *lines: str) -> None:
+    """Write what is wrong to standard error, and lines that belong to it."""
+    say(f"mergeable: {text}", *lines)
 
 
 def write_table(header: Sequence[str], rows: Iterable[Sequence[str]], *, right: Collection[int] = ()) -> None:
@@ -82,7 +92,9 @@ def write_table(header: Sequence[str], rows: Iterable[Sequence[str]], *, right: 
     for i, title in enumerate(header):
         table.add_column(Text(printable(title)), justify="right" if i in right else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(Text(printable(cell)) for cell in row))
+        table.add_row(
+            *(Text("\n".join(map(printable, cell.split("\n") if isinstance(cell, Block) else [cell]))) for cell in row)
+        )
     styled = has_styles(sys.stdout)
     width = shutil.get_terminal_size().columns if is_terminal(sys.stdout) else _ENDLESS
     file = io.StringIO()
@@ -95,11 +107,6 @@ def write_title(text: str) -> None:
     """Write a line in bold."""
     line = printable(text)
     _write(f"\x1b[1m{line}\x1b[0m\n" if has_styles(sys.stdout) else f"{line}\n")
-
-
-def printable(text: str) -> str:
-    """Return a text with control characters, which could command a terminal, and half characters as escapes."""
-    return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
 
 
 def _write(text: str) -> None:

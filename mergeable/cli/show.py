@@ -69,7 +69,7 @@ def show(*, paths: Sequence[str], modules: Sequence[str], metric: str | None, al
         if as_json:
             shown.append(view.as_json())
         else:
-            write("\n" if i else "")
+            write(*[""] * bool(i))
             view.write()
     if as_json:
         write_objects(shown, paths)
@@ -123,18 +123,18 @@ class View:
         """Write the view as tables."""
         s = self.snapshot
         write_title(f"{self.file}: {s.metric.rpartition(':')[2]} {s.name!r}")
-        write(f"{s.coverage}\n")
+        write(str(s.coverage))
         if s.coverage.missing:
-            write(f"missing: {first(s.coverage.missing)}\n")
+            write(f"missing: {first(s.coverage.missing)}")
         if self.no_result:
-            write(f"no result: {self.no_result}\n\n")
+            write(f"no result: {self.no_result}", "")
             rows = (
                 (name, shown.kind, f"({shown.no_result})" if shown.no_result else as_text(shown.result))
                 for name, shown in self.states.items()
             )
             write_table(("state", "class", "result"), rows)
         else:
-            write("\n")
+            write("")
             parts = flat(self.result)
             write_table(("result", "value"), ((name or s.name, as_text(part)) for name, part in parts))
         _write_metadata(s)
@@ -194,7 +194,7 @@ def _write_metadata(snapshot: Snapshot) -> None:
         covered = [snapshot.coverage[origin] for origin in row["origins"] if origin in snapshot.coverage]
         values = [as_text(row[key]) if key in row else "" for key in keys]
         rows.append((*values, f"{sum(c.updates for c in covered):,}", f"{sum(c.rows for c in covered):,}"))
-    write("\n")
+    write("")
     write_table((*keys, "updates", "rows"), rows, right=[len(keys), len(keys) + 1])
     if len(metadata) > _ROWS:
-        write(f"and {len(metadata) - _ROWS} more; --json has all\n")
+        write(f"and {len(metadata) - _ROWS} more; --json has all")

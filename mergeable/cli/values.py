@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from mergeable.cli.printing import Block
 from mergeable.coverage import Coverage
 from mergeable.state import State
 
@@ -64,8 +65,8 @@ def as_text(value: Any) -> str:
         return _cut(value)
     value = _plain(value, keep_arrays=True)
     if isinstance(value, np.ndarray) and value.ndim:
-        text = np.array2string(value, threshold=_MANY * _FEW, edgeitems=3, max_line_width=100)
-        return text if value.size <= _MANY * _FEW else f"{text}\n({value.dtype} of shape {value.shape})"
+        text = np.array2string(value, threshold=_MANY * _FEW, edgeitems=3, max_line_width=100, floatmode="unique")
+        return Block(text if value.size <= _MANY * _FEW else f"{text}\n({value.dtype} of shape {value.shape})")
     return _cut(_short(value))
 
 
@@ -122,7 +123,11 @@ def _named(value: Any) -> Any:
 def _short(value: Any) -> str:
     value = _named(_plain(value, keep_arrays=True))
     if isinstance(value, np.ndarray):
-        return f"{value.dtype} of shape {value.shape}" if value.size > _FEW else np.array2string(value, separator=", ")
+        return (
+            f"{value.dtype} of shape {value.shape}"
+            if value.size > _FEW
+            else np.array2string(value, separator=", ", floatmode="unique")
+        )
     if isinstance(value, Mapping):
         return "{" + _listed((f"{_short(key)}: {_short(part)}" for key, part in value.items()), len(value)) + "}"
     for kind, ends in ((list, "[]"), (tuple, "()"), (set, "{}"), (frozenset, "{}")):

@@ -54,9 +54,9 @@ def verify(*, paths: Sequence[str], modules: Sequence[str], as_json: bool, quiet
         facts = {"files": len(names), "good": good, "bytes": total, "pickled": unread, "unknown": unknown}
         write_json({**facts, "bad": [{"file": file, "reason": reason} for file, reason in bad]})
     elif not quiet:
-        write(f"{count(good, 'file')} good, {len(bad):,} bad, {size(total)}\n")
+        write(f"{count(good, 'file')} good, {len(bad):,} bad, {size(total)}")
         if unread:
-            write(f"{count(unread, 'state')} stored by pickle: checked by checksum only\n")
+            write(f"{count(unread, 'state')} stored by pickle: checked by checksum only")
         if unknown:
-            write(f"{count(unknown, 'state')} of classes that are not known here: read as data only\n")
+            write(f"{count(unknown, 'state')} of classes that are not known here: read as data only")
     files.end()
