@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mergeable.states import Calibration, ConfusionMatrix, Histogram, LogLinearHistogram, RankQuantiles, Rows, ScoreHistogram
+from mergeable.wording import at_least, at_most, number, printable, rounded, share, told_apart
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -39,7 +40,7 @@ _BELOW = "_below"
 def histogram(ax: Axes, histogram: Histogram, name: str) -> list[str]:
     """Draw bars of counts in bins."""
     counts, edges = histogram.result(), histogram.edges
-    places = ("NaN", f"below {edges[0]:g}", f"above {edges[-1]:g}", "-inf", "inf")
+    places = ("NaN", f"below {number(edges[0])}", f"above {number(edges[-1])}", "-inf", "inf")
     amounts = (histogram.n_nan, histogram.n_below, histogram.n_above, *histogram.n_infinite)
     outside = [f"{amount:{_format(histogram)}} {place}" for amount, place in zip(amounts, places, strict=True) if amount]
     if not counts.any() and not outside:
@@ -51,7 +52,7 @@ def histogram(ax: Axes, histogram: Histogram, name: str) -> list[str]:
         visible = widths.max() < 50 * widths.min() and 1e-280 < widths.sum() < 1e300  # beyond, axes of matplotlib fail
     if not visible:
         bounds = np.arange(len(edges), dtype=np.float64)
-        texts = [f"{edge:.4g}" for edge in edges]
+        texts = told_apart(edges, 4, rounded)
         step = math.ceil(len(edges) * max(map(len, texts)) * 8 / _extent(ax)[0])
         ax.set_xticks(range(0, len(edges), step), texts[::step])
         notes = ["bins drawn equally wide", *notes]
@@ -90,7 +91,8 @@ def confusion(ax: Axes, matrix: ConfusionMatrix, name: str) -> list[str]:
     size = float(np.clip(0.8 * cell * step, 6, 10))
     room = int(max(8, 0.6 * side / size))
     texts = [
-        text if len(text) <= room else f"{text[: room // 2]}…{text[-(room // 2) + 1 :]}" for text in map(str, matrix.labels)
+        text if len(text) <= room else f"{text[: room // 2]}…{text[-(room // 2) + 1 :]}"
+        for text in map(_on_axes, matrix.labels)
     ]
     turned = 0.7 * size * max(map(len, texts)) > cell * step
     ax.set_xticks(range(0, n, step), texts[::step], rotation=90 if turned else 0, fontsize=size, parse_math=False)
@@ -106,9 +108,9 @@ def _curve(display: str, x: str, y: str) -> Callable[[Axes, Any, str], list[str]
         if np.unique(labels).size < 2:
             return notes + _nothing(ax, name, f"no curve: every label is {labels[0]}" if labels.size else "no data")
         ranks = np.unique(scores, return_inverse=True)[1]  # scikit-learn refuses infinite scores
-        _display(display).from_predictions(labels, ranks, name=_visible(rows.columns[1]), ax=ax, plot_chance_level=True)
+        drawn = _display(display).from_predictions(labels, ranks, ax=ax, plot_chance_level=True)
         ax.set(xlabel=x, ylabel=y, aspect="auto")  # a square in a small place would leave none for the legend
-        _legend(ax)
+        _curve_legend(ax, drawn, rows.columns[1])
         return notes
 
     return draw
@@ -124,9 +126,9 @@ def roc_of_bins(ax: Axes, scores: ScoreHistogram, name: str) -> list[str]:
     if is_drawn:
         false, true, _ = scores.roc_curve()
         show = _display("RocCurveDisplay")(fpr=false, tpr=true, roc_auc=scores.roc_auc())
-        show.plot(ax=ax, name=_visible(name), plot_chance_level=True)
+        show.plot(ax=ax, plot_chance_level=True)
         ax.set(xlabel="False positive rate", ylabel="True positive rate", aspect="auto")
-        _legend(ax)
+        _curve_legend(ax, show, name)
     return notes
 
 
@@ -139,9 +141,9 @@ def precision_recall_of_bins(ax: Axes, scores: ScoreHistogram, name: str) -> lis
         show = _display("PrecisionRecallDisplay")(
             precision, recall, average_precision=scores.pr_auc(), prevalence_pos_label=chance
         )
-        show.plot(ax=ax, name=_visible(name), plot_chance_level=True)
+        show.plot(ax=ax, plot_chance_level=True)
         ax.set(xlabel="Recall", ylabel="Precision", aspect="auto")
-        _legend(ax)
+        _curve_legend(ax, show, name)
     return notes
 
 
@@ -152,7 +154,7 @@ def _scored(ax: Axes, scores: ScoreHistogram, name: str) -> tuple[list[str], boo
     value, low, high = scores.roc_auc_estimate()
     if math.isnan(value):
         return notes + _nothing(ax, name, "no curve: one label or none"), False
-    return [*notes, f"AUC certainly from {low:.4f} to {high:.4f}"] if high > low else notes, True
+    return [*notes, f"AUC certainly from {at_least(low)} to {at_most(high)}"] if high > low else notes, True
 
 
 def calibration_of_bins(ax: Axes, probabilities: Calibration, name: str) -> list[str]:
@@ -165,7 +167,7 @@ def calibration_of_bins(ax: Axes, probabilities: Calibration, name: str) -> list
     _display("CalibrationDisplay")(observed[some], predicted[some], None).plot(ax=ax, name=_visible(name))
     ax.set(xlabel="Mean predicted probability", ylabel="Fraction of positives")
     _legend(ax)
-    return [f"{probabilities.bins} bins of equal width, ECE {probabilities.ece():.4g}", *notes]
+    return [f"{probabilities.bins} bins of equal width, ECE {share(probabilities.ece(), 4)}", *notes]
 
 
 def calibration(ax: Axes, rows: Rows, name: str) -> list[str]:
@@ -188,14 +190,14 @@ def quantiles_of_sketch(ax: Axes, sketch: LogLinearHistogram | RankQuantiles, na
     if not sketch.n:
         return notes + _nothing(ax, name)
     levels = np.linspace(0, 1, _LEVELS + 1)
-    ax.ecdf(sketch.quantile(levels), label=f"{_visible(name)} (median {sketch.quantile(0.5):.4g})")
+    ax.ecdf(sketch.quantile(levels), label=f"{_visible(name)} (median {rounded(sketch.quantile(0.5))})")
     ax.set(xlabel=name, ylabel="Share of rows up to this value", ylim=(-0.02, 1.02))
     ax.grid(visible=True, alpha=0.3)
     _legend(ax)
     error = (
-        f"{sketch.relative_error:.2g} of a value"
+        f"{at_most(sketch.relative_error)} of a value"
         if isinstance(sketch, LogLinearHistogram)
-        else f"{sketch.rank_error:.2g} of rank"
+        else f"{at_most(sketch.rank_error)} of rank"
     )
     return [f"error at most {error}", *notes]
 
@@ -215,7 +217,7 @@ def quantiles(ax: Axes, rows: Rows, name: str) -> list[str]:
             median = np.quantile(values, 0.5, method="inverted_cdf")
             levels = np.linspace(0, 1, _STEPS + 1)
             steps = values if values.size <= _STEPS else np.quantile(values, levels, method="inverted_cdf")
-            ax.ecdf(steps, label=f"{_visible(title)} (median {median:.4g})")
+            ax.ecdf(steps, label=f"{_visible(title)} (median {rounded(median)})")
     ax.set(xlabel=", ".join(numeric), ylabel="Share of rows up to this value", ylim=(-0.02, 1.02))
     ax.grid(visible=True, alpha=0.3)
     _legend(ax)
@@ -271,7 +273,7 @@ def unfit_pairs(rows: Rows) -> str:
             return f"Rows whose column {name!r} has not one number a row"
     labels = _as_floats(columns[rows.columns[0]])
     strange = labels[~np.isnan(labels) & (labels != 0) & (labels != 1)]
-    return f"Rows whose column {rows.columns[0]!r} holds {strange[0]:g}" if strange.size else ""
+    return f"Rows whose column {rows.columns[0]!r} holds {number(strange[0])}" if strange.size else ""
 
 
 def unfit_probabilities(rows: Rows) -> str:
@@ -280,7 +282,7 @@ def unfit_probabilities(rows: Rows) -> str:
         return unfit
     scores = _pairs(rows)[1]
     outside = scores[(scores < 0) | (scores > 1)]
-    return f"Rows whose column {rows.columns[1]!r} holds {outside[0]:g}" if outside.size else ""
+    return f"Rows whose column {rows.columns[1]!r} holds {number(outside[0])}" if outside.size else ""
 
 
 def unfit_numbers(rows: Rows) -> str:
@@ -330,8 +332,24 @@ def matrix_size(matrix: ConfusionMatrix) -> tuple[float, float]:
     return side + (1.4 if n <= _CELLS else 2.4), side + 1.4
 
 
+def _on_axes(text: Any) -> str:
+    """Return a text of a file's as a picture can hold it: an SVG with a control character is no XML."""
+    return printable(str(text))
+
+
 def _visible(name: str) -> str:
+    name = _on_axes(name)
     return f" {name}" if name.startswith("_") else name  # legends leave out what begins with an underscore
+
+
+def _curve_legend(ax: Axes, drawn: Any, name: str) -> None:
+    """Label a curve with its area, and that of chance, in as many digits as tell them from 0 and 1."""
+    is_roc = hasattr(drawn, "roc_auc")
+    measure, area = ("AUC", drawn.roc_auc) if is_roc else ("AP", drawn.average_precision)
+    drawn.line_.set_label(f"{_visible(name)} ({measure} = {share(area)})")
+    chance = "0.5" if is_roc else share(drawn.prevalence_pos_label)
+    drawn.chance_level_.set_label(f"Chance level ({measure} = {chance})")
+    _legend(ax)
 
 
 def _legend(ax: Axes) -> None:
@@ -342,7 +360,7 @@ def _legend(ax: Axes) -> None:
 def wrapped(ax: Axes, text: str, size: float) -> str:
     """Return a text in at most three lines that are not longer than the axes are wide."""
     width = max(20, int(_extent(ax)[0] / (0.5 * size)))
-    return "\n".join(textwrap.fill(line, width, max_lines=3, placeholder=" …") for line in text.splitlines())
+    return textwrap.fill(_on_axes(text), width, max_lines=3, placeholder=" …")
 
 
 def write_below(ax: Axes, text: str, colour: str) -> None:

@@ -73,3 +73,14 @@ def number(value: float) -> str:
         ('3', '0.1', '1234567', '1e+300')
     """
     return repr(float(value)).removesuffix(".0") if math.isfinite(value) else f"{value:g}"
+
+
+def rounded(value: float, digits: int = 4) -> str:
+    """Return a number in full where it is short, and else with so many digits that count.
+
+    Example:
+        >>> rounded(140.0), rounded(16777217.0), rounded(2 / 3)
+        ('140', '16777217', '0.6667')
+    """
+    text = number(value)
+    return text if len(text) <= 12 else f"{value:.{digits}g}"

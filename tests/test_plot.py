@@ -1,6 +1,8 @@
 """Pictures of merged states."""
 
+import io
 import itertools
+import re
 import subprocess
 import sys
 import textwrap
@@ -17,7 +19,7 @@ from sklearn.metrics import precision_recall_curve, roc_auc_score, roc_curve
 from sklearn.neighbors import KNeighborsClassifier
 
 import mergeable as mg
-from mergeable import ConfusionMatrix, Contribution, Count, Coverage, Dict, Histogram, Keyed, Rows, Sum, Tuple
+from mergeable import ConfusionMatrix, Contribution, Count, Coverage, Dict, Histogram, Keyed, Rows, Sum, Tuple, wording
 from mergeable.canonical import canonical_bytes
 from mergeable.metrics import AUROC
 from mergeable.plot import KINDS, plot, possible
@@ -357,7 +359,7 @@ EMPTY = [
     *[("histogram", Histogram([0, 1])), ("confusion matrix", ConfusionMatrix(3)), ("confusion matrix", ConfusionMatrix())],
     *[(kind, Rows("y", "s")) for kind in KINDS[2:]],
     ("quantiles", fed(Rows("x"), [np.nan, np.nan])),
-    ("roc", fed(Rows("y", "s"), [1, np.nan], [np.nan, 0.5])),
+    ("roc", fed(Rows("y", "s"), [1.0, np.nan], [np.nan, 0.5])),
 ]
 
 
@@ -716,7 +718,7 @@ def sketched(state, *batch):
         ("precision recall", mg.ScoreHistogram(), (LABELS, SCORES), "Recall", "AUC certainly from"),
         ("calibration", mg.Calibration(), (LABELS, SCORES), "Mean predicted probability", "15 bins of equal width, ECE 0."),
         ("quantiles", mg.LogLinearHistogram(), (SCORES,), "it", "error at most 0.0039 of a value"),
-        ("quantiles", mg.RankQuantiles(), (SCORES,), "it", "error at most 0.013 of rank"),
+        ("quantiles", mg.RankQuantiles(), (SCORES,), "it", "error at most 0.0133 of rank"),
     ],
     ids=lambda x: x if isinstance(x, str) and " " not in x else None,
 )
@@ -760,3 +762,60 @@ def test_missing_scores_are_told():
     ]:
         axes = plot({"it": sketched(state, *batch)}, title="t", coverage=mg.Coverage(), kind=kind)
         assert "3 NaN" in axes.texts[-2].get_text()
+
+
+# What a picture says is so.
+
+NEAR = np.r_[np.zeros(500), np.ones(500)], np.r_[np.arange(499.0), 500.5, np.arange(500.0, 1000)]
+
+
+@pytest.mark.parametrize("state", [Rows("y", "score"), mg.ScoreHistogram()], ids=["rows", "bins"])
+@pytest.mark.parametrize(("kind", "measure"), [("roc", "AUC"), ("precision recall", "AP")])
+def test_no_number_is_rounded_into_its_limit(state, kind, measure):
+    """An area below 1 has as many digits as tell it from 1, one that is 1 has two, and so has what chance gives."""
+    labels, scores = NEAR
+    text, chance = legend(draw({"s": fed(state.empty(), labels, scores)}, kind=kind))
+    value = float(re.search(rf"\({measure} = ([0-9.]+)\)", text)[1])
+    assert 0.99 < value < 1
+    assert f"Chance level ({measure} = {'0.5' if kind == 'roc' else '0.50'})" == chance
+    text, _ = legend(draw({"s": fed(state.empty(), labels, np.arange(1000.0))}, kind=kind))
+    assert f"({measure} = 1.00)" in text
+    few = np.arange(1000) == 7
+    _, chance = legend(draw({"s": fed(state.empty(), few, np.arange(1000.0))}, kind=kind))
+    assert f"Chance level ({measure} = {'0.5' if kind == 'roc' else '0.001'})" == chance
+
+
+def test_edges_are_told_apart():
+    """Edges that are written have as many digits as tell them apart, and those that values lie outside of are whole."""
+    edges = [0.0, 1e-9, 1234567.25, 1234567.5]
+    axes = draw({"h": fed(mg.Histogram(edges), [1e9, -1.0, 5.0])})
+    assert "outside of the bins: 1 below 0, 1 above 1234567.5" in " ".join(texts(axes.texts))
+    assert ["0", "1e-09", "1234567.25", "1234567.5"] == [text.get_text() for text in axes.get_xticklabels()]
+
+
+@pytest.mark.parametrize("low", [0.99996, 0.5, 1e-9])
+def test_bounds_stay_bounds(low):
+    """What is certain is rounded away from the value, and into no limit."""
+    high = min(low + 3e-5, 0.999999)
+    assert 0 < float(wording.at_least(low)) <= low
+    assert high <= float(wording.at_most(high)) < 1
+
+
+HOSTILE = ["\x1b[2J", "a\x00b", "\ud800", "\ufffe", "a\nb", "$x^", "<b>&--", "_under", "\x0b\x85\u2028", "\\frac{", ""]
+
+
+@pytest.mark.parametrize("name", HOSTILE, ids=range(len(HOSTILE)))
+def test_names_of_strangers_are_valid_in_pictures(name):
+    """Whatever names say, of states, columns, labels, metrics and pieces, the SVG is XML, and shows no mathematics."""
+    states = {
+        f"r{name}": fed(Rows(f"y{name}", f"s{name}"), [0, 1, 1], [0.1, 0.7, 0.2]),
+        f"m{name}": fed(mg.ConfusionMatrix(), [f"a{name}", "b"], [f"c{name}", "b"]),
+        f"h{name}": fed(mg.Histogram([0, 1]), [0.5]),
+        f"b{name}": fed(mg.ScoreHistogram(), [0, 1], [0.1, 0.2]),
+        f"q{name}": fed(mg.LogLinearHistogram(), [0.5]),
+    }
+    for kind, state in possible(states):
+        axes = plot(states, title=f"t{name}", coverage=mg.Coverage({}, [f"p{name}"]), kind=kind, state=state)
+        file = io.BytesIO()
+        axes.figure.savefig(file, format="svg")
+        ET.fromstring(file.getvalue())
