@@ -107,7 +107,7 @@ class HostedMetric(PyMetric):
         }
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> HostedMetric:
+    def _of_config(cls, config: dict[str, Any]) -> HostedMetric:
         """Return a fresh metric of the class that the configuration names; the class must be defined already."""
         known = {_full_name(found): found for found in subclasses(Metric)}
         if config["metric"] not in known:

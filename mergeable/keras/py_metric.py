@@ -8,6 +8,7 @@ import time
 import traceback
 import warnings
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any, TypeVar
 
 import numpy as np
@@ -20,9 +21,10 @@ from mergeable.exchange import Exchange
 from mergeable.inside import check_outside
 from mergeable.keras import loop
 from mergeable.keras.batch import Arguments, Batch, is_empty, rows_of_first
+from mergeable.keras.caller import check_caller
 from mergeable.keras.checkpoint import Checkpointed
 from mergeable.keras.configuration import read, written
-from mergeable.keras.hand_over import Traced, as_written, call_host
+from mergeable.keras.hand_over import Traced, as_written, call_host, eagerly
 from mergeable.keras.inlet import Inlet
 from mergeable.keras.masks import folded
 from mergeable.keras.packing import can_pack
@@ -120,7 +122,8 @@ class PyMetric(Metric, Checkpointed, _KerasMetric):  # type: ignore[misc]  # the
         if not tf.executing_eagerly():
             raise UnsupportedStrategy(
                 f"{type(self).__name__}: got a metric that is made while a step is traced, expected one made before, because what "
-                "this one takes would be lost. tf_keras does it for pss_evaluation_shards; leave that 0."
+                "this one takes would be lost. tf_keras does it for pss_evaluation_shards; leave that 0. It copies one metric for "
+                "several outputs too: let a from_config of your own call super().from_config, or give each output a metric."
             )
         _KerasMetric.__init__(self, **kwargs)
         self.__dict__["_keras_names"] = frozenset(self.__dict__) | {"_keras_names", "_shown", "_told"}
@@ -168,8 +171,14 @@ class PyMetric(Metric, Checkpointed, _KerasMetric):  # type: ignore[misc]  # the
         }
         return HostedMetric(metric, name=name, **options)
 
+    @as_written
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Take one batch and return the result."""
+        """Take one batch and return the result.
+
+        Raises:
+            TypeError: it is called by the other Keras, which takes the metric for a function of one batch.
+        """
+        check_caller(self._who, _KerasMetric)
         self.update_state(*args, **kwargs)
         return self.result()
 
@@ -181,9 +190,17 @@ class PyMetric(Metric, Checkpointed, _KerasMetric):  # type: ignore[misc]  # the
     def from_config(cls: type[P], config: dict[str, Any]) -> P:
         """Return a fresh metric of these arguments; functions and objects are what they were.
 
+        tf_keras calls it while it traces the first step, for each output of a model that shares one metric.
+
         Raises:
             TypeError: a file names a function or a class that is not registered with ``keras.saving.register_keras_serializable``.
         """
+        lifts = not tf.executing_eagerly() and current().ordered
+        with eagerly() if lifts else nullcontext():
+            return cls._of_config(config)
+
+    @classmethod
+    def _of_config(cls: type[P], config: dict[str, Any]) -> P:
         return cls(**read(config))
 
     # Where there are several processes: the scope where the metric is built says so, or the step where it is traced.
