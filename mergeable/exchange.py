@@ -5,7 +5,7 @@ metric has brought it along and it was not read or changed since; and a metric i
 called, in every process, since it was last exchanged or reset. Both depend on the calls alone, not on what is in the states. So
 between the result that brings a metric along and its own, all processes call an update of it (with an empty batch, too) or none.
 
-What travels is pickled: the processes of a job trust each other.
+What travels is pickled: the processes of a job trust each other, and whoever can reach the ports at which they listen.
 """
 
 from __future__ import annotations

@@ -268,7 +268,7 @@ class Snapshot:
 
 
 def load(path: str | os.PathLike[str], *, allow_pickle: bool = False) -> Snapshot:
-    """Return the snapshot in a file.
+    """Return the snapshot in a file, which may be a stranger's: it decides on no class, attribute or code.
 
     Args:
         path: a file that ``save`` wrote, with this version of the library or an older one.

@@ -7,6 +7,7 @@ one that fails makes every later one fail.
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import itertools
 import operator
@@ -128,6 +129,10 @@ def connect(timeout_seconds: float = 60.0, **options: Any) -> tf.distribute.Mult
 
     TensorFlow waits for peers (in a trial it still did after 49 minutes) and cannot be interrupted. Here a peer that nobody can reach is named in time.
 
+    While it waits, this process listens at the address that ``TF_CONFIG`` names for it, and reads nothing. The server that TensorFlow
+    starts then listens at every address of the machine and asks nobody who they are, and workers unpickle what peers send: whoever
+    reaches a worker's port can run code in the job. Keep those ports to the job's machines, by a firewall or a network of their own.
+
     Raises:
         ExchangeTimeout: a peer cannot be reached; the message names it.
     """
@@ -178,8 +183,28 @@ def _words(payload: bytes | memoryview) -> np.ndarray:
     return np.frombuffer(bytes(payload) + bytes(missing) if missing else payload, np.int64)
 
 
-def _listening(address: str) -> socket.socket:
-    """Listen at the address that TensorFlow's server will take, so that peers can tell that this process has come."""
-    both = socket.has_dualstack_ipv6()
-    family = socket.AF_INET6 if both else socket.AF_INET
-    return socket.create_server(("", host_port(address)[1]), family=family, backlog=1024, dualstack_ipv6=both)
+@contextlib.contextmanager
+def _listening(address: str) -> Iterator[list[socket.socket]]:
+    """Listen at the address that TensorFlow's server will take, so that peers can tell that this process has come.
+
+    That is at no other of this machine's addresses, unless it has none of that name, as behind a translation of addresses.
+    """
+    host, port = host_port(address)
+    try:
+        places = {(family, at[0]) for family, *_, at in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)}
+    except socket.gaierror:
+        places = set()
+    with contextlib.ExitStack() as open_ones:
+        listening = []
+        for family, place in sorted(places):
+            try:
+                listening.append(open_ones.enter_context(socket.create_server((place, port), family=family, backlog=1024)))
+            except OSError as error:
+                if error.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
+                    raise
+        if not listening:
+            both = socket.has_dualstack_ipv6()
+            family = socket.AF_INET6 if both else socket.AF_INET
+            everywhere = socket.create_server(("", port), family=family, backlog=1024, dualstack_ipv6=both)
+            listening.append(open_ones.enter_context(everywhere))
+        yield listening

@@ -9,7 +9,8 @@ import time
 
 import pytest
 
-from mergeable.strategies.multi_worker import INLINE_BYTES
+from mergeable.strategies.arrival import answers
+from mergeable.strategies.multi_worker import INLINE_BYTES, _listening
 from tests.strategies.processes import ROOT, Job, free_ports, values
 
 ALL = {"total": 6.0, "givers": 3.0}
@@ -114,6 +115,29 @@ except mergeable.ExchangeTimeout as error:
         f"multi_worker.connect: worker 1 (127.0.0.1:{ports[1]}) waited 1 s, expected all peers of TF_CONFIG, and could not reach "
         f"worker 2 (127.0.0.1:{ports[2]}). Start them, or correct their addresses."
     ) == run.stdout.strip()
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]"])
+def test_connect_listens_where_it_is_named(host):
+    """While ``connect`` waits for peers, this process listens at the address that TF_CONFIG names, and at no other."""
+    (port,) = free_ports(1)
+    try:
+        with _listening(f"{host}:{port}") as sockets:
+            places = {listening.getsockname()[0] for listening in sockets}
+            assert answers(f"{host}:{port}")
+            assert answers(f"127.0.0.2:{port}") is False
+    except OSError:
+        pytest.skip("this machine has no such address")
+
+    assert places <= {"127.0.0.1", "::1"}
+
+
+@pytest.mark.parametrize("host", ["203.0.113.7", "no-such-name.invalid"])
+def test_connect_listens_everywhere_where_the_name_is_not_its_own(host):
+    """Where peers reach this process by an address that it does not have, it listens at all that it has."""
+    (port,) = free_ports(1)
+    with _listening(f"{host}:{port}"):
+        assert answers(f"127.0.0.1:{port}")
 
 
 @pytest.fixture(scope="module")
