@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -9,63 +10,130 @@ import numpy as np
 
 Arrays = tuple[np.ndarray, ...]
 Key = tuple[Any, ...]
-Mark = dict[Key, tuple[list[Any], int]]
+Mark = dict[Key, tuple[Any, ...]]
 
 NUMBERS: Key = (float,)
 """The group of numbers that came one by one; they are joined to one float64 array."""
 
 BUFFER_BYTES = 128 * 1024
-"""Small batches wait in a buffer until they hold this many bytes: 16,384 float64 values."""
+"""Small batches wait in a buffer until they take this many bytes: 16,384 float64 values, in arrays of any length."""
+
+PART_BYTES = 8192
+"""Of many states that stand side by side, a buffer holds less, but at least this many bytes."""
+
+_NUMBER_BYTES = 32  # a float of Python's, and a place in a list
+_GROUP_BYTES = 768  # beside its arrays
+_CHUNK_BYTES = 512  # to make room costs as much as some hundred bytes
+
+
+class _Chunk:
+    """Arrays with room for so many rows, of which the first n are taken. Rows that are taken are not written to again."""
+
+    __slots__ = ("n", "room", "stores")
+
+    def __init__(self, stores: Arrays, n: int) -> None:
+        self.stores, self.n, self.room = stores, n, len(stores[0])
+
+
+class _Group:
+    """Batches that can be joined, in chunks of which each has room for as many rows as all before it."""
+
+    __slots__ = ("chunks", "nbytes", "of_objects")
+
+    def __init__(self, chunks: list[_Chunk], nbytes: int, of_objects: bool) -> None:
+        self.chunks, self.nbytes, self.of_objects = chunks, nbytes, of_objects
 
 
 class Buffer:
     """Batches that wait, grouped by what can be joined: number of arrays, dtypes and trailing shapes."""
 
+    __slots__ = ("groups", "nbytes")
+
     def __init__(self) -> None:
-        self.groups: dict[Key, list[Any]] = {}
+        self.groups: dict[Key, Any] = {}
         self.nbytes = 0
 
     def joins(self, arrays: Arrays) -> bool:
         """Return whether a batch can be joined to all that waits."""
         return set(self.groups) <= {_key(arrays)}
 
-    def add(self, arrays: Arrays, nbytes: int) -> None:
-        """Keep copies of one batch of so many bytes."""
-        copies = (arrays[0].copy(),) if len(arrays) == 1 else tuple([a.copy() for a in arrays])
-        self.groups.setdefault(_key(arrays), []).append(copies)
+    def add(self, arrays: Arrays, nbytes: int, limit: int) -> None:
+        """Keep a copy of one batch of so many bytes, in a buffer that is emptied at the limit."""
+        key = _key(arrays)
+        group = self.groups.get(key)
+        if group is None:  # no more room than the batch takes: it may stay alone
+            copies = (arrays[0].copy(),) if len(arrays) == 1 else tuple([a.copy() for a in arrays])
+            group = self.groups[key] = _Group([_Chunk(copies, len(copies[0]))], 0, any(a.dtype.hasobject for a in arrays))
+            nbytes += _GROUP_BYTES
+        else:
+            chunk = group.chunks[-1]
+            start, rows = chunk.n, len(arrays[0])
+            if start + rows > chunk.room:
+                chunk, start = _with_room(arrays, rows, nbytes, chunk.room, limit - self.nbytes), 0
+                group.chunks.append(chunk)
+            end = start + rows
+            if len(arrays) == 1:  # as most have
+                chunk.stores[0][start:end] = arrays[0]
+            else:
+                for store, a in zip(chunk.stores, arrays, strict=True):
+                    store[start:end] = a
+            chunk.n = end
+        if group.of_objects:
+            nbytes += sum(sys.getsizeof(item) for a in arrays if a.dtype.hasobject for item in a.ravel().tolist())
+        group.nbytes += nbytes
         self.nbytes += nbytes
 
     def add_number(self, number: float) -> None:
         """Keep one number."""
         self.groups.setdefault(NUMBERS, []).append(number)
-        self.nbytes += 8
+        self.nbytes += _NUMBER_BYTES
 
     def joined(self, key: Key) -> Arrays:
-        """Return one group as one batch."""
-        batches = self.groups[key]
+        """Return a copy of one group as one batch."""
+        group = self.groups[key]
         if key is NUMBERS:
-            return (np.array(batches),)
-        return batches[0] if len(batches) == 1 else tuple(map(np.concatenate, zip(*batches, strict=True)))
+            return (np.array(group),)
+        columns = zip(*([store[: chunk.n] for store in chunk.stores] for chunk in group.chunks), strict=True)
+        return tuple([np.concatenate(column) for column in columns])
 
     def drop(self, key: Key) -> None:
         """Forget one group."""
-        self.nbytes -= _nbytes(key, self.groups.pop(key))
+        group = self.groups.pop(key)
+        self.nbytes -= _NUMBER_BYTES * len(group) if key is NUMBERS else group.nbytes
 
     def mark(self) -> Mark:
-        """Remember what waits now; batches are only ever appended to a group's list."""
-        return {key: (batches, len(batches)) for key, batches in self.groups.items()}
+        """Remember what waits now: what comes later is written behind it."""
+        marks: Mark = {}
+        for key, group in self.groups.items():
+            if key is NUMBERS:
+                marks[key] = group, len(group)
+            else:
+                chunks = group.chunks
+                marks[key] = group, len(chunks), chunks[-1].n, group.nbytes
+        return marks
 
     @classmethod
     def at(cls, mark: Mark) -> Buffer:
         """Return a buffer as it was at the mark."""
         buffer = cls()
-        buffer.groups = {key: batches[:length] for key, (batches, length) in mark.items()}
-        buffer.nbytes = sum(_nbytes(key, batches) for key, batches in buffer.groups.items())
+        for key, (group, length, *rest) in mark.items():
+            if key is NUMBERS:
+                buffer.groups[key] = group[:length]
+                buffer.nbytes += _NUMBER_BYTES * length
+            else:
+                n, nbytes = rest
+                chunks = [_Chunk(chunk.stores, chunk.n) for chunk in group.chunks[:length]]
+                chunks[-1].n = n
+                buffer.groups[key] = _Group(chunks, nbytes, group.of_objects)
+                buffer.nbytes += nbytes
         return buffer
 
 
-def _nbytes(key: Key, batches: list[Any]) -> int:
-    return 8 * len(batches) if key is NUMBERS else sum(a.nbytes for batch in batches for a in batch)
+def _with_room(arrays: Arrays, rows: int, nbytes: int, before: int, free: int) -> _Chunk:
+    """Return room for a batch of so many rows and bytes, and for others: twice that of the chunk before, but no more than is free."""
+    few, most = ((size * rows // nbytes if nbytes else 2 * before) for size in (_CHUNK_BYTES, free))
+    rows = max(rows, min(max(2 * before, few), most))
+    return _Chunk(tuple([np.empty((rows, *a.shape[1:]), a.dtype) for a in arrays]), 0)
 
 
 def _key(arrays: Arrays) -> Key:

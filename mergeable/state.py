@@ -13,7 +13,7 @@ from typing import Any, ClassVar, TypeVar, final
 
 import numpy as np
 
-from mergeable.buffer import BUFFER_BYTES, Buffer, Savepoint
+from mergeable.buffer import BUFFER_BYTES, PART_BYTES, Buffer, Savepoint
 from mergeable.errors import IncompatibleStates, ReadOnlyState
 from mergeable.parameters import differences
 from mergeable.plain import some
@@ -71,8 +71,11 @@ class State(ABC):
     _levels: int = 0
     """How deep states stand inside of this one."""
 
-    _own: ClassVar[frozenset[str]] = frozenset({"_waiting", "_frozen", "_saved"})
+    _own: ClassVar[frozenset[str]] = frozenset({"_waiting", "_frozen", "_saved", "_limit"})
     """Attributes of the base class, which are not part of the value."""
+
+    _limit: int = BUFFER_BYTES
+    """How many bytes may wait in the buffer: less in one of many states that stand side by side."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -183,22 +186,26 @@ class State(ABC):
         """Keep copies of a batch's arrays (equal leading lengths) for a later ``absorb``."""
         waiting = self._waiting
         nbytes = arrays[0].nbytes if len(arrays) == 1 else sum([a.nbytes for a in arrays])
-        large = nbytes >= BUFFER_BYTES
+        large = nbytes >= self._limit
         if not self.commutative and (large or not waiting.joins(arrays)):
             self.flush()  # batches of different kinds would overtake one another
         if large:
             self.absorb(*arrays)
             return
-        waiting.add(arrays, nbytes)
-        if waiting.nbytes >= BUFFER_BYTES:
+        waiting.add(arrays, nbytes, self._limit)
+        if waiting.nbytes >= self._limit:
             self.flush()
 
     def buffer_number(self, number: float) -> None:
         """Keep one number, for an ``absorb`` of a float64 array, of a state whose batches may overtake one another."""
         waiting = self._waiting
         waiting.add_number(number)
-        if waiting.nbytes >= BUFFER_BYTES:
+        if waiting.nbytes >= self._limit:
             self.flush()
+
+    def limit_buffer(self, nbytes: int) -> None:
+        """Let no more than so many bytes wait from now on, but at least 8 KiB: this is one of many states side by side."""
+        self._limit = max(nbytes, PART_BYTES)
 
     def absorb(self, *args: Any, **kwargs: Any) -> None:  # noqa: ARG002 - a hook
         """Take buffered arrays into the value, or raise and take nothing; the hook behind ``buffer``."""
@@ -316,6 +323,8 @@ class State(ABC):
         twin = type(self).__new__(type(self))
         memo[id(self)] = twin
         twin.__setstate__(copy.deepcopy(self.__getstate__(), memo))
+        if "_limit" in self.__dict__:
+            twin._limit = self._limit
         return twin
 
     def __reduce_ex__(self, protocol: Any) -> Any:

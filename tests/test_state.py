@@ -3,6 +3,7 @@
 import collections
 import copy
 import pickle
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -266,6 +267,88 @@ def test_the_buffer_has_a_limit():
     fed(state, batch)
     assert [[batch.size * 4], [batch.size]] == calls
     assert 0 == state._waiting.nbytes
+
+
+class Norm(mg.State):
+    """A user's state that takes arrays of any trailing shape."""
+
+    total = 0.0
+
+    def update(self, values):
+        self.buffer(values)
+
+    def absorb(self, values):
+        self.total += float((values**2).sum())
+
+    def merge(self, other):
+        self.total += other.total
+
+    def result(self):
+        return self.total
+
+
+ONE = np.array([0.5])
+
+SMALL = {
+    "numbers": (mg.Sum, lambda i: (i + 0.5,)),
+    "arrays": (mg.Sum, lambda i: (ONE,)),
+    "weights": (mg.Mean, lambda i: (ONE, ONE)),
+    "labels": (lambda: mg.ConfusionMatrix(2), lambda i: (np.array([1]), np.array([0]))),
+    "strings": (mg.HyperLogLog, lambda i: ([f"user {i}"],)),
+    "long strings": (mg.HyperLogLog, lambda i: ([f"user {i}" * 40],)),
+    "rows without numbers": (lambda: mg.Sum(), lambda i: (np.zeros((3, 0)),)),
+    "batches of many kinds": (Norm, lambda i: (np.ones((1, 200 + i % 300)),)),
+}
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_the_buffer_takes_what_it_says(name):
+    """However small the batches are, what waits takes 128 KiB and hardly more."""
+    make, batch = SMALL[name]
+    state = make()
+    tracemalloc.start()
+    try:
+        taken = 0
+        for i in range(20_000 if name == "arrays" else 5_000):
+            state.update(*batch(i))
+            if not i % 50:
+                taken = max(taken, tracemalloc.get_traced_memory()[0])
+    finally:
+        tracemalloc.stop()
+    assert taken < 1.4 * BUFFER_BYTES
+
+
+def test_buffers_side_by_side_share_what_they_take():
+    """A thousand slices take some KiB each, whatever was updated, and not 128; copies and what was read from files too."""
+    keys, values = [*range(1000)], np.ones(1000)
+    sliced = mg.Sliced(mg.Mean())
+    sliced.update(keys, values)
+    empty = pickle.loads(pickle.dumps(sliced))
+    for state in (empty, copy.deepcopy(sliced)):
+        tracemalloc.start()
+        try:
+            for _ in range(40):
+                state.update(keys, values)
+            taken = tracemalloc.get_traced_memory()[0]
+        finally:
+            tracemalloc.stop()
+        assert taken < 3 * 2**20
+    state[999].update(np.ones(2000))  # 16 KB, above the share of one of a thousand
+    assert state[999]._waiting.nbytes < 8192
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: mg.Bootstrap(mg.Tuple(mg.Sum(), mg.Max()), 50), lambda: mg.Keyed(mg.Dict(a=mg.Sum()))]
+)
+def test_shares_of_a_buffer_change_no_byte(make):
+    """However often states side by side are flushed, they end in the same bytes."""
+    rng = np.random.default_rng(0)
+    ids, values = rng.integers(0, 300, 5000), rng.normal(size=5000) * 1e9
+    whole, parts = make(), make()
+    whole.update(ids, values)
+    for rows in np.array_split(np.arange(5000), 90):
+        parts.update(ids[rows], values[rows])
+    assert canonical_bytes(whole) == canonical_bytes(parts)
 
 
 def test_the_buffer_keeps_copies():

@@ -97,6 +97,11 @@ class Product(State, Generic[K]):
     def __len__(self) -> int:
         return len(self._parts)
 
+    def limit_buffer(self, nbytes: int) -> None:
+        """Let no more than so many bytes wait in all parts together, but at least 8 KiB in each."""
+        for part in self._parts.values():
+            part.limit_buffer(nbytes // len(self._parts))
+
     def flush(self) -> None:
         """Take what waits in the parts' buffers into their values."""
         for part in self._parts.values():

@@ -38,7 +38,7 @@ class Sliced(Product[str]):
     random, and the same in every process; take ``max_slices`` above what you expect, or a ``by`` that groups rare keys.
 
     Empty: no slices. Exact, commutative and bounded where the inner state is.
-    Memory: ``max_slices`` + 1 inner states. An update costs one of the inner state for each key in the batch.
+    Memory: ``max_slices`` + 1 inner states, with buffers as in ``Keyed``. An update costs one of the inner state for each key in the batch.
 
     Raises:
         TypeError: keys are none, or what came is no state and no metric.
