@@ -17,6 +17,7 @@ from typing import Any, ClassVar, TypeVar, final
 
 import numpy as np
 
+from mergeable import names
 from mergeable.agreement import check_declared, check_mergeable
 from mergeable.arguments import constructor_arguments, row_count, shallow
 from mergeable.attempt import Kept, Named, Undone
@@ -75,23 +76,34 @@ class Metric(Intake, Saveable):
 
     _own_states: ClassVar[States] = {}
     _class_states: ClassVar[States] = {}
+    _private_names: ClassVar[frozenset[str]] = frozenset()
+    _names: ClassVar[frozenset[str]] = frozenset()
+    """Names of the library that no attribute of the user's may have: the private ones, and those of methods too."""
+
     _membership: Membership
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        private = names.reserved(cls) | _INTERNAL
+        names.check_methods(cls)
+        names.check_class(cls, private)
         own = {name: value for name, value in vars(cls).items() if isinstance(value, State)}
         for name in own:
+            vars(cls).get("__annotations__", {}).pop(name, None)  # a dataclass would take it for a field
             delattr(cls, name)  # so that __getattr__ finds the state of the replica, or the merged one
-            if hasattr(cls, name):
+            if hasattr(cls, name) or name in LABELS:
                 raise TypeError(f"{cls.__name__}.{name}: a base class has an attribute of that name; choose another.")
         cls._own_states = own
         bases = [vars(base).get("_own_states", {}) for base in reversed(cls.__mro__)]  # all of several base classes
         cls._class_states = {name: state for states in bases for name, state in states.items()}
+        cls._private_names = private - names.OF_EVERY_CLASS
+        cls._names = private | names.methods(cls)
         host_verbs(cls, Metric)
 
     def __new__(cls: type[M], /, *args: Any, **kwargs: Any) -> M:
         """Set up what needs no ``__init__``."""
-        host_verbs(cls, Metric)  # those too that the class was given after it was made
+        names.check_class(cls, cls._private_names)  # what the class was given after it was made is looked at too
+        host_verbs(cls, Metric)
         self = object.__new__(cls)  # a framework's own __new__ would wrap the verbs
         self.__dict__.update(
             _states=dict(cls._class_states),
@@ -123,7 +135,7 @@ class Metric(Intake, Saveable):
                 f"{type(self).__name__}.add_state({name!r}): got {state!r}, expected a state, such as mergeable.Sum() or "
                 "mergeable.state(factory, merge)."
             )
-        if name in self._states or hasattr(type(self), name):
+        if name in self._states or hasattr(type(self), name) or name in self._names or name in LABELS:
             raise ValueError(f"{type(self).__name__}.add_state({name!r}): the name is taken; choose another.")
         self.__dict__.pop(name, None)
         self._undeclared.discard(name)
@@ -381,10 +393,17 @@ class Metric(Intake, Saveable):
     def __getattr__(self, name: str) -> Any:
         states = self.__dict__.get("_states", {})
         if name not in states:
+            if name == "name":  # a constructor of the user's has not called ours
+                return self._own_name()
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         if self._is_inside:
             return self._view[name].view()
         return _frozen(self._fold(name))[name].view()
+
+    def _own_name(self) -> str:
+        """Return the name that the constructor was given, or that of the class."""
+        name = self._arguments.get("name")
+        return name if isinstance(name, str) and name else default_name(type(self))
 
     def __setattr__(self, name: str, value: Any) -> None:
         inside = self._is_inside
@@ -403,6 +422,10 @@ class Metric(Intake, Saveable):
             self.add_state(name, value)
             (self._view if inside else self._slot(0).states)[name].assign(value)
         else:
+            if name in self._names and not names.is_set_by_library(type(self)):
+                names.refuse(type(self), name)
+            if name in names.FACTS:
+                names.check_fact(type(self), name, value)
             if inside and name not in self.scratch:
                 (self._cached if self.__dict__["_verb"] == "result" else self._undeclared).add(name)
             self._set_plain(name, value)
@@ -471,23 +494,6 @@ class Metric(Intake, Saveable):
         return repr(self)
 
 
-_INTERNAL = frozenset(
-    {
-        "_states",
-        "_slots",
-        "_inlet",
-        "_view",
-        "_thread",
-        "_verb",
-        "_lock",
-        "_undeclared",
-        "_cached",
-        "_arguments",
-        "_membership",
-    }
-)
-
-
 def _frozen(states: States) -> States:
     for state in states.values():
         state.freeze()
@@ -496,3 +502,7 @@ def _frozen(states: States) -> States:
 
 def _blank(cls: type[M]) -> M:
     return cls.__new__(cls)
+
+
+_INTERNAL = frozenset(vars(_blank(Metric)))
+"""Attributes that every metric has."""

@@ -36,6 +36,7 @@ FLOORS = {
     "slot": 2,
     "attempt": 2,
     "inside": 2,
+    "names": 2,
     "intake": 2,
     "membership": 2,
     "agreement": 2,

@@ -370,7 +370,7 @@ def sloppy(size, *, names=True):
     metric = Sloppy()
     Sloppy.size = 2
     if not names:
-        metric._states = {"cells": metric._states["cells"]}
+        metric.__dict__["_states"] = {"cells": metric._states["cells"]}
         metric.reset_state()
     return metric
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import textwrap
 import time
 import traceback
@@ -32,6 +33,7 @@ from mergeable.keras.schedule import Schedule
 from mergeable.keras.site import Site, take_each
 from mergeable.keras.structure import Structure, as_tensors
 from mergeable.metric import Metric
+from mergeable.names import check_class, is_private, refuse
 from mergeable.strategies import current
 from mergeable.strategy import Strategy
 
@@ -105,6 +107,15 @@ class PyMetric(Metric, Checkpointed, _KerasMetric):  # type: ignore[misc]  # the
 
     _labels = Metric._labels | {"sync", "step_result", "step_failure", "hand_over"}
 
+    _joined: bool | None = None
+    """Whether Keras's constructor has run; False while it runs."""
+
+    _shown: Any = None
+    """The last eager result under several replicas, and the number of changes before it."""
+
+    _told: frozenset[type] = frozenset()
+    """The types of exceptions that a warning has named."""
+
     _takes_arrays = False
     """Whether an update takes arrays where tensors were."""
 
@@ -125,10 +136,30 @@ class PyMetric(Metric, Checkpointed, _KerasMetric):  # type: ignore[misc]  # the
                 "this one takes would be lost. tf_keras does it for pss_evaluation_shards; leave that 0. It copies one metric for "
                 "several outputs too: let a from_config of your own call super().from_config, or give each output a metric."
             )
-        _KerasMetric.__init__(self, **kwargs)
-        self.__dict__["_keras_names"] = frozenset(self.__dict__) | {"_keras_names", "_shown", "_told"}
-        self.__dict__["_told"] = set()  # the types of exceptions that a warning has named
-        self.__dict__["_shown"] = None  # the last eager result under several replicas, and the number of changes before it
+        cls, names = type(self), keras_names()
+        private = frozenset(filter(is_private, names))
+        taken = private & (self._states.keys() | (self.__dict__.keys() if self._joined is None else set()))
+        if taken:
+            refuse(cls, min(taken))
+        check_class(cls, private)
+        cls._names = cls._names | private
+        self._construct(**kwargs)
+        self.__dict__.update(_shown=None, _told=frozenset())
+
+    def _construct(self, **kwargs: Any) -> None:
+        self.__dict__["_joined"] = False
+        try:
+            _KerasMetric.__init__(self, **kwargs)
+        finally:
+            self.__dict__["_joined"] = True
+
+    def __getattr__(self, name: str) -> Any:
+        if self._joined is None and name in keras_names():  # a constructor of the user's has not called ours
+            with tf.init_scope():
+                self._join_keras(name=self._own_name(), dtype=self._arguments.get("dtype"))
+            self._join_job()
+            return getattr(self, name)
+        return super().__getattr__(name)
 
     @staticmethod
     def of(
@@ -181,6 +212,19 @@ class PyMetric(Metric, Checkpointed, _KerasMetric):  # type: ignore[misc]  # the
         check_caller(self._who, _KerasMetric)
         self.update_state(*args, **kwargs)
         return self.result()
+
+    def add_weight(self, *_: Any, **__: Any) -> Any:
+        """Refuse: a variable would be none of the states that merge, copies and files hold.
+
+        Raises:
+            TypeError: always.
+        """
+        raise TypeError(
+            f"{type(self).__name__}.add_weight: got a variable, expected a declared state, because variables do not merge in Python. "
+            "Write total = mergeable.Sum() on the class, or self.add_state('total', mergeable.Sum()) in __init__."
+        )
+
+    add_variable = add_weight
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments, in the forms that Keras writes into files."""
@@ -305,7 +349,7 @@ class PyMetric(Metric, Checkpointed, _KerasMetric):  # type: ignore[misc]  # the
         if self.step_failure == "raise" or not _came_through(Metric._folded_result, error):
             raise error
         if type(error) not in self._told:
-            self._told.add(type(error))
+            self.__dict__["_told"] = self._told | {type(error)}
             warnings.warn(
                 f"{self._who}.result (metric {self.name!r}): steps show NaN while it raises {_text(error)}; the end of an epoch and "
                 'eager code raise it. Set step_failure = "raise" to have steps raise it too.',
@@ -416,15 +460,15 @@ class PyMetric(Metric, Checkpointed, _KerasMetric):  # type: ignore[misc]  # the
     # What is Keras's and what is the user's.
 
     def _set_plain(self, name: str, value: Any) -> None:
-        if "_keras_names" in self.__dict__:
-            object.__setattr__(self, name, value)  # Keras would wrap lists and dicts to track them
-        else:
+        if self._joined is False:
             super()._set_plain(name, value)
+        else:
+            object.__setattr__(self, name, value)  # Keras would wrap lists and dicts to track them
 
     def _plain_attributes(self) -> dict[str, Any]:
-        keras = self.__dict__.get("_keras_names", frozenset())
+        theirs = keras_names() | self._names
         plain = super()._plain_attributes()
-        return {k: v for k, v in plain.items() if k not in keras and not k.startswith("_self_")}  # these are TensorFlow's
+        return {k: v for k, v in plain.items() if k not in theirs and not k.startswith("_self_")}  # these are TensorFlow's
 
     def __getstate__(self) -> dict[str, Any]:
         return {**super().__getstate__(), "keras": {"name": self.name, "dtype": self.dtype}}
@@ -446,6 +490,15 @@ def _text(error: Exception) -> str:
 
 def _came_through(function: Callable[..., Any], error: Exception) -> bool:
     return any(frame.f_code is function.__code__ for frame, _ in traceback.walk_tb(error.__traceback__))
+
+
+@functools.cache
+def keras_names() -> frozenset[str]:
+    """Return the attributes that Keras's constructor sets."""
+    blank = PyMetric.__new__(PyMetric)
+    before = frozenset(vars(blank))
+    blank._construct(name="names")
+    return frozenset(vars(blank)) - before - {"_joined"}
 
 
 def _in_replica() -> bool:
