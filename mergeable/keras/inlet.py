@@ -6,6 +6,7 @@ import atexit
 import collections
 import math
 import os
+import sys
 import time
 import weakref
 from collections.abc import Iterator, Sequence
@@ -18,6 +19,7 @@ from tensorflow.python.ops.resource_variable_ops import ResourceVariable
 
 from mergeable.errors import add_note
 from mergeable.keras import loop
+from mergeable.keras.ending import end_as_failed
 from mergeable.keras.hand_over import DUE, as_written, call_host, eagerly
 from mergeable.keras.packing import ROW_BYTES, Packed, pack
 from mergeable.keras.schedule import Schedule
@@ -238,9 +240,14 @@ def _take_all() -> None:
 
 
 def _take_last() -> None:
-    _take_all()
+    """Take what waits when the program ends; the failures of all metrics are told, and its status is not 0."""
     for inlet in list(_inlets):
-        inlet.raise_failures()
+        try:
+            inlet.settle()
+            inlet.raise_failures()
+        except Exception as error:
+            sys.excepthook(type(error), error, error.__traceback__)
+            end_as_failed()
 
 
 os.register_at_fork(before=_take_all)  # the threads of TensorFlow do not live on in the copy

@@ -709,6 +709,24 @@ def test_the_end_of_the_program_takes_what_waits():
 
     assert ["took [1.0] True", "end", "took [2.0] True", "took [3.0] True"] == ended.stdout.splitlines()
     assert "LookupError: no row 13" in ended.stderr
+    assert 120 == ended.returncode
+
+
+def test_the_end_of_the_program_tells_the_failures_of_all_metrics():
+    """Every metric that fails there is told, what else happens at the end happens, and the status says that something failed."""
+    ended = run("""
+        import atexit
+        others = [Writes(name=f"other_{i}") for i in range(3)]
+        for other in others:
+            tf.function(lambda y: other.update_state(y), input_signature=[tf.TensorSpec([None])])(tf.constant([1.0]))
+            tf.function(lambda y: other.update_state(y), input_signature=[tf.TensorSpec([None])])(tf.constant([13.0]))
+        atexit.register(lambda: print("before", flush=True))
+        sys.exit(0)
+    """)
+
+    assert 3 == ended.stderr.count("LookupError: no row 13"), ended.stderr
+    assert all(f"metric 'other_{i}'" in ended.stderr for i in range(3))
+    assert (120, True) == (ended.returncode, "before" in ended.stdout.splitlines())
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
