@@ -19,6 +19,7 @@ PACKAGE = ROOT / "mergeable"
 # A room may import from rooms of lower floors, and from its own.
 FLOORS = {
     "errors": 0,
+    "wording": 0,
     "parameters": 0,
     "buffer": 0,
     "plain": 0,
@@ -312,6 +313,31 @@ def test_wheel_holds_both_shelves(tmp_path):
     assert {"mergeable/strategies/__init__.py", "mergeable/strategies/local.py", "mergeable/py.typed"} <= names
     assert any(name.endswith("LICENSE") for name in names)
     assert not any(name.startswith(("tests", "strategies/")) for name in names)
+
+
+def test_the_source_archive_holds_what_its_tests_read(tmp_path):
+    """Everything at the top of the repository is in it, conftest.py too, but for what no test reads."""
+    import tarfile
+
+    code = (
+        "import sys; from hatchling.builders.sdist import SdistBuilder; "
+        "print(*SdistBuilder(sys.argv[1]).build(directory=sys.argv[2], versions=['standard']))"
+    )
+    subprocess.run([sys.executable, "-c", code, ROOT, tmp_path], check=True, timeout=120, capture_output=True)
+    (archive,) = tmp_path.glob("*.tar.gz")
+    with tarfile.open(archive) as held:
+        names = {name.partition("/")[2] for name in held.getnames()}
+
+    assert {
+        "conftest.py",
+        "tests/register.py",
+        "tests/keras/conftest.py",
+        "benchmarks/accuracy.py",
+        ".ci/run",
+        "Makefile",
+    } <= names
+    assert {"pyproject.toml", "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE"} <= names
+    assert {path.name for path in (ROOT / "tests" / "golden").rglob("*.mg")} <= {name.rpartition("/")[2] for name in names}
 
 
 def test_a_checkout_without_links_does_not_build(tmp_path):
