@@ -493,9 +493,9 @@ def test_a_merge_that_fails_halfway_changes_nothing():
 
     refused(
         fed(Table(), [1]),
-        [fed(Table(), [2]), fed(Table(), [0.5])],
+        [fed(Table(), [2]), fed(Table(), ["a"])],
         mg.IncompatibleStates,
-        r"^Rows\.merge: got columns of float64, expected int64",
+        r"^Rows\.merge: got columns of str, expected int64",
     )
 
 

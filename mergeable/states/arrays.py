@@ -255,7 +255,7 @@ def _of_list(values: Any, who: str) -> np.ndarray:
 def _as_real(array: np.ndarray, who: str) -> np.ndarray:
     """Return objects as real numbers; refuse what is none, and whole numbers that floats beside them would round."""
     items = array.ravel().tolist()
-    numbers = np.asarray(items) if all(map(_is_real, items)) else array
+    numbers = np.asarray(items) if all(map(is_real, items)) else array
     if numbers.dtype.kind not in "biuf":
         raise _not_real(array, who)
     if numbers.dtype == np.float64:
@@ -292,7 +292,7 @@ def _widen_float32(array: np.ndarray) -> np.ndarray:
 
 def _not_real(array: np.ndarray, who: str) -> TypeError:
     items = array.ravel().tolist() if array.dtype == object else array.ravel()[:1].tolist()
-    bad = next((item for item in items if not _is_real(item)), items[0] if items else None)
+    bad = next((item for item in items if not is_real(item)), items[0] if items else None)
     dtype = np.asarray(items).dtype if {*map(type, items)} in ({str}, {bytes}) else array.dtype
     advice = "Drop or fill gaps first." if bad is None else "Convert them first."
     if isinstance(bad, tuple):
@@ -302,5 +302,6 @@ def _not_real(array: np.ndarray, who: str) -> TypeError:
     )
 
 
-def _is_real(item: Any) -> bool:
+def is_real(item: Any) -> bool:
+    """Return whether an item is a real number of at most 64 bits, or a whole one."""
     return isinstance(item, _REAL) and not isinstance(item, _UNREAL)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from mergeable.states import keys
+from mergeable.states.arrays import as_array, as_float64, is_real
 from mergeable.states.given import as_items, objects
 
 _MOST_AXES = 32
@@ -15,7 +16,10 @@ _FEW = 16  # cells in a row up to which sorting by one after the other is faster
 
 
 def as_column(values: Any, name: str, who: str) -> np.ndarray:
-    """Return a column (n, ...) of bools, real numbers of at most 64 bits, strings or bytes; the last two as objects."""
+    """Return a column (n, ...) of bools, real numbers of at most 64 bits, strings or bytes; the last two as objects.
+
+    Whole numbers beside floats are floats, where these hold them exactly.
+    """
     if isinstance(values, list | tuple) and values and {*map(type, values)} == {tuple}:
         values = [*map(list, values)]  # rows: a column has no tuples
     array = as_items(values, who)
@@ -32,13 +36,15 @@ def as_column(values: Any, name: str, who: str) -> np.ndarray:
     if array.dtype.kind in "US":
         return array.astype(object)
     items = array.ravel().tolist()
+    kinds = {*map(type, items)}
     for kind in (str, bytes):
-        if array.dtype == object and all(isinstance(item, kind) for item in items):
-            plain = {*map(type, items)} <= {kind}
-            return array if plain else objects([keys.canonical(item, who) for item in items]).reshape(array.shape)
+        if array.dtype == object and all(issubclass(k, kind) for k in kinds):
+            return array if kinds <= {kind} else objects([keys.canonical(item, who) for item in items]).reshape(array.shape)
+    if array.dtype == object and kinds.isdisjoint((bool, np.bool_)) and all(map(is_real, items)):
+        return as_array(array, who)  # whole numbers and floats
     raise ValueError(
-        f"{who}: got the column {name!r} of dtype {array.dtype}, expected bools, real numbers of at most 64 bits, "
-        "strings or bytes."
+        f"{who}: got the column {name!r} of dtype {array.dtype} (for instance {keys.shown(items[0] if items else None)}), expected bools, real "
+        "numbers of at most 64 bits, strings or bytes, and one of these kinds."
     )
 
 
@@ -49,6 +55,55 @@ def kinds_of(columns: Iterable[np.ndarray]) -> tuple[tuple[str, tuple[int, ...]]
 
 def _kind_of(array: np.ndarray) -> str:
     return array.dtype.name if array.dtype != object else "bytes" if isinstance(next(array.flat, ""), bytes) else "str"
+
+
+Chunks = list[tuple[np.ndarray, ...]]
+"""Parts of the rows, each as one array for each column."""
+
+
+def joined(mine: Chunks, others: Chunks, *, signs: bool) -> tuple[Chunks, Chunks] | None:
+    """Return both sides' columns in the narrowest dtypes that hold every number of both, or None where there are none.
+
+    Those depend on the dtypes that came, and on no order. Only for uint64 beside int64 they depend on the numbers: where all of them are
+    here, ``signs`` says that these two may mix. Bools, numbers, strings and bytes do not.
+    """
+    columns = zip(zip(*mine, strict=True), zip(*others, strict=True), strict=True)
+    dtypes = [_joined(one, two, signs) for one, two in columns]
+    if any(dtype is None for dtype in dtypes):
+        return None
+
+    def cast(chunks: Chunks) -> Chunks:
+        return [tuple(a.astype(dtype, copy=False) for a, dtype in zip(chunk, dtypes, strict=True)) for chunk in chunks]
+
+    return cast(mine), cast(others)
+
+
+def _joined(mine: tuple[np.ndarray, ...], others: tuple[np.ndarray, ...], signs: bool) -> np.dtype[Any] | None:
+    one, two = mine[0].dtype, others[0].dtype
+    if mine[0].shape[1:] != others[0].shape[1:] or (one != two and not {one.kind, two.kind} <= {"i", "u", "f"}):
+        return None
+    if one == two:
+        return one if _kind_of(mine[0]) == _kind_of(others[0]) else None
+    wide = np.result_type(one, two)
+    choices = [wide]
+    if wide.kind == "f" and "f" not in (one.kind, two.kind):  # uint64 beside a signed one, for which NumPy has no common dtype
+        choices = [np.dtype(np.int64), np.dtype(np.uint64)] if signs else []
+    return next((dtype for dtype in choices if all(_holds(dtype, array) for array in (*mine, *others))), None)
+
+
+def _holds(dtype: np.dtype[Any], array: np.ndarray) -> bool:
+    """Return whether every number of an array is one of this dtype; all numbers but whole ones of 64 bits are."""
+    if array.dtype.kind not in "iu" or not array.size:
+        return True
+    if dtype.kind == "i":
+        return int(array.max()) < 2**63
+    if dtype.kind == "u":
+        return int(array.min()) >= 0
+    try:
+        as_float64(array, "")
+    except ValueError:
+        return False
+    return True
 
 
 def described(kinds: tuple[tuple[str, tuple[int, ...]], ...] | None) -> str:

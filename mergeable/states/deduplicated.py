@@ -9,6 +9,7 @@ import numpy as np
 from mergeable.state import State
 from mergeable.states.arrays import run_begins
 from mergeable.states.batch import Place, place_of_weights, present
+from mergeable.states.columns import as_column
 from mergeable.states.combinators import PART, Product, cells_of, described, empty_of, inner_of, one_more
 from mergeable.states.given import as_items
 from mergeable.states.rows import Rows
@@ -33,8 +34,8 @@ class Deduplicated(Product[str]):
 
     Raises:
         TypeError: what came is no state and no metric.
-        ValueError: columns are missing, of unequal length, or change their dtype or trailing shape; as in ``Rows``.
-        IncompatibleStates: on merging rows of other dtypes or shapes.
+        ValueError: columns are missing, of unequal length, or change their kind or trailing shape; as in ``Rows``.
+        IncompatibleStates: on merging rows of other kinds or shapes.
 
     Example:
         >>> from mergeable import Deduplicated, Mean
@@ -91,17 +92,17 @@ class Deduplicated(Product[str]):
                 f"{list(self._rows.columns[1:])} once. Name them in Deduplicated(state, ...)."
             )
         (ids, *given), named = present(self._place_of_weights(), (ids, *columns), named)
-        ids = as_items(ids, "Deduplicated.update")
+        given += [named[name] for name in self._rows.columns[1 + len(columns) :]]
+        ids, *given = [as_items(column, "Deduplicated.update") for column in (ids, *given)]
         if ids.ndim != 1 or (ids.dtype.kind == "f" and ids.size):
             raise ValueError(
                 f"Deduplicated.update: got ids of dtype {ids.dtype} and shape {ids.shape}, expected whole numbers or strings (n,). "
                 "Cast them, or number the rows."
             )
         with self._all_or_nothing():
-            self._rows.update(ids, *given, **named)
-            given += [named[name] for name in self._rows.columns[1 + len(columns) :]]
+            self._rows.update(ids, *given)
             # what it refuses is refused now, and not when the result is read:
-            self._inner._trial().update(*[as_items(column, "Deduplicated.update") for column in given])
+            self._inner.empty().update(*[as_column(column, "", "Deduplicated.update") for column in given])
             self._parts["came"].update(len(ids))
         if self._came >= self._next:
             self._drop_repeated()

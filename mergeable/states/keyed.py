@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Generic, TypeVar, final
 
+from mergeable.errors import IncompatibleStates
 from mergeable.state import State
 from mergeable.states import data, keys
 from mergeable.states.arrays import as_rows
@@ -12,6 +13,7 @@ from mergeable.states.batch import Place, behind, place_of_weights, present
 from mergeable.states.combinators import assign_part, cells_of, described, empty_of, inner_of, one_more
 
 S = TypeVar("S", bound=State)
+_APART = (str, bytes)  # keys that equal none of another type
 
 
 @final
@@ -24,14 +26,14 @@ class Keyed(State, Generic[S]):
     rows; one of weight 0 (of ``weights``, or a metric's ``sample_weight``) is not there. Keys as in ``Counter``. A key whose state took
     nothing counts as a key. Empty: no keys. Exact and commutative
     where the inner state is; never bounded. ``result()`` is a dict of keys to results, in the canonical order of the keys;
-    keys that only their type tells apart, such as 1 and 1.0, do not fit in one dict and are refused there.
+    a key that only its type tells from another one, such as 1.0 from 1, does not fit in one dict and is refused when it comes.
     Memory: a dict entry and a state for each key. The buffer of the i-th key's state takes at most 128 KiB / i, or 8 KiB where that is
     more.
 
     Raises:
         TypeError: a key is not plain. ValueError: keys and batch differ in length, or states nest too deeply (see ``Tuple``).
         KeyError: a merged state is asked for a key that it does not have.
-        IncompatibleStates: on merging with another inner state.
+        IncompatibleStates: on merging with another inner state, or where keys of both only differ in their type.
 
     Example:
         >>> from mergeable import Mean
@@ -44,7 +46,7 @@ class Keyed(State, Generic[S]):
 
     bounded = False
     _undoes_updates = True
-    _own = State._own | {"_touched"}
+    _own = State._own | {"_touched", "_apart"}
 
     def __init__(self, state: S) -> None:
         self._inner: S = inner_of(state, "Keyed")  # type: ignore[assignment]  # a metric's state where a metric came
@@ -94,9 +96,10 @@ class Keyed(State, Generic[S]):
 
     def merge(self, other: Keyed[S]) -> None:
         """Merge key by key: all keys, or none."""
+        who = "Keyed.merge" if self._states else ""  # an empty one takes what older files may hold
         with self._all_or_nothing():
             for label, state in other._states.items():
-                self.at(label).merge_part(state)
+                self.at(label, who).merge_part(state)
 
     def result(self) -> dict[Any, Any]:
         """Return the results by key."""
@@ -181,7 +184,7 @@ class Keyed(State, Generic[S]):
         """Forget a key, and return its state."""
         state = self.at(label)
         del self._states[label]
-        self._record(lambda: self._states.__setitem__(label, state))
+        self._record(lambda: self._return(label, state))
         return state
 
     def _fresh(self) -> S:
@@ -190,9 +193,34 @@ class Keyed(State, Generic[S]):
         fresh.limit_buffer(self._limit // (len(self._states) + 1))
         return fresh
 
-    def at(self, label: keys.Canonical) -> S:
-        """Return the state of a key's canonical form, made when first asked for."""
+    def _return(self, label: keys.Canonical, state: S) -> None:
+        self._states[label] = state
+        self.__dict__.pop("_apart", None)
+
+    def _check_apart(self, label: keys.Canonical, who: str) -> None:
+        """Refuse a key that Python calls equal to another one: no dict of results has both."""
+        if type(label) in _APART:
+            return
+        states, known = self.__dict__.get("_apart", (None, {}))
+        if states is not self._states:
+            known = {keys.plain(other): other for other in self._states if type(other) not in _APART}
+            self._apart = self._states, known
+        key = keys.plain(label)
+        other = known.setdefault(key, label)
+        if other != label and other in self._states:
+            raise (IncompatibleStates if who.endswith("merge") else ValueError)(
+                f"{who}: got the key {keys.shown(key)} beside {keys.shown(keys.plain(other))}, expected keys that differ in more than their "
+                "type, because the results are one dict. Give keys of one type; a column with gaps makes floats of whole numbers."
+            )
+        known[key] = label
+
+    def at(self, label: keys.Canonical, who: str = "Keyed.update") -> S:
+        """Return the state of a key's canonical form, made when first asked for; ``who`` refuses one that equals a key of another type."""
         if label not in self._states:
+            if who:
+                self._check_apart(label, who)
+            else:
+                self.__dict__.pop("_apart", None)
             self._states[label] = self._fresh()
             self._record(lambda: self._states.pop(label, None))
         elif "_touched" in self.__dict__ and label not in self._touched:

@@ -10,7 +10,7 @@ from mergeable.errors import IncompatibleStates
 from mergeable.plain import short
 from mergeable.state import State
 from mergeable.states import data
-from mergeable.states.columns import as_column, canonical_order, described, kinds_of, sort_keys
+from mergeable.states.columns import Chunks, as_column, canonical_order, described, joined, kinds_of, sort_keys
 
 _MANY = 2**16  # rows of nothing, such as an array (n, 0), that a file may hold: they take memory when they are read
 
@@ -24,12 +24,13 @@ class Rows(State):
     Exact, commutative: ``result()`` puts the rows in a canonical order (by the columns' bytes, in the order of the
     columns), so it depends neither on the order of updates nor on who made them; equal rows are all kept.
 
-    ``update(*columns)``, in order or by name: arrays (n, ...) of equal n. A column's dtype and trailing shape are those
-    of its first rows and may not change. bfloat16 is widened to float32; strings and bytes are kept as objects.
+    ``update(*columns)``, in order or by name: arrays (n, ...) of equal n. A column is of bools, numbers, strings or bytes, and of
+    one trailing shape. Its dtype is the narrowest that holds all dtypes of numbers that came: int32 and int64 are int64, whole numbers and
+    floats are float64 where it holds each of them exactly. bfloat16 is widened to float32; strings and bytes are kept as objects.
 
     Raises:
-        ValueError: columns are missing, of unequal length, or change their dtype or trailing shape.
-        IncompatibleStates: on merging rows whose columns, dtypes or trailing shapes differ.
+        ValueError: columns are missing, of unequal length, or change their kind or trailing shape, or no dtype holds their numbers.
+        IncompatibleStates: on merging rows whose columns, kinds or trailing shapes differ, or whose numbers no dtype holds.
 
     Example:
         >>> rows = Rows("y_true", "y_pred")
@@ -87,10 +88,8 @@ class Rows(State):
             self._before_write()
             self._kinds = kinds
         elif kinds != self._kinds:
-            raise ValueError(
-                f"Rows.update: got columns of {described(kinds)}, expected {described(self._kinds)} as before. "
-                "Cast them to one dtype and shape."
-            )
+            self.flush()
+            (arrays,) = self._joined([arrays], kinds, ValueError, "update")
         self.buffer(*arrays)
 
     def absorb(self, *arrays: np.ndarray) -> None:
@@ -99,21 +98,33 @@ class Rows(State):
 
     def merge(self, other: Rows) -> None:
         """Keep the other's rows too."""
+        chunks = other._chunks
         if None not in (self._kinds, other._kinds) and self._kinds != other._kinds:
-            raise IncompatibleStates(
-                f"Rows.merge: got columns of {described(other._kinds)}, expected {described(self._kinds)}. "
-                "Cast them to one dtype and shape before update()."
-            )
+            chunks = self._joined(chunks, other._kinds, IncompatibleStates, "merge")
         self._kinds = self._kinds or other._kinds
-        self._chunks.extend(other._chunks)  # chunks are never written to, so sharing them shows nowhere
+        self._chunks.extend(chunks)  # chunks are never written to, so sharing them shows nowhere
+
+    def _joined(self, chunks: Chunks, kinds: Any, error: type[Exception], verb: str) -> Chunks:
+        """Return other chunks of columns in dtypes that hold their numbers and those held here, which take them too."""
+        both = joined(self._chunks, chunks, signs=True)
+        if both is None:
+            raise error(
+                f"Rows.{verb}: got columns of {described(kinds)}, expected {described(self._kinds)} as before, or numbers that one dtype "
+                "holds with them. Cast them to one dtype and shape before update()."
+            )
+        mine, others = both
+        if kinds_of(mine[0]) != self._kinds:
+            self._before_write()
+            self._chunks, self._kinds = mine, kinds_of(mine[0])
+        return others
 
     def result(self) -> dict[str, np.ndarray]:
         """Return the columns in the canonical order of the rows; the arrays are copies."""
         if not self._chunks:
             return {name: np.zeros(0) for name in self.columns}
-        joined = [np.concatenate(column) for column in zip(*self._chunks, strict=True)]
-        order = canonical_order(joined)
-        return {name: column[order] for name, column in zip(self.columns, joined, strict=True)}
+        columns = [np.concatenate(column) for column in zip(*self._chunks, strict=True)]
+        order = canonical_order(columns)
+        return {name: column[order] for name, column in zip(self.columns, columns, strict=True)}
 
     def to_data(self) -> Any:
         """Return the columns in the canonical order of the rows, or None where there are no rows."""

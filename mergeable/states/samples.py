@@ -14,7 +14,7 @@ from mergeable.parameters import as_whole
 from mergeable.state import State
 from mergeable.states import data, exact, hashes, keys
 from mergeable.states.arrays import check_lengths, weighed
-from mergeable.states.columns import as_column, canonical_order, described, kinds_of, sort_keys
+from mergeable.states.columns import as_column, canonical_order, described, joined, kinds_of, sort_keys
 from mergeable.states.estimate import Estimate
 from mergeable.states.given import objects
 
@@ -62,11 +62,24 @@ class _Lowest(State):
             self._before_write()
             self._kinds = kinds
         elif kinds != self._kinds:
-            raise ValueError(
-                f"{type(self).__name__}.update: got columns of {described(kinds) or 'nothing'}, expected "
-                f"{described(self._kinds) or 'nothing'} as before. Give every update the same columns, of one dtype and shape."
-            )
+            self.flush()
+            columns = self._joined(columns, kinds, ValueError, "update")
         self.buffer(labels, *columns)
+
+    def _joined(self, columns: tuple[np.ndarray, ...], kinds: Any, error: type[Exception], verb: str) -> tuple[np.ndarray, ...]:
+        """Return other columns in dtypes that hold their numbers and those held here, which take them too."""
+        both = joined([self._columns], [columns], signs=False) if len(columns) == len(self._columns) else None
+        if both is None:
+            raise error(
+                f"{type(self).__name__}.{verb}: got columns of {described(kinds) or 'nothing'}, expected "
+                f"{described(self._kinds) or 'nothing'} as before, or numbers that one dtype holds with them. Give every update the "
+                "same columns, of one dtype and shape."
+            )
+        (mine,), (others,) = both
+        if kinds_of(mine) != self._kinds:
+            self._before_write()
+            self._columns, self._kinds = mine, kinds_of(mine)
+        return others
 
     def absorb(self, labels: np.ndarray, *columns: np.ndarray) -> None:
         """Take buffered keys (n,) and columns (n, ...)."""
@@ -119,14 +132,12 @@ class _Lowest(State):
 
     def merge(self: S, other: S) -> None:
         """Take the other's keys too, and keep those of lowest rank."""
+        columns = other._columns
         if None not in (self._kinds, other._kinds) and self._kinds != other._kinds:
-            raise IncompatibleStates(
-                f"{type(self).__name__}.merge: got columns of {described(other._kinds) or 'nothing'}, expected "
-                f"{described(self._kinds) or 'nothing'}. Give every update the same columns, of one dtype and shape."
-            )
+            columns = self._joined(columns, other._kinds, IncompatibleStates, "merge")
         if other._hashes.size:
-            self._kinds = other._kinds
-            self._join(other._hashes, other._keys, other._columns)
+            self._kinds = self._kinds or other._kinds
+            self._join(other._hashes, other._keys, columns)
 
     def result(self) -> list[Any]:
         """Return the sample."""
@@ -196,7 +207,7 @@ class BottomK(_Lowest):
 
     Raises:
         TypeError: a key is not plain.
-        ValueError: columns differ in length, or change their number, dtype or trailing shape.
+        ValueError: columns differ in length, or change their number, kind or trailing shape, or uint64 and int64 mix.
         IncompatibleStates: on merging with another k or seed, or with other columns.
 
     Example:
@@ -256,7 +267,7 @@ class WeightedBottomK(_Lowest):
 
     Raises:
         TypeError: a key is not plain.
-        ValueError: a weight is negative, NaN or infinite; columns differ in length, or change their dtype or trailing shape.
+        ValueError: a weight is negative, NaN or infinite; columns differ in length, or change their kind or trailing shape.
         IncompatibleStates: on merging with another k or seed, or with other columns.
 
     Example:

@@ -105,7 +105,7 @@ class Sliced(Product[str]):
             dropped = self._make_room(rows)
             for label, index in rows.items():
                 if label not in dropped:
-                    give(self._kept.at(label), index)
+                    give(self._kept.at(label, "Sliced.update"), index)
             other = sorted(i for label in dropped for i in rows[label])
             if other:
                 give(self._overflow, other)
@@ -116,10 +116,11 @@ class Sliced(Product[str]):
 
     def merge(self, other: Any) -> None:
         """Merge slice by slice; those for which there is no room go to the overflow."""
+        who = "Sliced.merge" if len(self._kept) else ""  # an empty one takes what older files may hold
         with self._all_or_nothing():
             dropped = self._make_room(other._kept.states)
             for label, state in other._kept.states.items():
-                (self._overflow if label in dropped else self._kept.at(label)).merge_part(state)
+                (self._overflow if label in dropped else self._kept.at(label, who)).merge_part(state)
             self._overflow.merge_part(other._overflow)
 
     def result(self) -> Slices:

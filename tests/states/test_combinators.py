@@ -1,5 +1,6 @@
 """States made of states."""
 
+import copy
 import math
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 import mergeable as mg
 from mergeable.canonical import canonical_bytes
+from mergeable.states import exact
 
 
 def fed(state, *batch):
@@ -70,7 +72,7 @@ class TestProducts:
         a[first].update(1.0)
         a[second].update([1])
         b[first].update(2.0)
-        b[second].update([1.5])
+        b[second].update(["a"])
         before = canonical_bytes((a, b))
         with pytest.raises(mg.IncompatibleStates, match=r"^Rows\.merge"):
             a.merge(b)
@@ -203,13 +205,51 @@ def test_keyed_reads():
     assert {3: 7, "a": 1, "b": 2} == keyed.result()
 
 
-def test_keyed_tells_types_apart():
-    """1 and 1.0 are two keys, which a dict cannot hold: the result says so, and nothing is lost."""
-    keyed = mg.Keyed(mg.Sum())
-    keyed.update([1, 1.0, "1"], [2.0, 3.0, 4.0])
-    assert (2.0, 3.0, 4.0) == (keyed[1].result(), keyed[1.0].result(), keyed["1"].result())
-    with pytest.raises(ValueError, match=r"^Keyed\.result: got the keys 1 and 1\.0, which are two keys here and one in a dict"):
-        keyed.result()
+@pytest.mark.parametrize(("one", "two"), [(1, 1.0), (1.0, 1), (True, 1), (0.0, False), ((1, "a"), (1.0, "a"))], ids=repr)
+@pytest.mark.parametrize("make", [mg.Keyed, mg.Sliced], ids=["Keyed", "Sliced"])
+def test_keys_that_one_dict_does_not_hold_are_refused_when_they_come(make, one, two):
+    """A key that only its type tells from another one is refused by the update or the merge that brings it, and nothing changes."""
+
+    def fed(*given):
+        state = make(mg.Sum())
+        state.update([*given, "x"], [2.0] * (len(given) + 1))
+        return state
+
+    who, text = (
+        make.__name__,
+        r"got the key .* beside .*, expected keys that differ in more than their type, .* Give keys of one type",
+    )
+    state, other = fed(one), fed(two)
+    before = canonical_bytes((state, other))
+    with pytest.raises(ValueError, match=f"^{who}.update: {text}"):
+        fed(one, two)
+    for batch in (["y", two], [two, "y"]):
+        with pytest.raises(ValueError, match=f"^{who}.update: {text}"):
+            state.update(batch, [1.0, 1.0])
+    for a, b in ((state, other), (other, state)):
+        with pytest.raises(mg.IncompatibleStates, match=f"^{who}.merge: {text}"):
+            a.merge(b)
+    assert before == canonical_bytes((state, other))
+    state.result()
+
+
+def test_a_key_may_come_where_its_equal_has_left():
+    """What was rolled back, dropped or never there stands in no key's way, and what came back does."""
+    keyed = mg.Keyed(mg.Count())
+    keyed.savepoint()
+    keyed[1] += 1
+    keyed.rollback()
+    keyed[1.0] += 1
+    keyed.savepoint()
+    keyed.drop(next(iter(keyed.states)))
+    keyed[True] += 1
+    keyed.rollback()
+    with pytest.raises(ValueError, match=r"^Keyed\.update: got the key True beside 1\.0"):
+        keyed[True] += 1
+    copied = copy.deepcopy(keyed)
+    with pytest.raises(ValueError, match=r"^Keyed\.update: got the key 1 beside 1\.0"):
+        copied[1] += 1
+    assert {1.0: 1} == copied.result() == keyed.result()
 
 
 def test_keyed_texts_keep_every_character():
@@ -345,3 +385,21 @@ def test_a_merge_still_refuses_other_classes_of_one_name():
     other = type("Asked", (Asked,), {})
     with pytest.raises(mg.IncompatibleStates, match="got Asked, expected another Asked"):
         mg.Tuple(Asked()).merge(mg.Tuple(other()))
+
+
+@pytest.mark.parametrize("make", [mg.Keyed, mg.Sliced], ids=["Keyed", "Sliced"])
+def test_a_fold_of_what_an_older_file_holds(make):
+    """A state that an older version filled with keys of several types is read and folded, and takes no more of them."""
+    state = make(mg.Count())
+    state.update([2, "a"], [1, 1])
+    kept = state._kept if make is mg.Sliced else state
+    for label in (1, ("float", exact.key_of_value(1.0))):
+        kept.at(label, "")
+    state.update([1], [1])
+    folded = state.empty()
+    folded.merge(state)
+    assert 4 == len(folded)
+    with pytest.raises(ValueError, match=r"got the key True beside"):
+        folded.update([True], [1])
+    with pytest.raises(ValueError, match="which are two keys here and one in a dict"):
+        folded.result()

@@ -1,5 +1,6 @@
 """All rows, in an order that does not depend on the cut."""
 
+import itertools
 import math
 
 import ml_dtypes
@@ -117,14 +118,14 @@ def test_empty_batches_decide_nothing():
 @pytest.mark.parametrize(
     ("batch", "match"),
     [
-        ([1.5], r"got columns of float64, expected int64 as before"),
-        (np.array([1], np.int32), r"got columns of int32, expected int64"),
+        ([True], r"got columns of bool, expected int64 as before, or numbers that one dtype holds with them\. Cast them"),
+        ([2**60 + 1, 0.5], rf"got the integer {2**60 + 1}, expected values that a float64 holds exactly"),
         ([[1, 2]], r"got columns of int64\[2\], expected int64"),
         (["a"], r"got columns of str, expected int64"),
     ],
 )
 def test_a_change_of_dtype_or_shape_is_refused(first, batch, match):
-    """Another dtype or trailing shape raises ValueError that names both, and takes nothing."""
+    """Another kind or trailing shape raises ValueError that names both, and takes nothing."""
     rows = fed(mg.Rows("x"), (np.arange(first + 1),))
     before = canonical_bytes(rows)
     with pytest.raises(ValueError, match=rf"^Rows\.update: {match}"):
@@ -142,13 +143,62 @@ def test_strings_and_bytes_do_not_mix(verb):
     assert before == canonical_bytes(rows)
 
 
-def test_a_merge_of_other_dtypes_is_refused():
-    """Rows of other dtypes raise IncompatibleStates, and both sides stay as they were."""
-    a, b = fed(mg.Rows("x"), ([1],)), fed(mg.Rows("x"), ([1.0],))
+@pytest.mark.parametrize(
+    ("one", "two", "names"),
+    [
+        (np.array([True]), [1], "int64, expected bool"),
+        (["a"], [1], "int64, expected str"),
+        ([2**53 + 1], [0.5], "float64, expected int64"),
+        ([-1], [2**63], "uint64, expected int64"),
+        ([[1, 2]], [1], r"int64, expected int64\[2\]"),
+    ],
+    ids=repr,
+)
+def test_a_merge_of_what_no_dtype_holds_is_refused(one, two, names):
+    """Rows of other kinds, or of numbers that no dtype holds, raise IncompatibleStates with both names, and both sides stay as they were."""
+    a, b = fed(mg.Rows("x"), (one,)), fed(mg.Rows("x"), (two,))
     before = canonical_bytes((a, b))
-    with pytest.raises(mg.IncompatibleStates, match=r"^Rows\.merge: got columns of float64, expected int64\. Cast them"):
+    with pytest.raises(
+        mg.IncompatibleStates, match=rf"^Rows\.merge: got columns of {names} as before, or numbers .* Cast them"
+    ):
         a.merge(b)
+    with pytest.raises(mg.IncompatibleStates, match=r"^Rows\.merge: got columns of"):
+        b.merge(a)
     assert before == canonical_bytes((a, b))
+
+
+@pytest.mark.parametrize(
+    ("batches", "dtype"),
+    [
+        ([np.array([1], np.int32), np.array([2**40]), np.array([1], np.int8)], np.int64),
+        ([[1, 2], [0.5], [3]], np.float64),
+        ([[0.5, 1], [2**60]], np.float64),
+        ([np.array([0.1], np.float32), [0.1], np.array([2], np.float16)], np.float64),
+        ([np.array([0.1], np.float32), np.array([3], np.int16)], np.float32),
+        ([np.array([1], np.int8), np.array([255], np.uint8), [2]], np.int64),
+        ([[2**63 + 1], [5], [2**63]], np.uint64),
+        ([np.array([5], np.uint64), [-1]], np.int64),
+    ],
+    ids=repr,
+)
+@pytest.mark.parametrize("make", [lambda: mg.Rows("x"), lambda: mg.Deduplicated(mg.Set(), "x")], ids=["Rows", "Deduplicated"])
+def test_shards_of_several_dtypes_are_one_column(batches, dtype, make):
+    """Numbers of several dtypes, in one state or in several, become the narrowest that holds them all, in any order, by an update or a merge."""
+    values = sorted(float(x) if dtype == np.float64 else x for batch in batches for x in np.asarray(batch).tolist())
+    found = set()
+    for order in itertools.permutations(enumerate(batches)):
+        one, many = make(), make()
+        for i, batch in order:
+            given = (batch,) if isinstance(one, mg.Rows) else (range(10 * i, 10 * i + len(batch)), batch)
+            one.savepoint()
+            one.update(*given)
+            one.rollback()
+            one.update(*given)
+            many.merge(fed(make(), given))
+        found |= {canonical_bytes(one), canonical_bytes(many)}
+        column = one.result()["x"] if isinstance(one, mg.Rows) else one._rows.result()["x"]
+        assert (dtype, values) == (column.dtype, sorted(column.tolist()))
+    assert len(found) == 1
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Samples of the smallest hashes: distinct counts, uniform samples and weighted ones."""
 
+import itertools
 import math
 import statistics
 
@@ -243,7 +244,7 @@ def test_parameters_are_whole_numbers(make):
         (([1], [{}]), ValueError, "BottomK.update: got the column 'column 0' of dtype object"),
         (([1], [1.0], [2.0]), ValueError, r"BottomK.update: got columns of float64, float64, expected float64 as before"),
         (([1],), ValueError, "BottomK.update: got columns of nothing, expected float64 as before"),
-        (([1], [1]), ValueError, "BottomK.update: got columns of int64, expected float64 as before"),
+        (([1], [True]), ValueError, "BottomK.update: got columns of bool, expected float64 as before, or numbers"),
         (([1], [[1.0, 2.0]]), ValueError, r"BottomK.update: got columns of float64\[2\], expected float64 as before"),
     ],
     ids=str,
@@ -319,3 +320,30 @@ def test_weights_that_no_updates_made_are_refused(weights):
     columns = [] if weights is None else [np.array(weights)]
     with pytest.raises(ValueError, match="found"):
         mg.WeightedBottomK().from_data({"keys": np.array([1]), "columns": columns})
+
+
+def test_columns_of_several_dtypes():
+    """Whole numbers and floats of several dtypes are one column, whichever came first, and stay so where their rows have left."""
+    batches = [(["a"], np.array([1], np.int32)), (["b"], [2]), (["c"], [0.5])]
+    found = set()
+    for order in itertools.permutations(batches):
+        one, many = mg.BottomK(2), mg.BottomK(2)
+        for batch in order:
+            one.update(*batch)
+            part = mg.BottomK(2)
+            part.update(*batch)
+            many.merge(part)
+        found |= {canonical_bytes(one), canonical_bytes(many)}
+        assert {float} == {type(value) for _, value in one.sample()}
+    assert len(found) == 1
+
+
+def test_uint64_and_int64_do_not_mix_in_a_sample():
+    """What no dtype holds in general is refused, as the numbers of rows that have left do not say whether one did."""
+    one, two = mg.BottomK(2), mg.BottomK(2)
+    one.update(["a"], [2**63])
+    two.update(["b"], [-1])
+    with pytest.raises(
+        mg.IncompatibleStates, match=r"^BottomK\.merge: got columns of int64, expected uint64 as before, or numbers"
+    ):
+        one.merge(two)
