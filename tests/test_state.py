@@ -309,7 +309,7 @@ def test_the_buffer_takes_what_it_says(name):
     tracemalloc.start()
     try:
         taken = 0
-        for i in range(20_000 if name == "arrays" else 5_000):
+        for i in range(17_000 if name == "arrays" else 2_500):
             state.update(*batch(i))
             if not i % 50:
                 taken = max(taken, tracemalloc.get_traced_memory()[0])

@@ -14,6 +14,7 @@ from mergeable.plain import short
 from mergeable.states import data, hashes
 from mergeable.states.batch import Batch, Place, behind, place_of_weights, present
 from mergeable.states.combinators import Product, cells_of, described, empty_of, inner_of
+from mergeable.states.confusion import ConfusionMatrix
 from mergeable.states.estimate import Estimate
 
 _MANY = 10_000  # replicates
@@ -104,11 +105,15 @@ class Bootstrap(Product[int]):
         """Return ``Estimate(value, low, high)``: the percentile interval that holds the share ``level`` of the replicates' results.
 
         Of a result that is an array, arrays; of a dict or a tuple, one of each member. Replicates whose result is NaN, such as a mean
-        of no rows, do not count.
+        of no rows, do not count; nor do those that lack a member, such as a group of which they drew no row, or whose array or list is
+        of another size: the interval is that of the replicates that have it. What is no number has the interval (NaN, NaN).
         """
         if not 0 < level < 1:
             raise ValueError(f"Bootstrap.estimate: got level={level!r}, expected a number between 0 and 1, such as 0.95.")
-        return _interval(self.result(), self.samples(), level)
+        whole = self._parts[0]
+        if isinstance(whole, ConfusionMatrix):
+            return _interval(whole.result(), [part.matrix_of(whole.labels) for i, part in self._parts.items() if i], level)
+        return _interval(whole.result(), self.samples(), level)
 
     def samples(self) -> list[Any]:
         """Return the results of the replicates."""
@@ -141,13 +146,39 @@ _POISSON = _thresholds()
 
 
 def _interval(value: Any, others: list[Any], level: float) -> Any:
+    """Return the interval of a value from those of the replicates, member by member; what a replicate lacks is NaN there."""
     if isinstance(value, dict):
-        return {name: _interval(part, [other[name] for other in others], level) for name, part in value.items()}
+        found = [other if isinstance(other, dict) else {} for other in others]
+        return {name: _interval(part, [other.get(name) for other in found], level) for name, part in value.items()}
     if isinstance(value, tuple | list):
-        return tuple(_interval(part, [other[i] for other in others], level) for i, part in enumerate(value))
-    samples = np.asarray(others, np.float64)
-    none = np.isnan(samples).all(axis=0, keepdims=True)
-    known = np.where(none, 0.0, samples)  # NumPy warns where there is nothing but NaN
-    ends = np.nanquantile(known, [(1 - level) / 2, (1 + level) / 2], axis=0)
-    low, high = np.where(none, np.nan, ends)
-    return Estimate(value, low, high) if samples.ndim > 1 else Estimate(float(value), float(low), float(high))
+        rows = [
+            other if isinstance(other, tuple | list) and len(other) == len(value) else [None] * len(value) for other in others
+        ]
+        return tuple(_interval(part, [row[i] for row in rows], level) for i, part in enumerate(value))
+    whole = np.asarray(value)
+    if whole.dtype.kind not in "biuf":
+        return Estimate(value, math.nan, math.nan)  # what is no number has no interval
+    nothing = np.full(whole.shape, math.nan)
+    samples = np.array([other if _alike(other, whole) else nothing for other in others], np.float64)
+    none = np.isnan(samples).all(axis=0)
+    low, high = np.where(
+        none, np.nan, _quantiles(np.where(none, 0.0, samples), level)
+    )  # NumPy warns where there is nothing but NaN
+    return Estimate(value, low, high) if whole.shape else Estimate(float(value), float(low), float(high))
+
+
+def _alike(other: Any, whole: np.ndarray) -> bool:
+    found = np.asarray(other)
+    return found.dtype.kind in "biuf" and found.shape == whole.shape
+
+
+def _quantiles(samples: np.ndarray, level: float) -> np.ndarray:
+    """Return both ends (2, ...) of the middle share of samples (n, ...) but NaN; an infinity stays one where NumPy takes it from itself."""
+    shares = [(1 - level) / 2, (1 + level) / 2]
+    if not np.isinf(samples).any():
+        ends: np.ndarray = np.nanquantile(samples, shares, axis=0)
+        return ends
+    below, above = (np.nanquantile(samples, shares, axis=0, method=method) for method in ("lower", "higher"))
+    with np.errstate(invalid="ignore"):
+        ends = np.nanquantile(samples, shares, axis=0)
+    return np.where(below == above, below, np.where(np.isinf(below) & np.isfinite(above), below, ends))

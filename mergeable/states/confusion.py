@@ -163,6 +163,15 @@ class ConfusionMatrix(State):
             matrix[place[true], place[pred]] = exact.to_float(amount, 1 << exact.UNIT_BITS) if self.weighted else amount
         return matrix
 
+    def matrix_of(self, labels: Sequence[Any]) -> np.ndarray:
+        """Return the matrix of these labels, float64: NaN in the rows and columns of those that never came and were not declared."""
+        found, here = self.result(), {label: i for i, label in enumerate(self.labels)}
+        matrix = np.full((len(labels),) * 2, np.nan)
+        places = [i for i, label in enumerate(labels) if label in here]
+        mine = [here[labels[i]] for i in places]
+        matrix[np.ix_(places, places)] = found[np.ix_(mine, mine)]
+        return matrix
+
     def _labels(self) -> list[keys.Canonical]:
         if self._classes is not None:
             return list(self._classes)

@@ -127,6 +127,78 @@ def test_replicates_without_rows_do_not_count():
     assert (0.5, 0.0, 1.0) == tuple(boot.estimate())
 
 
+IDS, GROUP = np.arange(40), np.array(["a"] * 38 + ["b"] * 2)
+RIGHT = np.random.default_rng(0).integers(0, 2, 40).astype(float)
+
+
+class Groups(mg.Metric):
+    """A user's metric whose result has the groups that came."""
+
+    by = mg.Keyed(mg.Mean())
+
+    def update_state(self, group, right):
+        self.by.update(group, right)
+
+    def result(self):
+        return {"nested": {str(k): v for k, v in self.by.result().items()}, "array": np.array([*self.by.result().values()])}
+
+
+def ends(samples, level=0.95):
+    """Return the percentiles of those samples that are no NaN."""
+    return tuple(np.nanquantile(np.array(samples, float), [(1 - level) / 2, (1 + level) / 2]).tolist())
+
+
+@pytest.mark.parametrize(
+    ("state", "batch", "read"),
+    [
+        (mg.Keyed(mg.Mean()), (GROUP, RIGHT), lambda r: r.get("b", math.nan)),
+        (mg.Keyed(mg.Dict(m=mg.Mean())), (GROUP, RIGHT), lambda r: r.get("b", {"m": math.nan})["m"]),
+        (mg.Counter(), (GROUP,), lambda r: r.get("b", math.nan)),
+        (mg.Sliced(mg.Mean()), (GROUP, RIGHT), lambda r: r[1].get("b", math.nan)),
+        (Groups(), (GROUP, RIGHT), lambda r: r["nested"].get("b", math.nan)),
+    ],
+    ids=["Keyed", "Keyed Dict", "Counter", "Sliced", "metric"],
+)
+def test_a_group_that_a_replicate_lacks_is_nan_there(state, batch, read):
+    """A replicate without a row of a group does not count for that group, and counts for all others."""
+    boot = fed(mg.Bootstrap(state, replicates=100), IDS, *batch)
+    samples = [read(sample) for sample in boot.samples()]
+    assert np.isnan(samples).any()
+    found = read(boot.estimate(0.95))
+    assert ends(samples) == pytest.approx((found.low, found.high))
+    assert found.value == pytest.approx(read(boot.result()))
+
+
+def test_arrays_of_another_size_do_not_count():
+    """Of a result that is an array, replicates of another shape are NaN; a matrix of labels is read label by label."""
+    boot = fed(mg.Bootstrap(Groups(), replicates=100), IDS, GROUP, RIGHT)
+    full = [s["array"][1] for s in boot.samples() if len(s["array"]) == 2]
+    assert ends(full) == pytest.approx((boot.estimate()["array"].low[1], boot.estimate()["array"].high[1]))
+    matrix = fed(mg.Bootstrap(mg.ConfusionMatrix(), replicates=100), IDS, GROUP, np.where(RIGHT > 0, GROUP, "a"))
+    found = matrix.estimate()
+    assert (2, 2) == found.value.shape == found.low.shape
+    assert ends([sample[0, 0] for sample in matrix.samples()]) == pytest.approx((found.low[0, 0], found.high[0, 0]))
+
+
+def test_what_is_no_number_has_no_interval():
+    """Keys and lists of them keep their value, and their interval is (NaN, NaN)."""
+    value, key = fed(mg.Bootstrap(mg.ArgMax(), replicates=50), IDS, RIGHT, GROUP).estimate()
+    assert (1.0, 1.0, "a", True) == (value.value, value.high, key.value, math.isnan(key.low))
+    names = fed(mg.Bootstrap(mg.Set(), replicates=50), IDS, GROUP).estimate()
+    assert ["a", "b"] == [name.value for name in names]
+    numbers = fed(mg.Bootstrap(mg.Set(), replicates=50), IDS, IDS // 20).estimate()
+    assert [(0.0, 0.0, 0.0), (1.0, 1.0, 1.0)] == [tuple(number) for number in numbers]
+    assert math.isnan(fed(mg.Bootstrap(mg.First(), replicates=5), IDS, IDS, ["x"] * 40).estimate().low)
+
+
+def test_infinities_stay():
+    """An end between two equal infinities is that infinity, without a warning."""
+    boot = fed(mg.Bootstrap(mg.Max(), replicates=50), IDS, np.where(IDS < 20, math.inf, 1.0))
+    assert (math.inf, math.inf, math.inf) == tuple(boot.estimate())
+    low = fed(mg.Bootstrap(mg.Min(), replicates=50), [0, 1], [-math.inf, 1.0]).estimate()
+    assert (-math.inf, -math.inf) == (low.value, low.low)
+
+
 def test_empty():
     """Empty states have the empty result, and an empty batch changes nothing."""
     boot = fed(mg.Bootstrap(mg.Mean(), replicates=2), [], [])
