@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+import itertools
 import secrets
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -181,8 +183,12 @@ twice. Merge each metric once, and reset the merged one before it counts on.
         return len(self._contributions)
 
     def __str__(self) -> str:
-        names = [repr(name) for name in self.names]
-        names[_FEW:] = [f"{len(names) - _FEW} more"] * (len(names) > _FEW)
+        return self._text
+
+    @functools.cached_property  # a merge of many names the same piece for each that gives way to it
+    def _text(self) -> str:
+        names = [repr(name) for name in itertools.islice(self.names, _FEW)]
+        names += [f"{len(self.names) - _FEW} more"] * (len(self.names) > _FEW)
         gap = [f"named {', '.join(names)}"] * bool(names)
         gap += [f"{_plural(len(self._missing), 'piece')} missing"] * bool(self._missing)
         if not self:

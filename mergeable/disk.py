@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import hashlib
 import os
 import platform
@@ -109,12 +110,12 @@ def clear(folder: Path, name: str | None = None) -> None:
     if fcntl is None:
         return
     prefix = None if name is None else _beginning(name)
-    with contextlib.suppress(OSError), os.scandir(folder) as entries:
-        for entry in entries:
-            match = _UNFINISHED.fullmatch(entry.name)
-            if match and (prefix is None or (entry.name.startswith(prefix) and len(entry.name) == len(prefix) + 27)):
+    with contextlib.suppress(OSError):  # who may not list the folder leaves what is there
+        for found in [found for found in os.listdir(folder) if found.endswith(".unfinished")]:  # noqa: PTH208 - half the time
+            match = _UNFINISHED.fullmatch(found)
+            if match and (prefix is None or (found.startswith(prefix) and len(found) == len(prefix) + 27)):
                 with contextlib.suppress(OSError):
-                    _remove(folder / entry.name, ours=match[1] == _machine())
+                    _remove(folder / found, ours=match[1] == _machine())
 
 
 def part(text: str, longest: int = 200) -> str:
@@ -218,6 +219,7 @@ def _beginning(name: str) -> str:
     return f".{_cut(name, LONGEST - 29)}."
 
 
+@functools.cache
 def _machine() -> str:
     """Return eight digits that tell this machine, whose processes see one another's locks, from others."""
     try:

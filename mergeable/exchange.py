@@ -77,6 +77,11 @@ class Exchange:
         """This process's place in the job."""
         return self._strategy.rank
 
+    @property
+    def size(self) -> int:
+        """How many processes the job has."""
+        return self._strategy.size
+
     def join(self, metric: Metric) -> None:
         """Make the metric's result that of all processes. Every process joins its metrics in the same order."""
         with self._lock:

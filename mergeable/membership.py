@@ -16,6 +16,10 @@ class Job(Protocol):
     def rank(self) -> int:
         """This process's place among them."""
 
+    @property
+    def size(self) -> int:
+        """How many they are."""
+
     def merged(self, metric: Metric, *, alone: bool, verb: str = "result") -> Metric:
         """Return a metric that holds what this one and its likes in all processes hold, as the user's call of a verb asks."""
 

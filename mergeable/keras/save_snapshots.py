@@ -5,9 +5,11 @@ Not its job: to merge them, or to resume training.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, final
 
 import tensorflow as tf
@@ -31,7 +33,7 @@ class SaveSnapshots(_Callback):  # type: ignore[misc]  # the base class is chose
 
     Each worker writes files of its own, without an exchange, and ``mergeable.merge`` of an epoch's files is what the epoch showed. In
     ``fit`` the phases are ``"train"`` and, where there are validation data, ``"val"``; ``evaluate`` alone is ``"test"``, in the
-    epoch that was trained last. An epoch that is trained again after a crash replaces its files.
+    epoch that was trained last. An epoch that is trained again after a crash, also by fewer workers, replaces its files.
 
     Args:
         folder: where to write; it is made where it is missing.
@@ -107,12 +109,24 @@ class SaveSnapshots(_Callback):  # type: ignore[misc]  # the base class is chose
                 f"SaveSnapshots: got metrics with the names {names}, expected names that differ, because files bear them."
             )
         for metric in metrics:
-            worker = metric._on_host()._membership.worker
+            job = metric._on_host()._membership.job
+            worker, workers = (0, 1) if job is None else (job.rank, job.size)
             facts = {"phase": phase, "epoch": self._epoch, "worker": worker}
-            path = self.folder / self.pattern.format(metric=disk.part(metric.name), **facts)
+            path = self._path(metric, facts)
             origin = self.origin and self.origin.format(metric=disk.part(metric.name, _LONGEST), **facts)
             path.parent.mkdir(parents=True, exist_ok=True)
             metric.snapshot({**self.metadata, **facts}, local=True, origin=origin).save(path)
+            if not worker:
+                self._remove_others(metric, facts, workers)
+
+    def _path(self, metric: PyMetric, facts: Mapping[str, Any]) -> Path:
+        return self.folder / self.pattern.format(metric=disk.part(metric.name), **facts)
+
+    def _remove_others(self, metric: PyMetric, facts: Mapping[str, Any], workers: int) -> None:
+        """Remove the files of an earlier try with more workers, whose rows are in the files of this one."""
+        with contextlib.suppress(FileNotFoundError):
+            for worker in itertools.count(workers):
+                self._path(metric, {**facts, "worker": worker}).unlink()
 
 
 def _check_pattern(noun: str, pattern: str, example: str) -> None:

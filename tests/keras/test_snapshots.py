@@ -187,6 +187,17 @@ def test_an_address_is_no_folder(tmp_path, monkeypatch):
     assert [] == [*tmp_path.iterdir()]
 
 
+def test_a_run_with_fewer_workers_replaces_the_files_of_more(tmp_path, through):
+    """What further workers of an earlier try have saved of the same epoch goes, so that no row counts twice."""
+    for name in ("rows-test-0000-001.mg", "rows-test-0000-002.mg", "rows-train-0000-001.mg", "rows-test-0001-001.mg"):
+        mg.PyMetric.of(Hosted()).snapshot().save(tmp_path / name)
+    model = through(tf.distribute.get_strategy(), [Rows(name="rows")])
+    model.evaluate(column(5), column(5), verbose=0, callbacks=[SaveSnapshots(tmp_path)])
+
+    kept = {"rows-test-0000-000.mg", "rows-train-0000-001.mg", "rows-test-0001-001.mg"}
+    assert kept == {path.name for path in tmp_path.iterdir()}
+
+
 def test_patterns_and_names_that_clash(tmp_path, through):
     """A pattern that gives several files one name, and metrics of one name, are refused."""
     with pytest.raises(
