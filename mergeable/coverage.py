@@ -169,8 +169,8 @@ twice. Merge each metric once, and reset the merged one before it counts on.
             for found in pieces.values()
         ):
             raise ValueError("found pieces of other origins than those that it has")
-        for name in pieces:
-            check_name(name)
+        for mark in (*data["origins"], *pieces):
+            check_name(mark)
         return cls({origin: Contribution(**facts) for origin, facts in data["origins"].items()}, data["missing"], pieces)
 
     def __getitem__(self, origin: str) -> Contribution:

@@ -338,6 +338,14 @@ MEMBERS = {
     "origins": (lambda t: t["coverage"].update(origins=[]), "the coverage is damaged .found no coverage"),
     "coverage with more": (lambda t: t["coverage"].update(more=1), "the coverage is damaged .found no coverage"),
     "missing pieces": (lambda t: t["coverage"].update(missing=[1]), "found no list of missing pieces"),
+    "an id with a line's end": (
+        lambda t: t["coverage"]["origins"].update({"a\n": t["coverage"]["origins"]["0a"]}),
+        r"got the origin 'a\\n' of 2 characters",
+    ),
+    "an endless id": (
+        lambda t: t["coverage"]["origins"].update({"a" * 999: t["coverage"]["origins"]["0a"]}),
+        "of 999 characters, expected 1 to 200",
+    ),
     "names in version 1": (
         lambda t: t["coverage"].update(pieces={"a": ["0a"]}),
         "the coverage has names of pieces, which version 1 of the format does not know",
