@@ -20,6 +20,9 @@ NORMAL_FLOAT32, ONE_FLOAT32 = 0x80_0000, 0x3F80_0000
 """The bits of the smallest float32 that is not subnormal, and of 1."""
 
 
+ABOVE_ONE = 1e-6
+"""By so much a probability may be above 1, as sums of float32 softmax outputs are: eight times what float32 tells apart there."""
+
 _FLOAT64 = np.dtype(np.float64)
 _REAL = (int, float, np.integer, np.floating, np.bool_)
 _UNREAL = (np.timedelta64, np.longdouble)  # an integer, and a float, to NumPy
@@ -155,6 +158,18 @@ def as_scored(y_true: Any, y_pred: Any, weights: Any, who: str, *, narrow: bool 
             "positive class first, and drop rows without a label."
         )
     return (positive, flat(scores)) if weight is None else (positive, flat(scores), weight)
+
+
+def as_shares(values: np.ndarray, who: str, what: str, hint: str) -> np.ndarray:
+    """Return float64 numbers from 0 to 1; those that are above it by no more than ``ABOVE_ONE`` are 1, and NaN stay. By their bits."""
+    keys = exact.order_keys(values.reshape(-1)).reshape(values.shape)
+    bad = ((keys < 0) | (keys > _ONE)) & ~np.isnan(values)
+    if not np.count_nonzero(bad):
+        return values
+    near = (keys > _ONE) & (values <= 1 + ABOVE_ONE)
+    if np.count_nonzero(near) < np.count_nonzero(bad):
+        raise ValueError(f"{who}: got {what} {float(values[bad & ~near].flat[0])}, expected numbers from 0 to 1. {hint}")
+    return np.where(near, 1.0, values)
 
 
 def as_number(value: Any, who: str) -> np.ndarray:

@@ -10,12 +10,11 @@ import numpy as np
 from mergeable.parameters import as_whole
 from mergeable.state import State
 from mergeable.states import data, exact
-from mergeable.states.arrays import as_scored
+from mergeable.states.arrays import as_scored, as_shares
 from mergeable.states.special import added
 
 _UNIT = exact.UNIT_BITS
 _MOST_BINS = 1 << 16
-_ONE = exact.key_of_value(1.0)
 
 
 @final
@@ -28,7 +27,8 @@ class Calibration(State):
     mean of the curve, are the exact value rounded once. Empty: NaN. Exact, commutative. NaN are counted apart.
 
     ``update(y_true, y_prob, weights=None)``: labels are 0 and 1 (numbers or bools), probabilities lie in [0, 1], of equal shape or one
-    a row; weights as in ``Mean`` need ``weighted=True``, whose cells are exact sums. ``bins`` is from 1 to 65,536.
+    a row; those up to 1e-6 above 1, as sums of float32 softmax outputs are, are 1. Weights as in ``Mean`` need ``weighted=True``, whose
+    cells are exact sums. ``bins`` is from 1 to 65,536.
     Memory: up to 250 bytes a bin (``weighted``: up to 900), plus a buffer of at most 128 KiB.
 
     Raises:
@@ -89,15 +89,9 @@ class Calibration(State):
                 "Calibration.update: got weights, expected none, because this state counts. "
                 "Declare Calibration(bins, weighted=True)."
             )
-        columns = as_scored(y_true, y_prob, weights, "Calibration.update")
-        keys = exact.order_keys(columns[1])
-        bad = ((keys < 0) | (keys > _ONE)) & ~np.isnan(columns[1])
-        if bad.any():
-            raise ValueError(
-                f"Calibration.update: got the probability {float(columns[1][bad][0])}, expected numbers from 0 to 1. "
-                "Apply a sigmoid to logits first."
-            )
-        self.buffer(*columns)
+        who = "Calibration.update"
+        positive, scores, *weight = as_scored(y_true, y_prob, weights, who)
+        self.buffer(positive, as_shares(scores, who, "the probability", "Apply a sigmoid to logits first."), *weight)
 
     def absorb(self, positive: np.ndarray, probabilities: np.ndarray, weights: np.ndarray | None = None) -> None:
         """Take buffered labels (n,), probabilities (n,) and weights (n,)."""

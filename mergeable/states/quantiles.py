@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from mergeable.state import State
+from mergeable.states import arrays
 from mergeable.states.arrays import as_float64
 from mergeable.states.number import as_written
 
@@ -38,16 +39,13 @@ class Quantiles(State):
 
 
 def as_shares(q: Any, who: str) -> np.ndarray:
-    """Return numbers in [0, 1] as a float64 array of the same shape; those of narrow floats as the decimals that their users wrote."""
+    """Return shares as a float64 array of the same shape; those of narrow floats as the decimals that their users wrote."""
     wanted = as_float64(q, who)
     if isinstance(q, np.ndarray | np.generic) and q.dtype.kind == "f" and q.dtype.itemsize < 8:
         wanted = np.array([float(str(share)) for share in np.ravel(q)]).reshape(wanted.shape)
-    bad = ~((wanted >= 0) & (wanted <= 1))
-    if bad.any():
-        raise ValueError(
-            f"{who}: got q = {float(wanted[bad].flat[0])}, expected numbers from 0 to 1. Divide percentages by 100."
-        )
-    return wanted
+    if np.isnan(wanted).any():
+        raise ValueError(f"{who}: got q = nan, expected numbers from 0 to 1. Divide percentages by 100.")
+    return arrays.as_shares(wanted, who, "q =", "Divide percentages by 100.")
 
 
 def rank_of(share: float, n: int) -> int:

@@ -128,7 +128,7 @@ def test_nan_and_empty():
     assert 0.5 == fed([0, 1], [math.nan, 0.5], [0.5, 1.0], weighted=True).n_nan
 
 
-@pytest.mark.parametrize("p", [-0.1, 1.0000000000000002, -5e-324, math.inf, -math.inf, 2], ids=str)
+@pytest.mark.parametrize("p", [-0.1, 1.000002, -5e-324, math.inf, -math.inf, 2], ids=str)
 def test_what_is_no_probability_is_refused(p):
     """A number outside of [0, 1] raises ValueError that says what to do, and nothing is counted."""
     state = mg.Calibration()
@@ -153,6 +153,32 @@ def test_bad_batches_are_refused():
     with pytest.raises(ValueError, match=r"^Calibration\.update: got the weight nan"):
         weighted.update([0, 1], [0.5, 0.5], [math.nan, 1.0])
     assert canonical_bytes(mg.Calibration(weighted=True)) == canonical_bytes(weighted)
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_probabilities_an_ulp_above_1_are_1(kind):
+    """Sums of softmax outputs just above 1 are 1; what is farther off is refused."""
+    near, exactly = mg.Calibration(bins=4), mg.Calibration(bins=4)
+    over = [np.nextafter(kind(1), kind(2)), kind(1 + 5e-7), kind(-0.0), kind("nan"), kind(0.5)]
+    near.update([1, 0, 0, 1, 1], np.array(over, kind))
+    exactly.update([1, 0, 0, 1, 1], [1.0, 1.0, 0.0, math.nan, 0.5])
+    assert canonical_bytes(exactly) == canonical_bytes(near)
+    for bad in (kind(1.000002), kind(-1e-7), kind("inf")):
+        with pytest.raises(
+            ValueError, match=r"^Calibration\.update: got the probability .*, expected numbers from 0 to 1\. Apply"
+        ):
+            near.update([0, 1], np.array([over[0], bad], kind))
+    assert canonical_bytes(exactly) == canonical_bytes(near)
+
+
+def test_sums_of_softmax_outputs():
+    """Float32 probabilities of many classes, added up in every order, are taken."""
+    logits = np.random.default_rng(0).normal(size=(5_000, 50)).astype(np.float32) * 3
+    softmax = np.exp(logits - logits.max(1, keepdims=True))
+    softmax /= softmax.sum(1, keepdims=True)
+    sums = np.cumsum(softmax, axis=1)[:, -1]
+    assert (sums > 1).any()
+    mg.Calibration().update(np.ones(len(sums)), sums)
 
 
 @pytest.mark.parametrize("bins", [0, -1, 2**17, 10.0, [0.0, 1.0]], ids=str)

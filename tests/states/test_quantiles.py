@@ -10,6 +10,14 @@ import mergeable as mg
 
 
 @pytest.mark.parametrize("make", [mg.LogLinearHistogram, mg.RankQuantiles])
+def test_shares_an_ulp_above_1_are_1(make):
+    """Shares that were added up to a little more than 1 are 1."""
+    state = make()
+    state.update([1.0, 2.0, 4.0])
+    assert [1.0, 4.0] == state.quantile([0.0, math.nextafter(1, 2)]).tolist()
+
+
+@pytest.mark.parametrize("make", [mg.LogLinearHistogram, mg.RankQuantiles])
 @pytest.mark.parametrize("kind", [float, np.float32, np.float16, np.float64])
 def test_ranks_are_exact_for_the_decimal_that_is_written(make, kind):
     """quantile(q) is the item of rank ceil(q n) for q as the decimal that it is written as, in floats of every width."""
