@@ -39,28 +39,31 @@ _LOST = (errno.EIO, errno.ENOSPC, errno.EDQUOT)
 _DAY = 86_400
 
 
-def local(path: str | os.PathLike[str], who: str = "") -> Path:
+def local(path: str | os.PathLike[str], who: str) -> Path:
     """Return the path of a file on this machine.
 
     Raises:
         TypeError: it is no path. SnapshotError: it is an address, as of a bucket, or has a NUL.
     """
     if not isinstance(path, str | os.PathLike) or not isinstance(os.fspath(path), str):
-        raise TypeError(f"{who or 'a path'}: got {path!r}, expected the path of a file, a str or a pathlib.Path.")
+        raise TypeError(
+            f"{who}: got {path!r}, expected the path of a file, a str or a pathlib.Path. A snapshot's bytes are snapshot.to_bytes(), "
+            "and Snapshot.from_bytes(...) reads them."
+        )
     text = os.fspath(path)
     if _ADDRESS.match(text):
         raise SnapshotError(
-            f"{text}: this is an address, expected the path of a file on this machine. Mount it or copy the file; "
-            "snapshot.to_bytes() and Snapshot.from_bytes(...) are what a library for it takes and gives."
+            f"{text}: this is an address, expected the path of a file on this machine. Mount it or copy the file, "
+            "or give a library for it snapshot.to_bytes(), which Snapshot.from_bytes(...) reads."
         )
     if "\0" in text:
         raise SnapshotError(f"{text!r}: this has a NUL, expected the path of a file.")
     return Path(path)
 
 
-def read(path: str | os.PathLike[str]) -> bytes:
+def read(path: str | os.PathLike[str], who: str) -> bytes:
     """Return all bytes of a file, or of what can be read like one."""
-    return local(path).read_bytes()
+    return local(path, who).read_bytes()
 
 
 def is_written_into(path: Path) -> bool:
@@ -77,7 +80,7 @@ def replaced(path: Path) -> Path:
     return Path(os.path.realpath(path))
 
 
-def write(path: str | os.PathLike[str], data: bytes) -> None:
+def write(path: str | os.PathLike[str], data: bytes, who: str) -> None:
     """Write a file, whole or not at all: whatever ends this process, the old file is there or the new one.
 
     Links are followed, and the file's mode is kept. What is no file but a device, a pipe or a descriptor is written into; a pipe
@@ -87,7 +90,7 @@ def write(path: str | os.PathLike[str], data: bytes) -> None:
         OSError: the folder is missing, may not be written, or is full; an old file stays as it is. It names the path.
         TypeError, SnapshotError: as ``local``.
     """
-    target = local(path)
+    target = local(path, who)
     try:
         if target.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))

@@ -102,6 +102,9 @@ def merge(
         raise ValueError(f"merge: got processes={processes!r}, expected at least 1.")
     if isinstance(unique, str):
         raise TypeError(f"merge: got unique={unique!r}, expected a list of names. Write unique=[{unique!r}].")
+    unique = list(unique)
+    if not all(isinstance(key, str) for key in unique):
+        raise TypeError(f"merge: got unique={unique!r}, expected names of values in the metadata, such as ['night', 'shard'].")
     options = Options(allow_pickle=allow_pickle, keep_going=keep_going, unique=unique)
     told = report or _say_nothing
     count = progress or _say_nothing
@@ -131,7 +134,7 @@ class Options:
         if isinstance(piece, Snapshot):
             return piece, 0
         if isinstance(piece, str | os.PathLike):
-            data = disk.read(piece)
+            data = disk.read(piece, "merge")
             trusted = self.allow_pickle and not peek
             return opened(data, os.fspath(piece), trusted=trusted, peek=peek, known=self._known), len(data)
         if hasattr(piece, "snapshot"):

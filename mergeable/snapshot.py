@@ -155,7 +155,7 @@ class Snapshot:
             OSError: the folder is missing, may not be written, or is full; an old file stays as it is.
             SnapshotError: the path is an address, such as ``gs://bucket/a.mg``. TypeError: it is no path.
         """
-        disk.write(path, self.to_bytes())
+        disk.write(path, self.to_bytes(), "Snapshot.save")
 
     def to_bytes(self) -> bytes:
         """Return the file's bytes. Equal snapshots are equal bytes.
@@ -284,7 +284,7 @@ def load(path: str | os.PathLike[str], *, allow_pickle: bool = False) -> Snapsho
         Traceback (most recent call last):
         mergeable.errors.SnapshotError: README.md: this is no zip file of mergeable. ...
     """
-    return opened(disk.read(path), os.fspath(path), trusted=allow_pickle)
+    return opened(disk.read(path, "load"), os.fspath(path), trusted=allow_pickle)
 
 
 def opened(

@@ -96,6 +96,18 @@ def test_workers_are_named():
     assert ["replica 0", "replica 1 of worker 2", "replica 0 of worker 1"] == [c.where for c in one.values()]
 
 
+def test_workers_that_give_one_name_hear_what_to_do():
+    """Where two workers save what each alone holds under one name, the error says that each needs a name of its own."""
+    one, other = (Coverage({str(w): Contribution(0, 1, 2, worker=w)}).named("x") for w in (0, 1))
+
+    with pytest.raises(
+        DuplicateOrigin,
+        match=r"^merge: the origin x \(replica 0 of worker 1, 1 updates\) came twice; its updates would count twice\. Workers that "
+        r"save with local=True each give what they save a name of its own\. Merge each metric once",
+    ):
+        one.joined(other)
+
+
 def test_a_second_copy_is_named_with_its_worker():
     """The error of a double merge says on which worker the updates were made."""
     one = Coverage({"3f": Contribution(replica=1, updates=2, rows=64, worker=3)})

@@ -601,6 +601,22 @@ def test_after_a_failure_the_next_exchange_works():
     assert [2.0, 2.0] == run(2, program)
 
 
+def test_a_piece_that_two_processes_hold():
+    """Where processes have merged two tries of one piece, all hear its name, and none shows a number."""
+
+    def program(strategy):
+        (metric,) = joined(strategy, Total(name="total"))
+        piece = Total(name="total")
+        piece.update_state(1.0)
+        metric.merge_state([piece.snapshot(origin="night/3")])
+        return metric.result()
+
+    ended = run(2, program)
+
+    assert [mg.DuplicateOrigin] * 2 == [*map(type, ended)]
+    assert all("the origin night/3 (replica 0, 1 updates) came twice" in str(error) for error in ended)
+
+
 def test_a_snapshot_in_one_process_only():
     """The error speaks of the snapshot that was asked for, and of the local one that waits for nobody."""
 

@@ -555,6 +555,8 @@ def test_what_is_unique_must_be_there(metadata, match):
     assert 1 == len(mg.merge([good, bad], unique=["night", "shard"], keep_going=True).coverage.missing)
     with pytest.raises(TypeError, match=r"got unique='night', expected a list of names. Write unique=\['night'\]"):
         mg.merge([good], unique="night")
+    with pytest.raises(TypeError, match=r"got unique=\[3\], expected names of values in the metadata"):
+        mg.merge([good], unique=[3])
 
 
 @pytest.mark.parametrize(

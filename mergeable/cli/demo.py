@@ -29,7 +29,7 @@ def demo(folder: str | None) -> None:
     from mergeable import demo as room
 
     with tempfile.TemporaryDirectory() as temporary:
-        place = disk.local(folder or temporary)
+        place = disk.local(folder or temporary, "demo")
         place.mkdir(parents=True, exist_ok=True)
         right = room.run(place, write, write_table)
     write("", "Try next:")

@@ -31,7 +31,7 @@ def found(paths: Sequence[str], output: str | None = None) -> list[str]:
     own = None if output is None else os.path.realpath(output)
     files: list[str] = []
     for path in paths:
-        disk.local(path)
+        disk.local(path, "read")
         if means_several(path):
             all_files = _several(path)
             several = [file for file in all_files if os.path.realpath(file) != own]
@@ -58,7 +58,7 @@ def total_bytes(files: Sequence[str]) -> int:
 
 def read(path: str, *, allow_pickle: bool = False) -> tuple[bytes, Snapshot]:
     """Return a file's bytes and its snapshot, in which states that are pickled are left unread unless that is allowed."""
-    data = disk.read(path)
+    data = disk.read(path, "read")
     return data, opened(data, path, trusted=allow_pickle, peek=True)
 
 

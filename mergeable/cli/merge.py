@@ -108,7 +108,7 @@ def merge(
         metric=in_hand,
         allow_pickle=allow_pickle,
         on_duplicate=on_duplicate,
-        unique=[name.strip() for name in unique.split(",")] if unique else (),
+        unique=[name.strip() for name in (unique or "").split(",") if name.strip()],
         keep_going=keep_going,
         processes=processes,
     )
@@ -143,7 +143,7 @@ def _check_writable(output: str) -> None:
         if is_terminal(sys.stdout):
             raise click.UsageError("The output is bytes, and standard output is a terminal. Redirect it, or name a file.")
         return
-    target = disk.local(output)
+    target = disk.local(output, "merge")
     if disk.is_written_into(target):
         return
     folder = disk.replaced(target).parent if target.is_symlink() else target.parent

@@ -90,13 +90,13 @@ def _inches(size: str) -> tuple[float, float]:
 def _save(figure: Any, output: str, dpi: int) -> None:
     """Write the picture when all of it was drawn."""
     picture = io.BytesIO()
-    target = disk.local(output)
+    target = disk.local(output, "plot")
     kind = "png" if disk.is_written_into(target) else target.suffix.removeprefix(".").lower()
     try:
         figure.savefig(picture, format=kind or "png", dpi=dpi, metadata={"Date": None} if kind == "svg" else None)
     except ValueError as error:  # of a format that matplotlib does not know
         raise Failure(f"{output}: {error}") from error
     try:
-        disk.write(output if kind else f"{output}.png", picture.getvalue())
+        disk.write(output if kind else f"{output}.png", picture.getvalue(), "plot")
     except OSError as error:
         raise Failure(sentence(error, output)) from error

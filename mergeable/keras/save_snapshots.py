@@ -76,7 +76,12 @@ class SaveSnapshots(_Callback):  # type: ignore[misc]  # the base class is chose
         if origin is not None:
             _check_pattern("origin", origin, ORIGIN)
             check_name(origin.format(metric="x" * _LONGEST, phase="train", epoch=10**6, worker=10**3), "SaveSnapshots: ")
-        self.folder, self.pattern, self.metadata, self.origin = disk.local(folder), pattern, dict(metadata or {}), origin
+        self.folder, self.pattern, self.metadata, self.origin = (
+            disk.local(folder, "SaveSnapshots"),
+            pattern,
+            dict(metadata or {}),
+            origin,
+        )
         self._epoch = 0
         self._is_training = False  # an epoch is under way, and was not saved yet
         self._is_fitting = False
