@@ -117,13 +117,15 @@ class MetricCollection(Metric):
     def __getitem__(self, name: str) -> Any:
         if name not in list(self):
             raise KeyError(f"MetricCollection[{name!r}]: got a name of no metric, expected one of {some(self)}.")
-        with self._lock:
-            key = _key(self.reads.get(name, name))
-            state: Any = self._fold(key)[key]
-            metric = copy.deepcopy(self._readers[name] if name in self.reads else state._metric)
-            states = {part: state[part] for part in metric._states}
-            metric.__dict__["_slots"] = {0: Slot(states, self._own_coverage())}
-            return metric
+        return self._enter(self._copied, name)
+
+    def _copied(self, name: str) -> Any:
+        key = _key(self.reads.get(name, name))
+        state: Any = self._fold(key)[key]
+        metric = copy.deepcopy(self._readers[name] if name in self.reads else state._metric)
+        states = {part: state[part] for part in metric._states}
+        metric.__dict__["_slots"] = {0: Slot(states, self._own_coverage())}
+        return metric
 
     @property
     def joins(self) -> bool:  # type: ignore[override]  # of this collection, and not of the class
@@ -169,8 +171,10 @@ class MetricCollection(Metric):
         return values
 
     def _result_when_empty(self) -> Any:
-        with self._inside({name: state.empty() for name, state in self._states.items()}, "result"):
-            return self._joined(self._example)
+        return self._enter(self._run_read, self._joined_examples, {name: state.empty() for name, state in self._states.items()})
+
+    def _joined_examples(self) -> dict[str, Any]:
+        return self._joined(self._example)
 
     @classmethod
     def _configured(cls, arguments: Mapping[str, Any]) -> MetricCollection:

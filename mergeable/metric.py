@@ -10,9 +10,7 @@ from __future__ import annotations
 
 import copy
 import threading
-from collections.abc import Collection, Iterable, Mapping
-from contextlib import ExitStack
-from threading import get_ident
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, ClassVar, TypeVar, final
 
 import numpy as np
@@ -20,19 +18,21 @@ import numpy as np
 from mergeable import names
 from mergeable.agreement import check_declared, check_mergeable
 from mergeable.arguments import constructor_arguments, row_count, shallow
-from mergeable.attempt import Kept, Named, Undone
+from mergeable.attempt import Attempt, Named
 from mergeable.coverage import Coverage
 from mergeable.errors import IncompatibleStates, UndeclaredState
 from mergeable.inside import check_outside, host_verbs, hosted
-from mergeable.intake import Intake
+from mergeable.intake import Intake, nothing, process
 from mergeable.membership import Membership
 from mergeable.registry import LABELS, default_name
 from mergeable.saveable import Saveable, is_saved
-from mergeable.slot import RESTORED, Shown, Slot, States, merge_alike
+from mergeable.slot import RESTORED, Slot, States, merge_alike
 from mergeable.state import State
 from mergeable.states.nested import Nested, check_nothing_undeclared
 
 M = TypeVar("M", bound="Metric")
+
+_NO_NAMES: Mapping[str, Any] = {}
 
 
 class Metric(Intake, Saveable):
@@ -110,9 +110,10 @@ class Metric(Intake, Saveable):
             _slots={},
             _inlet=None,
             _view=None,
-            _thread=None,
             _verb=None,
+            _attempt=None,
             _lock=threading.RLock(),
+            _process=process(),
             _undeclared=set(),  # set by updates and resets
             _cached=set(),  # set by result alone
             _arguments=constructor_arguments(cls, args, kwargs),
@@ -137,13 +138,16 @@ class Metric(Intake, Saveable):
             )
         if name in self._states or hasattr(type(self), name) or name in self._names or name in LABELS:
             raise ValueError(f"{type(self).__name__}.add_state({name!r}): the name is taken; choose another.")
-        self.__dict__.pop(name, None)
-        self._undeclared.discard(name)
-        self._states[name] = state.empty()
+        self._enter(self._declare, name, state)
+
+    def _declare(self, name: str, state: State) -> None:
         for slot in self._slots.values():
             slot.states[name] = state.empty()
         if self._view is not None and name not in self._view:
             self._view[name] = state.empty()
+        self.__dict__.pop(name, None)
+        self._undeclared.discard(name)
+        self._states[name] = state.empty()
         self._membership.updated()
 
     # The verbs. A subclass writes the first two.
@@ -188,18 +192,28 @@ class Metric(Intake, Saveable):
 
     def _dispatch_reset_state(self) -> None:
         check_outside(self, "reset_state")
-        with self._lock, Named(self, "reset_state"):
-            before, self.__dict__["_slots"] = self._slots, {}
-            try:
-                with self._inside(self._slot(0).states, "reset_state"), Kept(self):
-                    self.reset_state()
-            except BaseException:
-                self.__dict__["_slots"] = before
-                raise
-            self._membership.reset()
+        self._enter(self._reset)
+        self._settle()
+
+    def _reset(self, restored: Slot | None = None, undeclared: Mapping[str, Any] | None = None) -> None:
+        """Run the user's ``reset_state`` on empty states, and begin with these, or with what is restored."""
+        empty = Slot.empty(self._states)
+
+        def act() -> None:
+            with Named(self, "reset_state"):
+                self._run("reset_state", self.reset_state, empty.states)
+            self._undeclared.update(undeclared or ())
+            self.__dict__.update(undeclared or {})
+
+        def then() -> None:
+            self.__dict__["_slots"] = {0: empty} if restored is None else {RESTORED: restored}
             if self._inlet is not None:
                 self._inlet.reset()
-        self._settle()
+            self._membership.reset()
+            if restored is not None:
+                self._membership.updated()
+
+        Attempt(self).make(act, then=then)
 
     def _dispatch_merge_state(self, metrics: Iterable[Metric]) -> None:
         check_outside(self, "merge_state")
@@ -216,40 +230,72 @@ class Metric(Intake, Saveable):
                 raise IncompatibleStates(f"{who}: got the metric itself, which would count its updates twice. Leave it out.")
         for metric in (self, *metrics):
             metric._settle()
-        with ExitStack() as locks:
-            for metric in sorted([self, *metrics], key=id):  # one order for all threads
-                locks.enter_context(metric._lock)
-            overridden = self._merges_by_itself
-            for other in metrics:
-                check_mergeable(self, other)
-                if not overridden:
-                    check_declared(self, other)
+        for other in metrics:
+            check_mergeable(self, other)
+            if not self._merges_by_itself:
+                check_declared(self, other)
+        brought: Slot | None = None
+        with Named(self, "merge_state"):
+            for other in metrics:  # one after the other: threads that had two metrics to themselves could wait for one another
+                brought = other._enter(other._joined_to, brought)
+        self._enter(self._merge, brought, metrics)
+
+    def _joined_to(self, joined: Slot | None) -> Slot | None:
+        """Return a slot with what it had and what this metric's slots have."""
+        for _, slot in sorted(self._slots.items()):
+            if joined is None:
+                joined = slot.copied()
+            else:
+                joined.merge(slot)
+        return joined
+
+    def _merge(self, brought: Slot | None, metrics: list[Metric]) -> None:
+        """Merge with the slots what other metrics have brought, and run the user's ``merge_state``."""
+        made: list[Slot] = []
+
+        def act() -> None:
             with Named(self, "merge_state"):
                 merged = self._folded_slot()
-                for other in metrics:
-                    for _, slot in sorted(other._slots.items()):
-                        merged.merge(slot)
-                if overridden:
-                    with self._inside(_frozen(copy.deepcopy(merged.states)), "merge_state"), Kept(self):
-                        self.merge_state(metrics)
-            self.__dict__["_slots"] = {0: merged}
+                if brought is not None:
+                    merged.merge(brought)
+                if self._merges_by_itself:
+                    self._run("merge_state", self.merge_state, _frozen(copy.deepcopy(merged.states)), (metrics,))
+                made.append(merged)
+
+        def then() -> None:
+            self.__dict__["_slots"] = {0: made[0]}
             self._membership.updated()
+
+        Attempt(self).make(act, then=then)
 
     @final
     def _update_slot(
-        self, replica: int, args: tuple[Any, ...], kwargs: dict[str, Any], updates: int = 1, rows: int | None = None
+        self,
+        replica: int,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        updates: int = 1,
+        rows: int | None = None,
+        *,
+        then: Callable[[], None] = nothing,
     ) -> None:
         """Run the user's ``update_state`` on one replica's states; what a failure has written is undone.
 
-        The rows are those of one update, or of several that ``joins`` allows to be one.
+        The rows are those of one update, or of several that ``joins`` allows to be one. ``then`` is called once it is certain that
+        the update counts, again where that was cut off.
         """
-        with self._lock:
+
+        def act(slot: Slot) -> None:
+            with Named(self, "update_state", replica):
+                self._run("update_state", self.update_state, slot.states, args, kwargs)
+            slot.count(replica, row_count(args, kwargs) if rows is None else rows, self._membership.worker, updates)
+
+        def update() -> None:
             self._membership.updated()
             slot = self._slot(replica)
-            states = slot.states
-            with Named(self, "update_state", replica), self._inside(states, "update_state"), Kept(self), Undone(states):
-                self.update_state(*args, **kwargs)
-            slot.count(replica, row_count(args, kwargs) if rows is None else rows, self._membership.worker, updates)
+            Attempt(self, slot).make(act, slot, then=then)
+
+        self._enter(update)
 
     @final
     def _skip_slot(self) -> None:
@@ -259,8 +305,19 @@ class Metric(Intake, Saveable):
     @final
     def _folded_result(self) -> Any:
         """Run the user's ``result`` on the merged states."""
-        with self._lock, self._inside(_frozen(self._fold()), "result"), Named(self, "result"):
-            return self.result()
+        return self._enter(self._read_result)
+
+    def _read_result(self) -> Any:
+        with Named(self, "result"):
+            return self._read_on(_frozen(self._fold()))
+
+    @final
+    def _read_on(self, states: States) -> Any:
+        """Run the user's ``result`` on these states."""
+        return self._enter(self._run_read, self.result, states)
+
+    def _run_read(self, read: Callable[[], Any], states: States) -> Any:
+        return self._run("result", read, states)
 
     @final
     def _job_result(self, *, alone: bool = False) -> Any:
@@ -279,23 +336,26 @@ class Metric(Intake, Saveable):
 
     def _result_when_empty(self) -> Any:
         """Run the user's ``result`` on empty states, to learn its structure."""
-        with self._inside({name: state.empty() for name, state in self._states.items()}, "result"):
-            return self.result()
+        return self._read_on({name: state.empty() for name, state in self._states.items()})
 
     @final
     def _fold(self, *names: str) -> States:
         """Merge the slots, in replica order, into fresh states: all of them, or those named."""
-        with self._lock:
-            merged = {name: self._states[name].empty() for name in names or self._states}
-            for _, slot in sorted(self._slots.items()):
-                merge_alike(merged, slot.states)  # all slots have states with the parameters of these
-            return merged
+        return self._enter(self._fold_here, names)
+
+    def _fold_here(self, names: tuple[str, ...]) -> States:
+        merged = {name: self._states[name].empty() for name in names or self._states}
+        for _, slot in sorted(self._slots.items()):
+            merge_alike(merged, slot.states)  # all slots have states with the parameters of these
+        return merged
 
     @final
     def _folded_slot(self) -> Slot:
         """Merge the slots into a fresh one, with what they cover."""
-        with self._lock:
-            return Slot(self._fold(), self._own_coverage(), self._slot(0).origin)
+        return self._enter(self._folded_slot_here)
+
+    def _folded_slot_here(self) -> Slot:
+        return Slot(self._fold(), self._own_coverage(), self._slot(0).origin)
 
     def _on_host(self) -> Metric:
         """Return the metric whose states these are. Not a property: Keras walks along those, and this leads to itself."""
@@ -317,13 +377,13 @@ class Metric(Intake, Saveable):
     def _detached(self) -> Metric:
         """Return a metric that holds, in one slot, what this process brings to its job."""
         self._settle()
-        with self._lock:
-            brings = {
-                replica: slot for replica, slot in self._slots.items() if replica != RESTORED or not self._membership.worker
-            }
-            twin: Metric = self._twin(brings, copy.deepcopy(self._undeclared_values()))
-            twin.__dict__["_slots"] = {0: twin._folded_slot()}
-            return twin
+        return self._enter(self._detached_here)
+
+    def _detached_here(self) -> Metric:
+        brings = {replica: slot for replica, slot in self._slots.items() if replica != RESTORED or not self._membership.worker}
+        twin: Metric = self._twin(brings, copy.deepcopy(self._undeclared_values()))
+        twin.__dict__["_slots"] = {0: twin._folded_slot()}
+        return twin
 
     @final
     def _twin(self, slots: dict[int, Slot], undeclared: Mapping[str, Any]) -> Metric:
@@ -382,11 +442,13 @@ class Metric(Intake, Saveable):
         return self._own_coverage() if told is None else told[0]
 
     def _own_coverage(self) -> Coverage:
-        with self._lock:
-            coverage = Coverage()
-            for _, slot in sorted(self._slots.items()):
-                coverage = coverage.joined(slot.coverage)
-            return coverage
+        return self._enter(self._coverage_here)
+
+    def _coverage_here(self) -> Coverage:
+        coverage = Coverage()
+        for _, slot in sorted(self._slots.items()):
+            coverage = coverage.joined(slot.coverage)
+        return coverage
 
     # Attributes: a declared name is the state of this replica inside update_state, the merged one elsewhere.
 
@@ -411,16 +473,13 @@ class Metric(Intake, Saveable):
             if inside:
                 self._assign(self._view[name], value)
             else:
-                with self._lock:
-                    fresh = self._states[name].empty()
-                    self._assign(fresh, value)
-                    for slot in self._slots.values():
-                        slot.states[name] = fresh.empty()
-                    self._slot(0).states[name] = fresh
-                    self._membership.updated()
+                self._enter(self._replace, name, value)
         elif isinstance(value, State):
             self.add_state(name, value)
-            (self._view if inside else self._slot(0).states)[name].assign(value)
+            if inside:
+                self._view[name].assign(value)
+            else:
+                self._enter(self._replace, name, value)
         else:
             if name in self._names and not names.is_set_by_library(type(self)):
                 names.refuse(type(self), name)
@@ -429,6 +488,17 @@ class Metric(Intake, Saveable):
             if inside and name not in self.scratch:
                 (self._cached if self.__dict__["_verb"] == "result" else self._undeclared).add(name)
             self._set_plain(name, value)
+
+    def _replace(self, name: str, value: Any) -> None:
+        """Answer ``metric.name = value`` from outside: the first replica holds the value, and the others nothing."""
+        fresh = self._states[name].empty()
+        self._assign(fresh, value)
+        first = self._slot(0)
+        slots = {
+            replica: slot.replaced(name, fresh if slot is first else fresh.empty()) for replica, slot in self._slots.items()
+        }
+        self.__dict__["_slots"] = slots
+        self._membership.updated()
 
     def _set_plain(self, name: str, value: Any) -> None:
         super().__setattr__(name, value)
@@ -440,13 +510,31 @@ class Metric(Intake, Saveable):
 
     # Inside: this thread runs the user's code, on these states.
 
-    @property
-    def _is_inside(self) -> bool:
-        thread: int | None = self.__dict__["_thread"]
-        return thread == get_ident()
+    def _run(
+        self,
+        verb: str,
+        code: Callable[..., Any],
+        view: States,
+        args: Iterable[Any] = (),
+        kwargs: Mapping[str, Any] = _NO_NAMES,
+    ) -> Any:
+        """Return ``code(*args, **kwargs)``, the user's code of a verb, which sees these states under their names."""
+        state = self.__dict__
+        outer = state["_view"], state["_verb"]
+        state["_verb"] = verb
+        state["_view"] = view
+        try:
+            return code(*args, **kwargs)
+        finally:
+            state["_view"], state["_verb"] = outer
 
-    def _inside(self, view: States, verb: str) -> Shown:
-        return Shown(self._lock, self.__dict__, {"_view": view, "_thread": get_ident(), "_verb": verb})
+    def _stand_in(self, states: States) -> Metric:
+        """Return a metric for one call of the user's code on states that are not this metric's: what it sets is gone with it."""
+        twin = object.__new__(type(self))
+        twin.__dict__.update(self.__dict__)
+        own = {"_slots": {0: Slot(states)}, "_lock": threading.RLock(), "_undeclared": set(), "_cached": set()}
+        twin.__dict__.update(own, _inlet=None, _view=None, _attempt=None)
+        return twin
 
     # What must agree to merge (agreement.py), and what is kept.
 
@@ -472,10 +560,18 @@ class Metric(Intake, Saveable):
         return copy.deepcopy(self)  # a shallow copy would share its states
 
     def __getstate__(self) -> dict[str, Any]:
-        with self._lock:
-            self._take_in()
-            kept = ("_states", "_slots", "_undeclared", "_cached", "_arguments")
-            return {"plain": self._plain_attributes(), **{name: self.__dict__[name] for name in kept}}
+        return self._enter(self._content)
+
+    def _content(self) -> dict[str, Any]:
+        """Return all that this metric holds, which no later update reaches."""
+        return {
+            "plain": {**self._plain_attributes(), **self._undeclared_values()},
+            "_states": dict(self._states),
+            "_slots": {replica: slot.copied() for replica, slot in self._slots.items()},
+            "_undeclared": set(self._undeclared),
+            "_cached": set(self._cached),
+            "_arguments": self._arguments,
+        }
 
     def __setstate__(self, saved: Mapping[str, Any]) -> None:
         self.__dict__.update(saved["plain"], **{name: value for name, value in saved.items() if name != "plain"})

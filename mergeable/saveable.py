@@ -17,7 +17,7 @@ from mergeable.errors import SnapshotError
 from mergeable.inside import check_outside
 from mergeable.merging import merge
 from mergeable.plain import is_plain, short, some
-from mergeable.slot import RESTORED, Slot
+from mergeable.slot import Slot
 from mergeable.snapshot import Snapshot, load
 
 if TYPE_CHECKING:
@@ -107,12 +107,7 @@ class Saveable:
         who = f"{type(self).__name__}: restoring what mergeable {saved.version} saved"
         held = self._holding(saved, who)
         self._settle()
-        with self._lock:
-            self._dispatch_reset_state()
-            self.__dict__["_slots"] = {RESTORED: held._slots[0]}
-            self.__dict__.update({name: held.__dict__[name] for name in saved._undeclared})
-            self._undeclared.update(saved._undeclared)
-            self._membership.updated()
+        self._enter(self._reset, held._slots[0], {name: held.__dict__[name] for name in saved._undeclared})
 
     def plot(self: Any, kind: str | None = None, state: str | None = None, ax: Axes | None = None) -> Axes:
         """Draw what the metric holds, and return the matplotlib axes; see ``mergeable.plot.plot``.

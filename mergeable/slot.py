@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from mergeable.coverage import Contribution, Coverage, check_distinct, drawn_origin
 from mergeable.state import State
@@ -31,6 +30,17 @@ class Slot:
     def empty(cls, prototypes: States) -> Slot:
         """Return a slot of fresh identities."""
         return cls({name: state.empty() for name, state in prototypes.items()})
+
+    def copied(self) -> Slot:
+        """Return a slot that holds the same, and that no later update of this one reaches."""
+        states = {name: state.empty() for name, state in self.states.items()}
+        for name, state in states.items():
+            state.become(self.states[name])
+        return Slot(states, self.coverage, self.origin)
+
+    def replaced(self, name: str, state: State) -> Slot:
+        """Return a slot that has another state of that name, and covers the same."""
+        return Slot({**self.states, name: state}, self.coverage, self.origin)
 
     @property
     def coverage(self) -> Coverage:
@@ -68,21 +78,3 @@ def merge_alike(states: States, others: States) -> None:
         state.flush()
         others[name].flush()
         state.merge_part(others[name])
-
-
-class Shown:
-    """While the block runs, attributes of an object are these, for the one thread that has the lock."""
-
-    __slots__ = ("_attributes", "_before", "_lock", "_shown")
-
-    def __init__(self, lock: Any, attributes: dict[str, Any], shown: dict[str, Any]) -> None:
-        self._lock, self._attributes, self._shown = lock, attributes, shown
-
-    def __enter__(self) -> None:
-        self._lock.acquire()
-        self._before = {name: self._attributes[name] for name in self._shown}
-        self._attributes.update(self._shown)
-
-    def __exit__(self, *_: object) -> None:
-        self._attributes.update(self._before)
-        self._lock.release()

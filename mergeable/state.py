@@ -189,6 +189,7 @@ class State(ABC):
         large = nbytes >= self._limit
         if not self.commutative and (large or not waiting.joins(arrays)):
             self.flush()  # batches of different kinds would overtake one another
+            waiting = self._waiting
         if large:
             self.absorb(*arrays)
             return
@@ -212,12 +213,26 @@ class State(ABC):
         raise TypeError(f"{type(self).__name__}.buffer: called on a state without an absorb() method; define it.")
 
     def flush(self) -> None:
-        """Take what waits in the buffer into the value. Its meaning does not change."""
+        """Take what waits in the buffer into the value. Its meaning does not change.
+
+        A copy takes it, and then takes this state's place in one write: wherever an interrupt falls, what waited is in the buffer
+        or in the value, and never in both.
+        """
         waiting: Buffer | None = self.__dict__.get("_waiting")
-        if waiting is not None:
-            for key in list(waiting.groups):
-                self.absorb(*waiting.joined(key))  # takes all or, when it raises, nothing
-                waiting.drop(key)
+        if waiting is None or not waiting.groups:
+            return
+        twin = object.__new__(type(self))
+        twin.__dict__ = {**{name: self.__dict__[name] for name in self._own & self.__dict__.keys()}, **self._copy_value()}
+        twin.__dict__.pop("_saved", None)
+        twin._waiting = Buffer()
+        for key in list(waiting.groups):
+            twin.absorb(*waiting.joined(key))
+        saved: Savepoint | None = self.__dict__.get("_saved")
+        if saved is not None:
+            if saved.value is None:
+                saved.value = self._attributes()  # which nobody changes any more
+            twin._saved = saved
+        self.__dict__ = twin.__dict__
 
     # Guards and undo. A metric opens a savepoint before user code runs and rolls back when that code raises.
 
@@ -260,8 +275,8 @@ class State(ABC):
         self.__dict__.pop("_saved", None)
 
     def rollback(self) -> None:
-        """Return to the savepoint."""
-        saved: Savepoint | None = self.__dict__.pop("_saved", None)
+        """Return to the savepoint. What cuts this off leaves the savepoint, to which the next call returns."""
+        saved: Savepoint | None = self.__dict__.get("_saved")
         if saved is None:
             return
         if saved.value is not None:
@@ -269,6 +284,7 @@ class State(ABC):
         for undo in reversed(saved.journal):
             undo()
         self._waiting = Buffer.at(saved.mark)
+        self.__dict__.pop("_saved", None)
 
     def _all_or_nothing(self) -> _AllOrNothing:
         """Undo what was begun when the block raises; inside an open savepoint, its owner does that."""
@@ -287,11 +303,19 @@ class State(ABC):
         if saved is not None and saved.value is None:
             saved.value = self._undo_value()
 
-    def _record(self, undo: Callable[[], Any]) -> None:
-        """Say how to undo a write, so that a savepoint needs no copy of the whole value."""
+    @property
+    def _is_recorded(self) -> bool:
+        """Whether a write must say how to undo it: a savepoint is open that holds no copy of the value."""
         saved: Savepoint | None = self.__dict__.get("_saved")
-        if saved is not None and saved.value is None:
-            saved.journal.append(undo)
+        return saved is not None and saved.value is None
+
+    def _record(self, undo: Callable[[], Any]) -> None:
+        """Say, before a write, how to undo it, so that a savepoint needs no copy of the whole value.
+
+        ``undo`` may be called when nothing was written yet, and again when it was cut off: it sets what was, and counts nothing back.
+        """
+        if self._is_recorded:
+            self._saved.journal.append(undo)
 
     def _copy_value(self) -> dict[str, Any]:
         """Return a copy of the value's attributes. States with large values of immutable items copy them shallowly."""
@@ -306,9 +330,7 @@ class State(ABC):
 
     def _restore(self, value: dict[str, Any]) -> None:
         own = {k: v for k, v in self.__dict__.items() if k in self._own and k != "_waiting"}
-        self.__dict__.clear()
-        self.__dict__.update(value)
-        self.__dict__.update(own)
+        self.__dict__ = {**value, **own}  # in one write
 
     def __getattr__(self, name: str) -> Any:
         if name == "_waiting":  # made on first use, so that a subclass needs no super().__init__()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, final
 
 import tensorflow as tf
@@ -46,13 +46,17 @@ class HostedMetric(PyMetric):
         self.sync, self.step_result, self.step_failure, self.hand_over = sync, step_result, step_failure, hand_over
         self._join_job()
 
-    def _host_update(self, replica: int, args: tuple[Any, ...], kwargs: dict[str, Any], updates: int = 1) -> None:
-        self.metric._update_slot(replica, to_numpy(args), to_numpy(kwargs), updates)
+    def _host_update(
+        self, replica: int, args: tuple[Any, ...], kwargs: dict[str, Any], then: Callable[[], None], updates: int = 1
+    ) -> None:
+        self.metric._update_slot(replica, to_numpy(args), to_numpy(kwargs), updates, then=then)
 
-    def _take_joined(self, replica: int, args: tuple[Any, ...], kwargs: dict[str, Any], updates: int) -> bool:
+    def _take_joined(
+        self, replica: int, args: tuple[Any, ...], kwargs: dict[str, Any], updates: int, then: Callable[[], None]
+    ) -> bool:
         joins = self.metric.joins and not is_empty(args, kwargs)
         if joins:
-            self._host_update(replica, args, kwargs, updates)
+            self._host_update(replica, args, kwargs, then, updates)
         return joins
 
     def _on_host(self) -> Metric:

@@ -7,17 +7,18 @@ import collections
 import math
 import os
 import sys
+import threading
 import time
 import weakref
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any, final
+from collections.abc import Sequence
+from typing import Any, NamedTuple, final
 
 import numpy as np
 import tensorflow as tf
 from tensorflow.python.ops.resource_variable_ops import ResourceVariable
 
-from mergeable.errors import add_note
+from mergeable.errors import MergeableError, add_note
+from mergeable.intake import nothing, process
 from mergeable.keras import loop
 from mergeable.keras.ending import end_as_failed
 from mergeable.keras.hand_over import DUE, as_written, call_host, eagerly
@@ -32,6 +33,19 @@ QUEUE_BYTES = 8 << 20
 
 QUEUE_BATCHES = 512
 """And so does a step that brings it to so many batches."""
+
+
+class _Place(NamedTuple):
+    """How far the batches were taken: always written as one, so that nothing is lost or taken twice where that is cut off."""
+
+    steps: int
+    """The steps since the last reset whose updates have run, or are among ``runs``."""
+    packed: Packed | None
+    """The batches that are taken apart, the first of those that are not in the queue any more."""
+    at: int
+    """Where in them the next one begins."""
+    runs: Sequence[Run]
+    """Updates that were taken apart; each knows how far it has run."""
 
 
 @final
@@ -49,14 +63,14 @@ class Inlet:
     def __init__(self, metric: Metric, schedule: Schedule) -> None:
         self._metric = metric
         self.schedule = schedule
-        self._steps = 0  # that were taken since the last reset
         self._sites: list[tuple[Site, list[tf.DType]]] = []
         self._waiting: collections.deque[Packed] = collections.deque()  # not in the queue any more
-        self._runs: collections.deque[Run] = collections.deque()  # and taken apart
+        self._place = _Place(0, None, 0, ())
+        self._dequeuing = threading.Lock()
         self._failures: list[Exception] = []
         self._per_step = math.inf  # seconds that taking a step takes at least
-        self._is_taking = False
-        self._process = os.getpid()
+        self._process = process()
+        self._is_behind = False  # in a fork, which came while another thread had the metric to itself
         self._last: dict[Any, list[np.ndarray]] = {}  # results since the last reset, by their structure
         self._shown: dict[tuple[int, ...], Any] = {}  # the same in variables, by their shape
         self._queue: Any = None  # until a step runs where it can put something down
@@ -116,14 +130,13 @@ class Inlet:
     def _wake(self, site: Site, sent: float) -> list[np.ndarray]:
         """Take what waits; return the result, and what may be put down until Python is called next."""
         waking = min(max(0.0, time.time() - sent), 0.1)  # clocks may be set
-        began, before = time.perf_counter(), self._steps
-        with self._metric._lock, self._taking() as taken:
-            if not taken:
-                self._take()
-            self.raise_failures()
-            taking, steps = time.perf_counter() - began, max(1, self._steps - before)
-            self._per_step = min(self._per_step, taking / steps)  # what must be done, whenever it is
-            values = self.result(site, 2 * waking + taking - steps * self._per_step)  # the way back takes as long as that here
+        return self._metric._enter(self._awake, site, waking, time.perf_counter(), self._steps)
+
+    def _awake(self, site: Site, waking: float, began: float, before: int) -> list[np.ndarray]:
+        self.raise_failures()
+        taking, steps = time.perf_counter() - began, max(1, self._steps - before)
+        self._per_step = min(self._per_step, taking / steps)  # what must be done, whenever it is
+        values = self.result(site, 2 * waking + taking - steps * self._per_step)  # the way back takes as long as that here
         ahead = 1 if self._is_exact() else max(1, min(QUEUE_BATCHES, self.schedule.next - self._steps))
         ahead = ahead if site.traced.wanted else QUEUE_BATCHES
         return [site.structure.packed(values), np.array([ahead, QUEUE_BYTES], np.int64)]
@@ -145,59 +158,80 @@ class Inlet:
 
     def hurry(self) -> None:
         """Have the next step come to Python."""
-        if self._queue is not None and self._process == os.getpid():
+        if self._queue is not None and self._process == process():
             with eagerly():
                 self._left.assign(np.zeros(2, np.int64))
 
     def stepped(self) -> None:
         """Count a step whose batches did not go through the queue."""
-        self._steps += 1
+        self._place = self._place._replace(steps=self._steps + 1)
 
     def measured(self, cost: float) -> None:
         """Take note that the result, computed elsewhere, took so many seconds."""
         self.schedule.measured(self._steps, cost)
 
     def settle(self) -> None:
-        """Take what waits; what its updates raise is kept."""
-        if self._sites and self._process == os.getpid() and not self._metric._is_inside:  # else nothing was ever put down
-            with self._metric._lock, self._taking() as taken:
-                if not taken:
-                    self._take()
-
-    @contextmanager
-    def _taking(self) -> Iterator[bool]:
-        """Note that this thread, which has the metric's lock, takes what waits; tell whether it does so already."""
-        before, self._is_taking = self._is_taking, True
-        try:
-            yield before
-        finally:
-            self._is_taking = before
-
-    def _take(self) -> None:
+        """Take what waits; what its updates raise is kept. Called by a thread that has the metric to itself."""
+        if not self._sites:  # nothing was ever put down
+            return
         with eagerly():
-            self._fetch()
-            while self._waiting or self._runs:
-                if not self._runs:
-                    self._open()
-                self._take_run(self._runs[0])
-                self._runs.popleft()
+            if self._process == process():  # the queue is the parent's
+                self._fetch()
+            while self._opened():
+                for run in self._place.runs:
+                    self._take_run(run)
+                self._place = self._place._replace(runs=())
+        if self._is_behind and self._process != process():
+            raise MergeableError(
+                f"{type(self._metric).__name__}: got a copy of the metric {self._metric.name!r} that a fork made while another thread "
+                "updated it, so batches that waited are not in it. Fork when no step runs, or make the metric anew in this process."
+            )
+
+    @property
+    def _steps(self) -> int:
+        """The steps since the last reset whose updates have run, or have begun to."""
+        return self._place.steps
 
     def _fetch(self) -> None:
-        waiting = int(self._queue.size())
-        if waiting:  # as many are there, because nobody else takes any
-            self._waiting.append(Packed(np.asarray(memoryview(self._queue.dequeue_many(waiting)))))
+        """Take what is in the queue out of it; in the main thread, where an interrupt would lose it, by another one."""
+        if not self._queue.size():
+            return
+        if threading.current_thread() is threading.main_thread():
+            try:
+                thread = threading.Thread(target=self._dequeue)
+                thread.start()
+                thread.join()
+            except RuntimeError:  # the program ends, and starts no more threads
+                self._dequeue()
+        else:
+            self._dequeue()
 
-    def _open(self) -> None:
-        """Take apart the batches of one place that are next; an update belongs to a step and a replica."""
-        packed = self._waiting[0]
-        site, types = self._sites[packed.number]
-        columns = packed.columns(types)
-        steps = range(self._steps + 1, self._steps + 1 + len(columns[0]))
-        self._runs.extend(site.runs(columns, steps))
-        self._steps += len(steps)
-        packed.drop()
-        if not packed:
-            self._waiting.popleft()
+    def _dequeue(self) -> None:
+        with self._dequeuing, eagerly():
+            waiting = int(self._queue.size())  # as many are there, because nobody else takes any
+            if waiting:
+                self._waiting.append(Packed(np.asarray(memoryview(self._queue.dequeue_many(waiting)))))
+
+    def _opened(self) -> bool:
+        """Take apart the batches of one place that are next, where none were; an update belongs to a step and a replica.
+
+        Tell whether there are any.
+        """
+        steps, packed, at, runs = self._place
+        if runs:
+            return True
+        if packed is None or at == len(packed):
+            while self._waiting and self._waiting[0] is packed:
+                self._waiting.popleft()
+            if not self._waiting:
+                self._place = self._place._replace(packed=None)
+                return False
+            packed, at = self._waiting[0], 0
+        site, types = self._sites[packed.number(at)]
+        columns, at = packed.columns(at, types)
+        after = steps + len(columns[0])
+        self._place = _Place(after, packed, at, site.runs(columns, range(steps + 1, after + 1)))
+        return True
 
     def _take_run(self, run: Run) -> None:
         """Run the updates of one replica; what an interruption leaves is there the next time."""
@@ -210,6 +244,7 @@ class Inlet:
             except Exception as error:
                 add_note(error, f"in the batch of step {step} since the last reset")
                 self._failures.append(error)
+                run.drop()
 
     def raise_failures(self) -> None:
         """Raise what an update that was taken has raised; told once."""
@@ -219,13 +254,26 @@ class Inlet:
                 add_note(failures[0], f"{len(failures) - 1} later updates failed too; the last of them: {failures[-1]!r}")
             raise failures[0]
 
+    def take_before_fork(self) -> None:
+        """Take what waits, or note that it is not in the copy, where another thread has the metric to itself."""
+        lock = self._metric._lock
+        if lock._is_owned():  # what user code forks in an update has what was taken
+            self._is_behind = False
+            return
+        self._is_behind = not lock.acquire(blocking=False)
+        if not self._is_behind:
+            try:
+                self._metric._entered(nothing)
+            finally:
+                lock.release()
+
     def reset(self) -> None:
         """Begin to count anew: the result of the next step is due."""
-        self._steps = 0
+        self._place = self._place._replace(steps=0)
         self._last.clear()
         self.schedule.reset()
         self.hurry()
-        if self._shown and self._process == os.getpid():
+        if self._shown and self._process == process():
             with eagerly():
                 for shown in self._shown.values():
                     shown.assign(np.full(shown.shape, np.nan))
@@ -234,21 +282,22 @@ class Inlet:
 _inlets: weakref.WeakSet[Inlet] = weakref.WeakSet()
 
 
-def _take_all() -> None:
+def _take_before_fork() -> None:
+    """Take what waits, because the threads of TensorFlow do not live on in a fork; wait for nobody who may wait for the fork."""
     for inlet in list(_inlets):
-        inlet.settle()
+        inlet.take_before_fork()
 
 
 def _take_last() -> None:
     """Take what waits when the program ends; the failures of all metrics are told, and its status is not 0."""
     for inlet in list(_inlets):
         try:
-            inlet.settle()
+            inlet._metric._take_in()
             inlet.raise_failures()
         except Exception as error:
             sys.excepthook(type(error), error, error.__traceback__)
             end_as_failed()
 
 
-os.register_at_fork(before=_take_all)  # the threads of TensorFlow do not live on in the copy
+os.register_at_fork(before=_take_before_fork)
 atexit.register(_take_last)

@@ -48,40 +48,38 @@ def pack(number: int, tensors: Sequence[tf.Tensor]) -> tf.Tensor:
 
 @final
 class Packed:
-    """Batches in rows (n, ROW_BYTES) of bytes, from one on that is taken apart next."""
+    """Batches in rows (n, ROW_BYTES) of bytes, which are taken apart from any of them on: from the one that begins at a byte."""
 
     def __init__(self, rows: np.ndarray) -> None:
         self._bytes = rows.reshape(-1)
         self._words = self._bytes.view(np.int64)
-        self._at = self._next = 0
 
-    def __bool__(self) -> bool:
-        return self._at < self._bytes.size
+    def __len__(self) -> int:
+        """The number of bytes."""
+        return self._bytes.size
 
-    @property
-    def number(self) -> int:
-        """The number of the place of the next batch."""
-        return int(self._words[self._at // 8])
+    def number(self, start: int) -> int:
+        """Return the number of the place of a batch."""
+        return int(self._words[start // 8])
 
-    def columns(self, types: Types) -> list[Column]:
+    def columns(self, begin: int, types: Types) -> tuple[list[Column], int]:
         """Return the tensors of the next n batches, which are of one place and of equal shapes, each of them as a column.
 
-        ``types`` are those of the tensors of the place. The batches stay the next ones until ``drop``.
+        ``types`` are those of the tensors of the place. The other value is where the batch behind them begins.
         """
-        at = self._at // 8 + 1
+        at = begin // 8 + 1
         shapes: list[tuple[int, ...]] = []
         for _ in types:
             start, at = at + 1, at + 1 + int(self._words[at])
             shapes.append(tuple(self._words[start:at].tolist()))
-        header = at * 8 - self._at
+        header = at * 8 - begin
         kinds = [np.dtype(np.uint8 if kind == tf.string else kind.as_numpy_dtype) for kind in types]
         sizes = [math.prod(shape) * kind.itemsize for shape, kind in zip(shapes, kinds, strict=True)]
         stride = ((header + sum(sizes)) // ROW_BYTES + 1) * ROW_BYTES
-        most = max(1, min((self._bytes.size - self._at) // stride, RUN_BYTES // stride))
-        batches = self._bytes[self._at : self._at + most * stride].reshape(most, stride)
+        most = max(1, min((self._bytes.size - begin) // stride, RUN_BYTES // stride))
+        batches = self._bytes[begin : begin + most * stride].reshape(most, stride)
         same = (batches[:, :header] == batches[0, :header]).all(axis=1)
         n = most if same.all() else int(same.argmin())
-        self._next = self._at + n * stride
         found: list[Column] = []
         start = header
         for kind, dtype, shape, size in zip(types, kinds, shapes, sizes, strict=True):
@@ -91,11 +89,7 @@ class Packed:
             else:
                 found.append(column.reshape(-1).view(dtype).reshape(n, *shape))
             start += size
-        return found
-
-    def drop(self) -> None:
-        """Go on behind the batches that were taken apart last."""
-        self._at = self._next
+        return found, begin + n * stride
 
 
 def as_tensors(column: Column) -> list[tf.Tensor]:

@@ -20,6 +20,7 @@ from mergeable.arguments import with_weights_it_takes
 from mergeable.errors import UnsupportedStrategy
 from mergeable.exchange import Exchange
 from mergeable.inside import check_outside
+from mergeable.intake import nothing
 from mergeable.keras import loop
 from mergeable.keras.batch import Arguments, Batch, is_empty, rows_of_first
 from mergeable.keras.caller import check_caller
@@ -422,18 +423,35 @@ class PyMetric(Metric, Checkpointed, _KerasMetric):  # type: ignore[misc]  # the
 
         return call_host(self._who, act, [*inlet.order(strategy), *ticket, *tensors], site.structure.dtypes)
 
-    def _take_one(self, replica: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def _take_one(
+        self, replica: int, args: tuple[Any, ...], kwargs: dict[str, Any], then: Callable[[], None] = nothing
+    ) -> None:
         if is_empty(args, kwargs):
             self._on_host()._skip_slot()
+            then()
         else:
-            self._host_update(replica, args, kwargs)
+            self._host_update(replica, args, kwargs, then)
 
-    def _take_joined(self, replica: int, args: tuple[Any, ...], kwargs: dict[str, Any], updates: int) -> bool:  # noqa: ARG002 - a default
+    def _take_joined(
+        self,
+        replica: int,  # noqa: ARG002 - a default
+        args: tuple[Any, ...],  # noqa: ARG002 - a default
+        kwargs: dict[str, Any],  # noqa: ARG002 - a default
+        updates: int,  # noqa: ARG002 - a default
+        then: Callable[[], None],  # noqa: ARG002 - a default
+    ) -> bool:
         """Take the rows of several updates as one, if that does what taking them one by one does; return whether it was done."""
         return False
 
-    def _host_update(self, replica: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        self._update_slot(replica, args, kwargs, rows=rows_of_first(args))
+    def _host_update(
+        self,
+        replica: int,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        then: Callable[[], None],
+        updates: int = 1,
+    ) -> None:
+        self._update_slot(replica, args, kwargs, updates, rows_of_first(args), then=then)
 
     @staticmethod
     def _received(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Arguments | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeGuard, final
 
 import numpy as np
@@ -18,9 +18,11 @@ class Taker(Protocol):
 
     _takes_arrays: bool
 
-    def _take_one(self, replica: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None: ...
+    def _take_one(self, replica: int, args: tuple[Any, ...], kwargs: dict[str, Any], then: Callable[[], None]) -> None: ...
 
-    def _take_joined(self, replica: int, args: tuple[Any, ...], kwargs: dict[str, Any], updates: int) -> bool: ...
+    def _take_joined(
+        self, replica: int, args: tuple[Any, ...], kwargs: dict[str, Any], updates: int, then: Callable[[], None]
+    ) -> bool: ...
 
     def _step_values(self, traced: Traced) -> list[np.ndarray]: ...
 
@@ -79,24 +81,30 @@ class Run:
         if len(whole) < len(self._columns):
             return False
         try:
-            done = self._metric._take_joined(self._slot, *self._layout.arguments(whole), len(self))
+            args, kwargs = self._layout.arguments(whole)
+            return self._metric._take_joined(self._slot, args, kwargs, len(self), self._reaches(len(self._steps)))
         except Exception:  # one of them fails: by itself it tells which
             return False
-        if done:
-            self._taken = len(self._steps)
-        return done
 
     def take(self) -> None:
-        """Run the next update; it stays the next one where that is interrupted."""
+        """Run the next update; it stays the next one where that fails, or is interrupted before it counts."""
         if self._batches is None:
             arrays = self._metric._takes_arrays and self._layout.is_dense
             self._batches = [column if arrays else as_tensors(column) for column in self._columns]
-        try:
-            self._metric._take_one(self._slot, *self._layout.arguments([column[self._taken] for column in self._batches]))
-        except Exception:
-            self._taken += 1
-            raise
+        args, kwargs = self._layout.arguments([column[self._taken] for column in self._batches])
+        self._metric._take_one(self._slot, args, kwargs, self._reaches(self._taken + 1))
+
+    def drop(self) -> None:
+        """Leave out the next update."""
         self._taken += 1
+
+    def _reaches(self, taken: int) -> Callable[[], None]:
+        """Return what notes that so many updates have run."""
+
+        def note() -> None:
+            self._taken = taken
+
+        return note
 
 
 def _is_rows(column: Column) -> TypeGuard[np.ndarray]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import operator
 import reprlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, final
 
 from mergeable.parameters import as_whole
@@ -32,8 +32,10 @@ class _Counted(State):
     def update(self, items: Any) -> None:
         """Count keys."""
         counts = counted(items, f"{type(self).__name__}.update")
+        if self._is_recorded:
+            before = counts_of(self._counts, counts)
+            self._record(lambda: set_counts(self._counts, before))
         add_counts(self._counts, counts)
-        self._record(lambda: subtract_counts(self._counts, counts))
 
     def merge(self, other: _Counted) -> None:
         """Add the other's counts."""
@@ -161,8 +163,8 @@ class Set(State):
     def update(self, items: Any) -> None:
         """Add a list or an array of keys."""
         new = keys.tally(items, "Set.update").keys() - self._keys
-        self._keys |= new
         self._record(lambda: self._keys.difference_update(new))
+        self._keys |= new
 
     def add(self, item: Any) -> None:
         """Add one key."""
@@ -236,9 +238,15 @@ def add_counts(counts: dict[Any, int], more: dict[Any, int]) -> None:
     counts.update(zip(more, map(operator.add, before, more.values()), strict=True))
 
 
-def subtract_counts(counts: dict[Any, int], less: dict[Any, int]) -> None:
-    """Undo ``add_counts``: keys that return to 0 go."""
-    for key, amount in less.items():
-        counts[key] -= amount
-        if not counts[key]:
-            del counts[key]
+def counts_of(counts: dict[Any, int], keys_: Iterable[Any]) -> dict[Any, int]:
+    """Return the counts of these keys, 0 where one has none."""
+    return {key: counts.get(key, 0) for key in keys_}
+
+
+def set_counts(counts: dict[Any, int], before: dict[Any, int]) -> None:
+    """Undo ``add_counts``: the keys have the counts that they had; those that had none go."""
+    for key, count in before.items():
+        if count:
+            counts[key] = count
+        else:
+            counts.pop(key, None)

@@ -125,9 +125,9 @@ class Product(State, Generic[K]):
 
     def commit(self) -> None:
         """Forget the savepoint of every part."""
-        super().commit()
         for part in self._parts.values():
             part.commit()
+        super().commit()
 
     def rollback(self) -> None:
         """Return every part to its savepoint."""

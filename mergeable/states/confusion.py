@@ -13,7 +13,7 @@ from mergeable.plain import short
 from mergeable.state import State
 from mergeable.states import data, exact, keys
 from mergeable.states.arrays import weighed
-from mergeable.states.collections import add_counts, subtract_counts
+from mergeable.states.collections import add_counts, counts_of, set_counts
 from mergeable.states.given import as_items
 from mergeable.states.sums import Count, Sum, check_weights, twin_of
 
@@ -110,8 +110,10 @@ class ConfusionMatrix(State):
         rows, columns = self._indices(true, "y_true"), self._indices(pred, "y_pred")
         if isinstance(self._cells, dict):
             cells, amounts = self._cells, self._pair_amounts(rows, columns, weight)
+            if self._is_recorded:
+                before = counts_of(cells, amounts)
+                self._record(lambda: set_counts(self._cells, before))  # type: ignore[arg-type]  # a dict here
             add_counts(cells, amounts)
-            self._record(lambda: subtract_counts(self._cells, amounts))  # type: ignore[arg-type]  # a dict here
         else:
             places = rows * len(self._classes or ()) + columns
             self.buffer(*((places,) if weight is None else (places, weight)))

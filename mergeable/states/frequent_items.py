@@ -7,7 +7,7 @@ from typing import Any, final
 from mergeable.parameters import as_whole
 from mergeable.state import State
 from mergeable.states import data, keys
-from mergeable.states.collections import add_counts, by_plain_key, counted, ranked, subtract_counts
+from mergeable.states.collections import add_counts, by_plain_key, counted, counts_of, ranked, set_counts
 from mergeable.states.estimate import Estimate
 
 _MOST_K = 1 << 20
@@ -70,8 +70,10 @@ class FrequentItems(State):
     def update(self, items: Any) -> None:
         """Count keys."""
         counts = counted(items, "FrequentItems.update")
+        if self._is_recorded:
+            total, before = self._total, counts_of(self._counts, counts)
+            self._record(lambda: self._return_to(total, before))
         self._add(counts)
-        self._record(lambda: self._subtract(counts))
         if len(self._counts) > 2 * self.k:
             self.flush()
 
@@ -88,8 +90,8 @@ class FrequentItems(State):
             return
         self._before_write()
         least = sorted(self._counts.values(), reverse=True)[self.k]
-        self._counts = {key: count - least for key, count in self._counts.items() if count > least}
-        self._taken += least
+        counts = {key: count - least for key, count in self._counts.items() if count > least}
+        self.__dict__.update(_counts=counts, _taken=self._taken + least)  # in one write
 
     def result(self) -> dict[Any, int]:
         """Return a dict of keys to estimated counts, in the canonical order of the keys; equal ones (1 and 1.0) add up there."""
@@ -133,9 +135,9 @@ class FrequentItems(State):
         self._total += sum(counts.values())
         add_counts(self._counts, counts)
 
-    def _subtract(self, counts: dict[keys.Canonical, int]) -> None:
-        self._total -= sum(counts.values())
-        subtract_counts(self._counts, counts)
+    def _return_to(self, total: int, before: dict[keys.Canonical, int]) -> None:
+        self._total = total
+        set_counts(self._counts, before)
 
     def _copy_value(self) -> dict[str, Any]:
         return {"k": self.k, "_total": self._total, "_taken": self._taken, "_counts": dict(self._counts)}

@@ -122,6 +122,7 @@ class Held(State):
 
     def savepoint(self) -> None:
         """Remember the object as its pickle."""
+        self.__dict__.pop("_pickled", None)
         super().savepoint()
         try:
             self._pickled = cloudpickle.dumps(self.value)
@@ -140,10 +141,11 @@ class Held(State):
 
     def rollback(self) -> None:
         """Return to the savepoint."""
-        pickled = self.__dict__.pop("_pickled", None)
+        pickled = self.__dict__.get("_pickled")
+        value = self.value if pickled is None else pickle.loads(pickled)
         super().rollback()
-        if pickled is not None:
-            self.value = pickle.loads(pickled)
+        self.value = value
+        self.__dict__.pop("_pickled", None)
 
     def _undo_value(self) -> dict[str, Any]:
         return {k: v for k, v in self._attributes().items() if k != "value"}

@@ -162,15 +162,17 @@ class Keyed(State, Generic[S]):
 
     def commit(self) -> None:
         """Forget the savepoint."""
-        super().commit()
-        for state in self.__dict__.pop("_touched", {}).values():
+        for state in self.__dict__.get("_touched", {}).values():
             state.commit()
+        self.__dict__.pop("_touched", None)
+        super().commit()
 
     def rollback(self) -> None:
         """Return every key to the savepoint."""
         super().rollback()
-        for state in self.__dict__.pop("_touched", {}).values():
+        for state in self.__dict__.get("_touched", {}).values():
             state.rollback()
+        self.__dict__.pop("_touched", None)
 
     def _undo_value(self) -> dict[str, Any]:
         return {**self._attributes(), "_states": dict(self._states)}  # the states have savepoints of their own
@@ -183,8 +185,8 @@ class Keyed(State, Generic[S]):
     def drop(self, label: keys.Canonical) -> S:
         """Forget a key, and return its state."""
         state = self.at(label)
-        del self._states[label]
         self._record(lambda: self._return(label, state))
+        del self._states[label]
         return state
 
     def _fresh(self) -> S:
@@ -221,8 +223,8 @@ class Keyed(State, Generic[S]):
                 self._check_apart(label, who)
             else:
                 self.__dict__.pop("_apart", None)
-            self._states[label] = self._fresh()
             self._record(lambda: self._states.pop(label, None))
+            self._states[label] = self._fresh()
         elif "_touched" in self.__dict__ and label not in self._touched:
             self._touched[label] = self._states[label]
             self._states[label].savepoint()

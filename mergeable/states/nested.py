@@ -7,8 +7,6 @@ from typing import Any, final
 from mergeable import registry
 from mergeable.errors import UndeclaredState
 from mergeable.parameters import is_plain, same
-from mergeable.slot import Slot
-from mergeable.state import State
 from mergeable.states.batch import Place, weights_among
 from mergeable.states.combinators import Product, cells_of, described
 
@@ -75,8 +73,9 @@ class Nested(Product[str]):
 
     def update(self, *args: Any, **kwargs: Any) -> None:
         """Run the metric's ``update_state``: all states take the batch, or none."""
-        with self._all_or_nothing(), _Running(self._metric, self._parts, "update_state") as metric:
-            metric.update_state(*args, **kwargs)
+        metric = self._metric._stand_in(self._parts)
+        with self._all_or_nothing():
+            metric._enter(metric._run, "update_state", metric.update_state, self._parts, args, kwargs)
             check_nothing_undeclared(metric)
 
     def _place_of_weights(self) -> Place | None:
@@ -95,31 +94,7 @@ class Nested(Product[str]):
             for name, state in merged.items():
                 state.merge_part(self._parts[name])
                 state.freeze()
-        with _Running(metric, merged, "result"):
-            return metric.result()
-
-
-class _Running:
-    """Run the metric's code on these states; attributes that it sets, which all keys would share, are gone afterwards."""
-
-    __slots__ = ("_before", "_inside", "_metric", "_states")
-
-    def __init__(self, metric: Any, states: dict[str, State], verb: str) -> None:
-        self._metric, self._states, self._inside = metric, states, metric._inside(states, verb)
-
-    def __enter__(self) -> Any:
-        self._inside.__enter__()
-        self._before = dict(self._metric.__dict__)
-        self._metric.__dict__["_slots"] = {0: Slot(self._states)}  # of which its code may make copies
-        return self._metric
-
-    def __exit__(self, *_: object) -> None:
-        metric = self._metric
-        metric.__dict__.clear()
-        metric.__dict__.update(self._before)
-        metric._undeclared.clear()
-        metric._cached.clear()
-        self._inside.__exit__()
+        return metric._stand_in(merged)._read_on(merged)
 
 
 def check_nothing_undeclared(metric: Any) -> None:

@@ -78,7 +78,7 @@ class Count(Number):
             return
         self._count = writable(self._count)
         counts = self._count.reshape(-1)
-        if "_saved" in self.__dict__:
+        if self._is_recorded:
             at, before = indices.copy(), counts[indices]
             self._record(lambda: self._return_to(at, before))
         np.add.at(counts, indices, 1 if times is None else times)
