@@ -286,14 +286,14 @@ class Metric(Intake, Saveable):
         """
 
         def act(slot: Slot) -> None:
-            with Named(self, "update_state", replica):
-                self._run("update_state", self.update_state, slot.states, args, kwargs)
+            self._run("update_state", self.update_state, slot.states, args, kwargs)
             slot.count(replica, row_count(args, kwargs) if rows is None else rows, self._membership.worker, updates)
 
         def update() -> None:
             self._membership.updated()
             slot = self._slot(replica)
-            Attempt(self, slot).make(act, slot, then=then)
+            with Named(self, "update_state", replica):
+                Attempt(self, slot).make(act, slot, then=then)
 
         self._enter(update)
 
