@@ -80,8 +80,9 @@ SAVE = (
 )
 
 
-@pytest.mark.parametrize("path", ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1", "link"])
-@pytest.mark.parametrize("into", ["a pipe", "a file"])
+@pytest.mark.parametrize(
+    ("path", "into"), [("/dev/stdout", "a pipe"), ("/dev/fd/1", "a file"), ("/proc/self/fd/1", "a file"), ("link", "a file")]
+)
 def test_a_descriptor_is_written_into(tmp_path, path, into):
     """What names standard output gets the bytes between what was written before and after, be it a pipe or a file."""
     if not os.path.lexists(path) and path != "link":
