@@ -3,15 +3,12 @@
 import copy
 import pickle
 import random
-import sys
-from pathlib import Path
 
 import pytest
 
 import mergeable as mg
 from mergeable.canonical import canonical_bytes
-
-OURS = str(Path(mg.__file__).parent)
+from tests.lines import interrupted, times
 
 
 class Inner(mg.Metric):
@@ -120,50 +117,10 @@ def held(metric):
     return canonical_bytes((states, metric.calls, coverage.updates, coverage.rows, len(coverage)))
 
 
-class Lines:
-    """Notes the lines of this library that the block runs, and raises ``KeyboardInterrupt`` at the n-th."""
-
-    def __init__(self, n=0):
-        self.n, self.found = n, []
-
-    def __enter__(self):
-        sys.settrace(self.trace)
-        return self
-
-    def __exit__(self, *_):
-        sys.settrace(None)
-
-    def trace(self, frame, event, _):
-        if not frame.f_code.co_filename.startswith(OURS):
-            return None
-        if event == "line":
-            self.found.append((frame.f_code.co_filename, frame.f_lineno))
-            if len(self.found) == self.n:
-                raise KeyboardInterrupt
-        return self.trace
-
-
-def interrupted(act, metric, n):
-    """Run a verb of a metric that is interrupted at the n-th line; return the line, or None where fewer came."""
-    try:
-        with Lines(n) as lines:
-            act(metric)
-    except KeyboardInterrupt:
-        return lines.found[-1]
-    return None
-
-
 def places(act, metric_class):
     """Return when each line that a verb runs comes, at one of the times when it does."""
     act(made(metric_class))  # what is found once and remembered
-    metric = made(metric_class)
-    with Lines() as lines:
-        act(metric)
-    times = {}
-    for n, line in enumerate(lines.found, 1):
-        times.setdefault(line, []).append(n)
-    draw = random.Random(0)
-    return sorted(map(draw.choice, times.values()))
+    return times(act, made(metric_class))
 
 
 def before_and_after(act, metric_class):

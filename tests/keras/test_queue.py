@@ -19,6 +19,7 @@ from mergeable.keras import AUROC, inlet, packing
 from mergeable.metrics import AUROC as PlainAUROC  # noqa: N811 - it is a class
 from tests.keras.conftest import mirrored
 from tests.keras.zoo import Everything, JaccardAsDocumented, RowCount
+from tests.lines import interrupted, times
 from tests.notes import notes
 
 WAYS = [("now", "always"), ("now", "auto"), ("queued", "auto"), ("queued", 3), ("queued", "never")]
@@ -753,3 +754,65 @@ def test_a_fork_finds_the_queue_empty():
         "took [3.0] True",
         "parent 3",
     ] == ended.stdout.splitlines(), ended.stderr
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_a_fork_beside_an_update_says_what_it_lacks():
+    """A copy that a fork makes while another thread updates has not what waits in the queue: it gives no result."""
+    ended = run("""
+        import threading
+        inside, go = threading.Event(), threading.Event()
+        slow = Writes(name="slow")
+
+        def update(replica, args, kwargs, **options):
+            inside.set()
+            go.wait(30)
+
+        slow_step = tf.function(lambda y: slow.update_state(y), input_signature=[tf.TensorSpec([None])])
+        slow_step(tf.constant([1.0]))
+        slow_step(tf.constant([1.0]))
+        thread = threading.Thread(target=lambda: slow._enter(update, 0, (), {}))
+        thread.start()
+        inside.wait(30)
+        child = os.fork()
+        if not child:
+            for read in (slow._folded_result, slow.snapshot, lambda: slow.rows.result()):
+                try:
+                    print("gave", read(), flush=True)
+                except mg.MergeableError as error:
+                    print(error, flush=True)
+            os._exit(0)
+        os.waitpid(child, 0)
+        go.set()
+        thread.join()
+        print("parent", int(slow.result()), flush=True)
+    """)
+
+    lines = ended.stdout.splitlines()
+    assert 3 == sum(line.startswith("Writes: got a copy of the metric 'slow' that a fork made while") for line in lines), ended
+    assert "parent 2" == lines[-1]
+    assert not any(line.startswith("gave") for line in lines)
+
+
+def test_an_interrupt_while_batches_are_taken():
+    """Wherever an interrupt falls while what waits is taken, each batch counts once, in order."""
+    metric = built(Log)
+    step = stepping(metric)
+    batches = [[1.0], [2.0, 3.0], [4.0], [5.0]]
+
+    def wait():
+        metric.reset_state()
+        for batch in batches:
+            step(tf.constant(batch))
+
+    wait()
+    metric.result()
+    wait()
+    found = times(lambda metric: metric.result(), metric)
+    came = 0
+    for n in found:
+        wait()
+        came += interrupted(lambda metric: metric.result(), metric, n) is not None
+        assert batches == list(metric.batches)
+        assert (5, 4, 5) == (int(metric.result()), metric.coverage.updates, metric.coverage.rows)
+    assert came > 0.9 * len(found) > 20
