@@ -43,6 +43,10 @@ class Metric(Intake, Saveable):
     are derived. A ``reset_state`` or ``merge_state`` of your own is for attributes that are not declared: it runs after the
     derived one, which has reset or merged the declared states already.
 
+    Verbs may be called from any thread, one runs at a time, and each is done as a whole or not at all, wherever an exception, an
+    interrupt (Ctrl-C) or a fork cuts it off. While the code of a verb runs, other threads wait: a thread that it starts and waits for
+    must not read the metric.
+
     An attribute that ``update_state`` or ``reset_state`` sets and that is not declared makes a derived merge impossible:
     it raises ``UndeclaredState`` and names it. List names that no result depends on in ``scratch``.
 

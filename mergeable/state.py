@@ -34,6 +34,9 @@ class State(ABC):
       one, before the next merge, result, copy or pickle, or when 128 KiB have gathered;
     - an update that fails inside a metric is undone.
 
+    A state has no lock: the metric that holds it has one. Several threads that update one bare state lose updates without a word;
+    give each a state of its own, and merge these.
+
     Class facts, to be stated where they differ from the default: ``exact`` (the same bytes whatever the
     order and tree of merges), ``commutative``, ``idempotent`` (``a`` merged with ``a`` is ``a``) and
     ``bounded`` (memory does not grow with the data).
