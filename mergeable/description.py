@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from typing import Any, final
 
 from mergeable import registry
-from mergeable.canonical import canonical_bytes
 from mergeable.errors import IncompatibleStates, SnapshotError
 from mergeable.parameters import differences, same
 from mergeable.plain import Unreadable, is_plain, short
@@ -45,7 +44,7 @@ class Description:
             raise IncompatibleStates(f"{who}: got a {names[1]}, expected a {names[0]}. Merge and restore metrics of one class.")
         for key in sorted(self.arguments.keys() & other.arguments.keys()):  # an argument that is new had no other value
             mine, theirs = self.arguments[key], other.arguments[key]
-            if canonical_bytes(mine) != canonical_bytes(theirs):
+            if not same(mine, theirs):
                 raise IncompatibleStates(
                     f"{who}: {key} is {mine!r} {here} and {theirs!r} {there}. Build the metric as it was when it was saved."
                 )

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import FunctionType
+import collections
+import dataclasses
+import functools
+import math
+import struct
+from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
+from types import FunctionType, MethodType
 from typing import Any
 
 import numpy as np
@@ -19,29 +25,115 @@ def differences(here: Mapping[str, Any], there: Mapping[str, Any]) -> dict[str, 
 
 
 def same(a: Any, b: Any) -> bool:
-    """Return whether two parameters are equal: arrays by their elements, plain objects by their attributes."""
+    """Return whether two parameters are equal: of plain values, whether their canonical bytes are.
+
+    NaN is NaN, NumPy's numbers are Python's, and floats are their bits; 1, 1.0 and True are three values. Arrays are equal by their
+    elements, functions by their code, other objects by their class and attributes, or by their own ``==``.
+    """
     if a is b:
         return True
+    a, b = _plain(a), _plain(b)
+    if type(a) in _PLAIN and type(a) is not float:
+        return type(a) is type(b) and bool(a == b)
+    for kind, alike in _ALIKE:
+        if isinstance(a, kind):
+            return isinstance(b, kind) and alike(a, b)
     if type(a) is not type(b):
         return False
-    if isinstance(a, np.ndarray):
-        return a.dtype == b.dtype and np.array_equal(a, b, equal_nan=a.dtype.kind == "f")
-    if isinstance(a, list | tuple):
-        kinds = [*map(type, a)]
-        if kinds != [*map(type, b)]:
+    if any("__eq__" in vars(cls) for cls in type(a).__mro__[:-1]):
+        by_attributes = dataclasses.is_dataclass(a) and not isinstance(
+            a, type
+        )  # whose own comparison takes NaN for another NaN
+    else:
+        by_attributes = hasattr(a, "__dict__")
+    return same(vars(a), vars(b)) if by_attributes and hasattr(a, "__dict__") else bool(a == b)
+
+
+def _plain(value: Any) -> Any:
+    """Return a number or a string as Python's own, whatever class it is of; all else as it is."""
+    if isinstance(value, np.generic) and not isinstance(value, str | bytes) and value.dtype.kind not in "mMV":
+        value = value.item()
+    if type(value) in _PLAIN or isinstance(value, bool):
+        return value
+    return next((bare(value) for kind, bare in _BARE.items() if isinstance(value, kind)), value)
+
+
+def _same_floats(a: Any, b: Any) -> bool:
+    bits = [
+        struct.pack("<d", x) for x in (a, b)
+    ]  # which tell zeros apart, and subnormal numbers, which this thread may read as 0
+    return bits[0] == bits[1] or (math.isnan(a) and math.isnan(b))
+
+
+def _same_arrays(a: Any, b: Any) -> bool:
+    if a.dtype != b.dtype or a.shape != b.shape:
+        return False
+    if a.dtype == object:
+        return all(map(same, a.ravel().tolist(), b.ravel().tolist()))
+    if a.dtype.kind == "f":
+        a, b = (np.where(np.isnan(x), np.array(np.nan, x.dtype), x) for x in (a, b))
+    return bool(a.tobytes() == b.tobytes())
+
+
+def _same_lists(a: Any, b: Any) -> bool:
+    if len(a) != len(b) or isinstance(a, list) != isinstance(b, list):
+        return False
+    if a and {*map(type, a), *map(type, b)} == {float} and struct.pack(f"{len(a)}d", *a) == struct.pack(f"{len(b)}d", *b):
+        return True
+    return all(map(same, a, b))
+
+
+def _same_mappings(a: Any, b: Any) -> bool:
+    there: dict[Any, list[Any]] = {}  # several NaN are several keys
+    for key, value in b.items():
+        there.setdefault(_hashed(key), []).append(value)
+    for key, value in a.items():
+        rest = there.get(_hashed(key), [])
+        found = next((i for i, other in enumerate(rest) if same(value, other)), None)
+        if found is None:
             return False
-        return a == b if _PLAIN.issuperset(kinds) else all(map(same, a, b))
-    if isinstance(a, dict):
-        return a.keys() == b.keys() and all(same(a[k], b[k]) for k in a)
-    if isinstance(a, FunctionType):
-        parts = [
-            (f.__module__, f.__qualname__, f.__defaults__, [cell.cell_contents for cell in f.__closure__ or ()]) for f in (a, b)
-        ]
-        return a.__code__ == b.__code__ and same(*parts)
-    defines_equality = any("__eq__" in vars(cls) for cls in type(a).__mro__[:-1])
-    if hasattr(a, "__dict__") and not defines_equality:
-        return same(vars(a), vars(b))
-    return bool(a == b)
+        del rest[found]
+    return len(a) == len(b)
+
+
+def _same_sets(a: Any, b: Any) -> bool:
+    return collections.Counter(map(_hashed, a)) == collections.Counter(map(_hashed, b))
+
+
+def _hashed(key: Any) -> Any:
+    """Return what is equal for keys of dicts and sets that are the same."""
+    key = _plain(key)
+    if isinstance(key, tuple | frozenset):
+        return type(key), type(key)(map(_hashed, key))
+    return type(key), ("nan" if math.isnan(key) else struct.pack("<d", key)) if isinstance(key, float) else key
+
+
+def _same_functions(a: Any, b: Any) -> bool:
+    parts = [(f.__module__, f.__qualname__, f.__defaults__, [c.cell_contents for c in f.__closure__ or ()]) for f in (a, b)]
+    return a.__code__ == b.__code__ and same(*parts)
+
+
+def _same_partials(a: Any, b: Any) -> bool:
+    return same((a.func, a.args, a.keywords), (b.func, b.args, b.keywords))
+
+
+def _same_methods(a: Any, b: Any) -> bool:
+    return same((a.__func__, a.__self__), (b.__func__, b.__self__))
+
+
+_ALIKE: tuple[tuple[Any, Callable[[Any, Any], bool]], ...] = (
+    (float, _same_floats),
+    (complex, lambda a, b: _same_floats(a.real, b.real) and _same_floats(a.imag, b.imag)),
+    (np.ndarray, _same_arrays),
+    (np.generic, _same_arrays),
+    (list | tuple, _same_lists),
+    (Mapping, _same_mappings),
+    (AbstractSet, _same_sets),
+    (FunctionType, _same_functions),
+    (functools.partial, _same_partials),
+    (MethodType, _same_methods),
+)
+"""How values of a kind are compared."""
 
 
 def as_whole(value: Any, text: str, low: int, high: int | None = None, hint: str = "") -> int:
@@ -70,6 +162,12 @@ def is_plain(value: Any) -> bool:
 
 
 _PLAIN = frozenset({bool, int, float, str, bytes, type(None)})
+_BARE: dict[type, Callable[[Any], Any]] = {
+    int: int.__int__,
+    float: float.__float__,
+    str: str.__str__,
+    bytes: lambda value: bytes.__getitem__(value, slice(None)),
+}
 
 
 def _shown(number: int) -> str:

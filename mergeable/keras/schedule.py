@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable
 from typing import Any, final
 
+import numpy as np
+
 SHARE = 0.1
 """``"auto"`` spends at most so much of the time that steps take on results."""
 
@@ -41,12 +43,12 @@ class Schedule:
     """
 
     def __init__(self, step_result: Any, who: str, clock: Callable[[], float] = time.perf_counter) -> None:
-        counts = isinstance(step_result, int) and not isinstance(step_result, bool) and step_result >= 1
+        counts = isinstance(step_result, int | np.integer) and not isinstance(step_result, bool) and step_result >= 1
         if not counts and step_result not in ("always", "auto", "never"):
             raise ValueError(
                 f"{who}.step_result: got {step_result!r}, expected 'auto', 'always', 'never', or a number of steps from 1 on."
             )
-        self.step_result = 1 if step_result == "always" else step_result
+        self.step_result = 1 if step_result == "always" else int(step_result) if counts else step_result
         self._clock = clock
         self._least = math.inf  # the least seconds that a result took
         self._beside = math.inf  # and the least that were spent beside it

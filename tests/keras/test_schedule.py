@@ -1,5 +1,6 @@
 """When a step computes its result: counted with a clock that the tests move."""
 
+import numpy as np
 import pytest
 
 from mergeable.keras.schedule import SHARE, Schedule
@@ -30,7 +31,8 @@ def epoch(schedule, clock, cost, steps):
 
 
 @pytest.mark.parametrize(
-    ("step_result", "expected"), [("always", [1, 2, 3, 4, 5, 6, 7]), (1, [1, 2, 3, 4, 5, 6, 7]), (3, [1, 4, 7]), ("never", [])]
+    ("step_result", "expected"),
+    [("always", [1, 2, 3, 4, 5, 6, 7]), (1, [1, 2, 3, 4, 5, 6, 7]), (3, [1, 4, 7]), (np.int64(3), [1, 4, 7]), ("never", [])],
 )
 def test_what_was_asked_for(step_result, expected):
     """A number counts from the first step after a reset, in each epoch."""
