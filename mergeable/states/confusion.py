@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
-from typing import Any, final
+from typing import Any, Literal, final
 
 import numpy as np
 
@@ -14,8 +14,10 @@ from mergeable.state import State
 from mergeable.states import data, exact, keys
 from mergeable.states.arrays import weighed
 from mergeable.states.collections import add_counts, counts_of, set_counts
-from mergeable.states.given import as_items
+from mergeable.states.given import as_items, objects
 from mergeable.states.sums import Count, Sum, check_weights, twin_of
+
+_LAYOUTS = ("rows", "cells", "one-hot")
 
 
 @final
@@ -27,11 +29,13 @@ class ConfusionMatrix(State):
     (bytes) are read as UTF-8; whole floats are integers. Empty: all counts 0. Exact, commutative.
     Memory: 8 n**2 bytes; with None it grows with the distinct pairs (``bounded`` is False).
 
-    ``update(y_true, y_pred, weights=None)``: equal shapes, or one row each; weights need ``weighted=True``, whose cells are
-    exact sums.
+    ``update(y_true, y_pred, weights=None)``: one label each for every row, (n,) or (n, 1); weights need ``weighted=True``, whose cells are
+    exact sums. ``layout`` says how else labels come: ``"cells"`` are arrays of any one shape in which every cell is a label, as of pixels and
+    tokens; ``"one-hot"`` are rows (n, k) with a single 1, at the place of the class, or plain labels (n,).
 
     Raises:
-        ValueError: a label is NaN, not whole or not among the classes; shapes differ; weights came to a matrix that counts.
+        ValueError: a label is NaN, not whole or not among the classes; shapes differ, or are not of the layout; weights came to a
+            matrix that counts.
         IncompatibleStates: on merging matrices of other classes.
         OverflowError: a count would pass 2**63 - 1.
 
@@ -48,7 +52,15 @@ class ConfusionMatrix(State):
 
     _undoes_updates = True
 
-    def __init__(self, classes: int | Sequence[Any] | None = None, weighted: bool = False) -> None:
+    def __init__(
+        self,
+        classes: int | Sequence[Any] | None = None,
+        weighted: bool = False,
+        layout: Literal["rows", "cells", "one-hot"] = "rows",
+    ) -> None:
+        if layout not in _LAYOUTS:
+            raise ValueError(f"ConfusionMatrix: got layout={layout!r}, expected one of {', '.join(map(repr, _LAYOUTS))}.")
+        self.layout = layout
         labels: Sequence[Any] | None = classes  # type: ignore[assignment]  # but for a number
         if isinstance(classes, int | float | complex | str | bytes | np.generic):
             labels = range(as_whole(classes, "ConfusionMatrix: got {} classes", 1))
@@ -66,8 +78,11 @@ class ConfusionMatrix(State):
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """``classes`` (None, or the labels) and ``weighted``."""
+        """``classes`` (None, or the labels) and ``weighted``; the layout says how labels come, and not what is counted."""
         return {"classes": self._plain, "weighted": self.weighted}
+
+    def _recipe(self) -> Any:
+        return ConfusionMatrix, (self._plain, self.weighted, self.layout)
 
     @classmethod
     def cells(cls, parameters: dict[str, Any]) -> int:
@@ -84,7 +99,7 @@ class ConfusionMatrix(State):
 
     def empty(self) -> ConfusionMatrix:
         """Return a fresh identity with the same classes, which need no second check."""
-        fresh = ConfusionMatrix(weighted=self.weighted)
+        fresh = ConfusionMatrix(weighted=self.weighted, layout=self.layout)
         fresh.bounded, fresh._classes, fresh._plain, fresh._counted = self.bounded, self._classes, self._plain, self._counted
         fresh._cells = {} if isinstance(self._cells, dict) else self._cells.empty()
         return fresh
@@ -98,15 +113,19 @@ class ConfusionMatrix(State):
             )
         weight = None
         if weights is not None:
-            tuples = isinstance(y_true, list | tuple) and tuple in {*map(type, y_true)}  # which are labels, and no rows
-            shape = (len(y_true),) if tuples else None
+            shape = np.shape(y_true)[:1] if self.layout == "one-hot" else None
             (y_true, y_pred), weight = weighed((y_true, y_pred), weights, "ConfusionMatrix.update", shape)
         true, pred = as_items(y_true, "ConfusionMatrix.update"), as_items(y_pred, "ConfusionMatrix.update")
+        if self.layout == "one-hot":
+            true, pred = self._of_one_hot(true, "y_true"), self._of_one_hot(pred, "y_pred")
         if true.size != pred.size or (true.ndim and pred.ndim and true.shape[0] != pred.shape[0]):
             raise ValueError(
                 f"ConfusionMatrix.update: got y_true of shape {true.shape} and y_pred of shape {pred.shape}, expected one "
                 "predicted label for each true one. Take argmax of scores first."
             )
+        if self.layout != "cells":
+            _check_rows(true, "y_true")
+            _check_rows(pred, "y_pred")
         rows, columns = self._indices(true, "y_true"), self._indices(pred, "y_pred")
         if isinstance(self._cells, dict):
             cells, amounts = self._cells, self._pair_amounts(rows, columns, weight)
@@ -179,6 +198,21 @@ class ConfusionMatrix(State):
             return list(self._classes)
         return sorted({label for pair in self._cells for label in pair}, key=keys.order)  # type: ignore[union-attr]  # a dict here
 
+    def _of_one_hot(self, labels: np.ndarray, name: str) -> np.ndarray:
+        """Return the labels (n,) of one-hot rows (n, k); plain labels stay as they are."""
+        if labels.ndim < 2:
+            return labels
+        ones = labels == 1 if labels.dtype.kind in "biuf" else np.zeros(labels.shape, bool)
+        k = labels.shape[-1] if self._plain is None else len(self._plain)
+        if labels.ndim != 2 or labels.shape[1] != k or not ((ones | (labels == 0)).all() and (ones.sum(axis=1) == 1).all()):
+            raise ValueError(
+                f"ConfusionMatrix.update: got {name} of shape {labels.shape}, expected one-hot rows (n, {k}), each with a single 1 and zeros. "
+                "Take argmax of scores first."
+            )
+        places = ones.argmax(axis=1)
+        found: np.ndarray = places if self._plain is None or self._counted else objects(self._plain)[places]
+        return found
+
     def _indices(self, labels: np.ndarray, name: str) -> Any:
         """Return the places of the labels among the classes, or, where none are declared, the canonical labels."""
         flat = labels.ravel()
@@ -213,6 +247,14 @@ class ConfusionMatrix(State):
         value = self._attributes()
         value["_cells"] = dict(self._cells) if isinstance(self._cells, dict) else twin_of(self._cells)
         return value
+
+
+def _check_rows(labels: np.ndarray, name: str) -> None:
+    if labels.ndim > 1 and labels.size != len(labels):
+        raise ValueError(
+            f"ConfusionMatrix.update: got {name} of shape {labels.shape}, expected one label for each row, (n,) or (n, 1). Take argmax of "
+            'one-hot rows or scores first, or declare ConfusionMatrix(..., layout="one-hot"), or layout="cells" where every cell is a label.'
+        )
 
 
 def _label(value: Any, name: str = "classes") -> keys.Canonical:

@@ -1,6 +1,8 @@
 """Which label was taken for which."""
 
+import copy
 import math
+import pickle
 
 import numpy as np
 import pytest
@@ -182,3 +184,79 @@ def test_what_no_file_holds_is_no_label(label):
         assert canonical_bytes(mg.ConfusionMatrix()) == canonical_bytes(matrix)
     with pytest.raises(ValueError, match=r"^ConfusionMatrix: got the label .* in classes, expected whole numbers or strings\."):
         mg.ConfusionMatrix(["a", label])
+
+
+@pytest.mark.parametrize("shape", [(3, 3), (1, 3), (2, 1, 2), (3, 2)], ids=str)
+@pytest.mark.parametrize("classes", [2, None], ids=["declared", "open"])
+def test_labels_of_two_axes_are_refused(shape, classes):
+    """One-hot rows, images and sequences of labels raise ValueError that says how to declare them, and nothing is counted."""
+    matrix, labels = mg.ConfusionMatrix(classes, weighted=True), np.zeros(shape, int)
+    for weights in (None, np.ones(shape), 2.0):
+        with pytest.raises(
+            ValueError,
+            match=r'^ConfusionMatrix\.update: got y_true of shape .*, expected one label for each row, \(n,\) or \(n, 1\)\..*layout="one-hot"',
+        ):
+            matrix.update(labels, labels, weights)
+    assert canonical_bytes(matrix.empty()) == canonical_bytes(matrix)
+
+
+@pytest.mark.parametrize("shape", [(4,), (4, 1), (4, 1, 1)], ids=str)
+def test_columns_of_labels_are_rows(shape):
+    """Axes of length 1, as Keras adds them, do not matter, on either side."""
+    matrix = fed(mg.ConfusionMatrix(2), np.array([0, 1, 1, 0]).reshape(shape), [0, 1, 0, 0])
+    assert [[2, 0], [1, 1]] == matrix.result().tolist()
+    assert (
+        matrix.result().tolist()
+        == fed(mg.ConfusionMatrix(2), [0, 1, 0, 0], np.array([0, 1, 1, 0]).reshape(shape)).result().T.tolist()
+    )
+
+
+def test_every_cell_is_a_label_where_that_is_declared():
+    """With layout="cells" arrays of any shape are flat labels, with one weight for each, for each row or for each step."""
+    true, pred = np.array([[0, 1], [1, 1]]), np.array([[0, 0], [1, 0]])
+    assert [[1, 0], [2, 1]] == fed(mg.ConfusionMatrix(2, layout="cells"), true, pred).result().tolist()
+    matrix = mg.ConfusionMatrix(2, weighted=True, layout="cells")
+    assert [[2.0, 0.0], [2.0, 0.0]] == fed(matrix, true, pred, [2.0, 0.0]).result().tolist()
+
+
+@pytest.mark.parametrize(
+    ("classes", "labels"), [(3, (0, 1, 2)), (["a", "b", "c"], ("a", "b", "c")), (None, (0, 1, 2))], ids=["n", "names", "open"]
+)
+@pytest.mark.parametrize("dtype", [int, bool, np.float32], ids=str)
+def test_one_hot_rows_where_they_are_declared(classes, labels, dtype):
+    """With layout="one-hot" a row is one label, that of the place of its 1, beside such rows or plain labels."""
+    true, pred = np.eye(3, dtype=dtype)[[0, 1, 2, 2]], np.eye(3, dtype=dtype)[[0, 0, 1, 2]]
+    expected = [[1, 0, 0], [1, 0, 0], [0, 1, 1]]
+    matrix = fed(mg.ConfusionMatrix(classes, layout="one-hot"), true, pred)
+    assert (labels, expected) == (matrix.labels, matrix.result().tolist())
+    assert expected == fed(matrix.empty(), true.tolist(), [labels[i] for i in (0, 0, 1, 2)]).result().tolist()
+    weighted = mg.ConfusionMatrix(classes, weighted=True, layout="one-hot")
+    true[3] = 0
+    assert [[1.0, 0.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.5, 0.0]] == fed(
+        weighted, true, pred, [1.0, 1.0, 0.5, 0.0]
+    ).result().tolist()[:3]
+
+
+@pytest.mark.parametrize(
+    "rows", [[[0.2, 0.8]], [[1, 1]], [[0, 0]], [[2, 0]], [["a", "b"]], [[1, 0, 0]], [[[1, 0]]], [[math.nan, 1]]], ids=repr
+)
+def test_rows_that_are_not_one_hot_are_refused(rows):
+    """Scores, several ones, none, and rows of another length raise ValueError, and nothing is counted."""
+    matrix = mg.ConfusionMatrix(2, layout="one-hot")
+    for batch in ((rows, [0]), ([0], rows)):
+        with pytest.raises(
+            ValueError, match=r"^ConfusionMatrix\.update: got y_(true|pred) of shape .*, expected one-hot rows \(n, 2\)"
+        ):
+            matrix.update(*batch)
+    assert canonical_bytes(matrix.empty()) == canonical_bytes(matrix)
+
+
+def test_the_layout_is_kept_and_no_parameter():
+    """Copies and pickles keep the layout, matrices of several layouts merge, and other words are refused."""
+    matrix = fed(mg.ConfusionMatrix(2, layout="cells"), [[0, 1]], [[0, 1]])
+    for twin in (matrix.empty(), copy.deepcopy(matrix), pickle.loads(pickle.dumps(matrix))):
+        twin.update([[0, 1]], [[0, 1]])
+    matrix.merge(fed(mg.ConfusionMatrix(2), [0], [1]))
+    assert [[1, 1], [0, 1]] == matrix.result().tolist()
+    with pytest.raises(ValueError, match=r"^ConfusionMatrix: got layout='flat', expected one of 'rows', 'cells', 'one-hot'"):
+        mg.ConfusionMatrix(2, layout="flat")
