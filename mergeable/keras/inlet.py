@@ -228,9 +228,16 @@ class Inlet:
                 return False
             packed, at = self._waiting[0], 0
         site, types = self._sites[packed.number(at)]
-        columns, at = packed.columns(at, types)
-        after = steps + len(columns[0])
-        self._place = _Place(after, packed, at, site.runs(columns, range(steps + 1, after + 1)))
+        try:
+            columns, at = packed.columns(at, types)
+            after = steps + len(columns[0])
+            self._place = _Place(after, packed, at, site.runs(columns, range(steps + 1, after + 1)))
+        except Exception as error:  # what comes later is taken all the same
+            add_note(
+                error, f"in batches after step {steps} since the last reset; those that waited from there on were not taken"
+            )
+            self._failures.append(error)
+            self._place = _Place(steps, packed, len(packed), ())
         return True
 
     def _take_run(self, run: Run) -> None:

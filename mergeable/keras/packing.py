@@ -22,7 +22,10 @@ RUN_BYTES = 1 << 20
 Types = Sequence[tf.DType]
 
 Column = np.ndarray | list[tf.Tensor]
-"""One tensor of each of n batches: an array (n, *shape), or, of strings, a list."""
+"""One tensor of each of n batches: an array (n, *shape), or, of strings and of more axes than an array has, a list."""
+
+MOST_AXES = 32
+"""An array of any NumPy has so many."""
 
 _TYPES = {tf.bool, tf.string, tf.bfloat16, tf.half, tf.float32, tf.float64, tf.complex64, tf.complex128} | {
     tf.as_dtype(f"{sign}int{bits}") for sign in ("", "u") for bits in (8, 16, 32, 64)
@@ -86,8 +89,10 @@ class Packed:
             column = batches[:n, start : start + size].copy()
             if kind == tf.string:
                 found.append([tf.io.parse_tensor(row.tobytes(), tf.string) for row in column])
-            else:
+            elif len(shape) < MOST_AXES:
                 found.append(column.reshape(-1).view(dtype).reshape(n, *shape))
+            else:
+                found.append([tf.reshape(tf.constant(row.view(dtype)), shape) for row in column])
             start += size
         return found, begin + n * stride
 

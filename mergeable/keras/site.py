@@ -77,10 +77,13 @@ class Run:
         """Run all as one, if the metric can, and that succeeds; return whether it was done."""
         if len(self) < 2 or self._taken or not self._layout.joins:
             return False
-        whole = [column.reshape(-1, *column.shape[2:]) for column in self._columns if _is_rows(column)]
-        if len(whole) < len(self._columns):
+        rows = list(filter(_is_rows, self._columns))
+        if len(rows) < len(self._columns):
             return False
         try:
+            whole = [
+                column.reshape(column.shape[0] * column.shape[1], *column.shape[2:]) for column in rows
+            ]  # -1 fits no array of 0
             args, kwargs = self._layout.arguments(whole)
             return self._metric._take_joined(self._slot, args, kwargs, len(self), self._reaches(len(self._steps)))
         except Exception:  # one of them fails: by itself it tells which

@@ -1,6 +1,7 @@
 """Batches that steps leave in a queue: the same bits, fewer calls of Python, and nothing lost."""
 
 import collections
+import contextlib
 import copy
 import os
 import pickle
@@ -816,3 +817,109 @@ def test_an_interrupt_while_batches_are_taken():
         assert batches == list(metric.batches)
         assert (5, 4, 5) == (int(metric.result()), metric.coverage.updates, metric.coverage.rows)
     assert came > 0.9 * len(found) > 20
+
+
+class Witness(mg.Metric):
+    """Counts what came, by dtype, shape and bytes; or, where updates join, only rows and cells."""
+
+    seen = mg.Counter()
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        self.seen.update(
+            [
+                repr(
+                    [
+                        (a.dtype.name, a.shape, a.tobytes() if a.dtype != object else a.tolist())
+                        for a in map(np.asarray, (y_true, y_pred))
+                    ]
+                )
+            ]
+        )
+
+    def result(self):
+        return self.seen.total
+
+
+class JoiningWitness(mg.Metric):
+    joins = True
+    rows, cells = mg.Count(), mg.Count()
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        self.rows += len(y_true)
+        self.cells += np.size(y_true) + np.size(y_pred)
+
+    def result(self):
+        return self.rows.result()
+
+
+class TensorWitness(mg.PyMetric):
+    seen = mg.Counter()
+    update_state, result = Witness.update_state, Witness.result
+
+
+SHAPES = [
+    (),
+    (1,),
+    (3,),
+    (3, 0),
+    (0,),
+    (0, 2),
+    (3, 2),
+    (1, 0, 2),
+    (2, 3, 0),
+    (2, 1, 2),
+    (1,) * 8,
+    (2, *(1,) * 30),
+    (3,),
+    (3, 0),
+    (3, 0),
+]
+
+
+@pytest.mark.parametrize("kind", [tf.bool, tf.string, tf.bfloat16, tf.complex128], ids=lambda kind: kind.name)
+def test_no_batch_stops_the_queue(kind, rng):
+    """Batches of any shape and type come out of the queue as they come without it, and the verbs go on to work."""
+
+    def tensor(shape):
+        values = rng.integers(0, 2, shape)
+        return tf.constant(values.astype(str), tf.string) if kind == tf.string else tf.cast(values, kind)
+
+    batches = [(tensor(shape), tensor(SHAPES[int(rng.integers(len(SHAPES)))])) for shape in SHAPES]
+    batches += [(tensor((3,)), tensor((3, 0)))] * 3
+    for make in (TensorWitness, lambda: mg.PyMetric.of(Witness()), lambda: mg.PyMetric.of(JoiningWitness())):
+        found = []
+        for hand_over in ("queued", "now"):
+            metric = make()
+            metric.hand_over = hand_over
+            spec = tf.TensorSpec(None, kind)
+            step = tf.function(lambda y, p, metric=metric: metric.update_state(y, p), input_signature=[spec, spec])
+            failures = 0
+            for batch in batches:
+                try:
+                    step(*batch)
+                except Exception:  # len() of a scalar
+                    failures += 1
+            with contextlib.suppress(Exception):
+                metric.result()
+            host = metric._on_host()
+            found.append({name: state.result() for name, state in host._fold().items()})
+            metric.reset_state()
+            step(tf.cast(tf.ones(2), kind) if kind != tf.string else tf.constant(["a", "b"]), tensor((2, 0)))
+            assert 1 == metric.coverage.updates
+        assert found[0] == found[1]
+
+
+def test_batches_that_cannot_be_taken_apart_are_told(monkeypatch):
+    """Whatever is wrong with waiting batches, it is raised once, and those that come later are taken."""
+    metric = RowCount()
+    step = tf.function(lambda y: metric.update_state(y, y))
+    step(tf.ones(3))  # the first step takes what waits
+    step(tf.ones(5))
+    with monkeypatch.context() as broken:
+        broken.setattr("mergeable.keras.site.Site.runs", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError) as caught:
+            metric.result()
+    step(tf.ones(4))
+
+    assert "in batches after step 1 since the last reset; those that waited from there on were not taken" in notes(caught.value)
+    assert 7 == int(metric.result())
