@@ -21,11 +21,11 @@ def taken_apart(batches, unknown_rank=False):
                 lambda *given, number=number: packing.pack(number, given), input_signature=specs, autograph=False
             )
     rows = [steps[number](*tensors).numpy() for number, tensors in batches]
-    packed, found = packing.Packed(np.concatenate(rows)), []
-    while packed:
-        number = packed.number
-        found.append((number, packed.columns(types[number])))
-        packed.drop()
+    packed, at, found = packing.Packed(np.concatenate(rows)), 0, []
+    while at < len(packed):
+        number = packed.number(at)
+        columns, at = packed.columns(at, types[number])
+        found.append((number, columns))
     return found
 
 
