@@ -409,7 +409,7 @@ def ranked(precision, *, weighted=False):
             ]
         negatives, positives = (sum((Fraction(w) for _, y, w in rows if y == label), Fraction(0)) for label in (0, 1))
         if not negatives or not positives:
-            return dict.fromkeys(("roc_auc", "pr_auc", "ks"), math.nan)
+            return {"roc_auc": math.nan, "pr_auc": 1.0 if positives else math.nan, "ks": math.nan}
         pairs, below, above, ks = Fraction(0), Fraction(0), Fraction(0), Fraction(0)
         for _, negative, positive, _ in cells(rows):
             pairs += positive * (below + negative / 2)

@@ -58,7 +58,7 @@ def roc_auc(cells: Cells) -> Estimate:
 
 
 def average_precision(cells: Cells, one: int) -> Estimate:
-    """Return the sum over thresholds of precision times the step in recall.
+    """Return the sum over thresholds of precision times the step in recall: 1 without negatives, NaN without positives.
 
     In a cell of several scores the positives rank first, all as one, at best, and last, one by one, at worst; the value takes the middle
     between first and last one by one. ``one`` is the least amount of a single row: 1 for counts, 0 for weights. Quotients are
@@ -66,7 +66,7 @@ def average_precision(cells: Cells, one: int) -> Estimate:
     """
     negatives, positives = cells.totals()
     if not negatives or not positives:
-        return _NONE
+        return Estimate(1.0, 1.0, 1.0) if positives else _NONE
     smallest = min(amount for amount in cells.positive.tolist() if amount)
     places: int = _FINE + (negatives + positives).bit_length() - smallest.bit_length()
 
@@ -121,11 +121,14 @@ def roc_curve(cells: Cells) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def precision_recall_curve(cells: Cells) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return precisions and recalls (n + 1,), of which the last are 1 and 0, and increasing thresholds (n,)."""
+    """Return precisions and recalls (n + 1,), of which the last are 1 and 0, and increasing thresholds (n,).
+
+    Recalls but for the last one are NaN without positives.
+    """
     thresholds, false, true = (column[::-1] for column in _downward(cells))
     predicted = [t + f for t, f in zip(true, false, strict=True)]
-    recalls = _quotients([*true, 0], [cells.totals()[1]] * (len(true) + 1))
-    return _quotients([*true, 1], [*predicted, 1]), recalls, np.ascontiguousarray(thresholds)
+    recalls = _quotients(true, [cells.totals()[1]] * len(true))
+    return _quotients([*true, 1], [*predicted, 1]), np.append(recalls, 0.0), np.ascontiguousarray(thresholds)
 
 
 def _downward(cells: Cells) -> tuple[np.ndarray, list[int], list[int]]:

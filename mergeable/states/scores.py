@@ -72,7 +72,7 @@ class ScoreHistogram(State):
     of 1 - score has them; negative scores mirror these. So probabilities near 0 and near 1 are told apart as well as others. Each bin
     keeps its lowest and its highest score and how much is there, so that scores which stand for many rows (0 and 1, a limit that others
     were clipped to, few distinct scores) are ties that are known. NaN are counted apart by label. Exact, commutative: the same bins in
-    any order. Empty, or without one of the labels: NaN.
+    any order. Empty, or without one of the labels: NaN, but for the average precision without negatives, which is 1.
 
     ``roc_auc()`` is the probability that a positive scores above a negative, ties counting half; ``pr_auc()`` the average precision;
     ``ks()`` the largest difference of the two distribution functions. The bins leave open how scores rank that lie between the lowest and
@@ -198,7 +198,10 @@ class ScoreHistogram(State):
         self._table, self._nan = _Table(bins, lows, highs, amounts), missing
 
     def result(self) -> dict[str, float]:
-        """Return ROC AUC, average precision and the Kolmogorov-Smirnov statistic; NaN unless both labels came."""
+        """Return ROC AUC, average precision and the Kolmogorov-Smirnov statistic; NaN unless both labels came.
+
+        The average precision needs positives alone, and is 1 where there is nothing else.
+        """
         return {"roc_auc": self.roc_auc(), "pr_auc": self.pr_auc(), "ks": self.ks()}
 
     def roc_auc(self) -> float:
@@ -210,7 +213,7 @@ class ScoreHistogram(State):
         return ranking.roc_auc(self._cells())
 
     def pr_auc(self) -> float:
-        """Return the average precision: the sum over thresholds of precision times the step in recall."""
+        """Return the average precision: the sum over thresholds of precision times the step in recall; NaN without positives."""
         return self.pr_auc_estimate().value
 
     def pr_auc_estimate(self) -> Estimate:

@@ -269,11 +269,21 @@ def test_nan_and_infinities():
 
 @pytest.mark.parametrize("labels", [[], [1, 1], [0, 0]], ids=str)
 def test_a_label_missing(labels):
-    """Without one of the labels every value and bound is NaN, and the rates of the missing one too."""
+    """Without one of the labels every value and bound is NaN, but for the average precision of positives alone; its rates too.
+
+    The curve of precision and recall ends in (1, 0) nonetheless.
+    """
     histogram = fed(labels, [0.25] * len(labels))
-    nan = mg.Estimate(math.nan, math.nan, math.nan)
-    assert canonical_bytes([nan, nan, nan]) == canonical_bytes([*estimates(histogram)])
-    assert canonical_bytes(dict.fromkeys(("roc_auc", "pr_auc", "ks"), math.nan)) == canonical_bytes(histogram.result())
+    nan, pr = mg.Estimate(math.nan, math.nan, math.nan), 1.0 if labels == [1, 1] else math.nan
+    assert canonical_bytes([nan, mg.Estimate(pr, pr, pr), nan]) == canonical_bytes([*estimates(histogram)])
+    assert canonical_bytes({"roc_auc": math.nan, "pr_auc": pr, "ks": math.nan}) == canonical_bytes(histogram.result())
+    precision, recall, thresholds = histogram.precision_recall_curve()
+    assert (1.0, 0.0, len(thresholds) + 1) == (precision[-1], recall[-1], len(recall))
+    assert (1 not in labels) == np.isnan(recall[:-1]).all() or not labels
+    if labels == [1, 1]:
+        assert (
+            1.0 == average_precision_score(labels, [0.25, 0.25]) == fed(labels, [0.25, 0.5], [1.0, 2.0], weighted=True).pr_auc()
+        )
     false, true, thresholds = histogram.roc_curve()
     assert [math.inf, *([0.25] if labels else [])] == thresholds.tolist()
     assert (1 not in labels, 0 not in labels) == (np.isnan(true).all(), np.isnan(false).all())
