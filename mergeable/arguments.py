@@ -15,6 +15,7 @@ def constructor_arguments(cls: type, args: tuple[Any, ...], kwargs: Mapping[str,
     try:
         bound = inspect.signature(cls.__init__).bind(None, *args, **kwargs)  # type: ignore[misc]  # only its signature is read
     except TypeError:  # a wrong call, which __init__ reports, or a blank one, which __setstate__ fills
+        check_instance(cls, args)
         return {}
     bound.apply_defaults()
     named = dict(list(bound.arguments.items())[1:])
@@ -22,6 +23,17 @@ def constructor_arguments(cls: type, args: tuple[Any, ...], kwargs: Mapping[str,
         if parameter.kind is parameter.VAR_KEYWORD:
             named |= named.pop(parameter.name)
     return named
+
+
+def check_instance(cls: type, args: tuple[Any, ...]) -> None:
+    """Raise ``TypeError`` where a class was called with a batch, as Keras calls a function among its metrics."""
+    if len(args) > 1 and all(hasattr(argument, "shape") for argument in args):
+        raise TypeError(
+            f"{cls.__name__}: got {len(args)} arrays as the arguments of its constructor, which does not take them. {AS_INSTANCE.format(cls.__name__)}"
+        )
+
+
+AS_INSTANCE = "If Keras made it, of a class among its metrics, write an instance: metrics=[{}()]."
 
 
 @functools.lru_cache(maxsize=256)  # reading a signature takes longer than a small update

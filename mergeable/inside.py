@@ -51,6 +51,11 @@ def check_outside(metric: Metric, verb: str) -> None:
         )
 
 
+def are_hosted(cls: Any) -> bool:
+    """Return whether the verbs of a class are callable from both sides."""
+    return all(hasattr(getattr(cls, verb), "__hosted__") for verb in VERBS)
+
+
 def host_verbs(cls: Any, kind: type) -> None:
     """Make the verbs of a class callable from both sides, however it came to them.
 

@@ -21,7 +21,8 @@ from mergeable.arguments import constructor_arguments, row_count, shallow
 from mergeable.attempt import Attempt, Named
 from mergeable.coverage import Coverage
 from mergeable.errors import IncompatibleStates, UndeclaredState
-from mergeable.inside import check_outside, host_verbs, hosted
+from mergeable.hints import NoFunction, check_no_classes
+from mergeable.inside import are_hosted, check_outside, host_verbs, hosted
 from mergeable.intake import Intake, nothing, process
 from mergeable.membership import Membership
 from mergeable.registry import LABELS, default_name
@@ -35,7 +36,7 @@ M = TypeVar("M", bound="Metric")
 _NO_NAMES: Mapping[str, Any] = {}
 
 
-class Metric(Intake, Saveable):
+class Metric(Intake, Saveable, NoFunction):
     """A metric with declared states and no framework.
 
     A subclass names its states on the class, or calls ``add_state`` in ``__init__``, and writes ``update_state`` and
@@ -84,30 +85,32 @@ class Metric(Intake, Saveable):
     _names: ClassVar[frozenset[str]] = frozenset()
     """Names of the library that no attribute of the user's may have: the private ones, and those of methods too."""
 
+    _users: ClassVar[tuple[type, ...]] = ()
+    """The bases that are the user's."""
+
     _membership: Membership
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        private = names.reserved(cls) | _INTERNAL
-        names.check_methods(cls)
-        names.check_class(cls, private)
+        names.claim(cls, _INTERNAL)
+        check_no_classes(cls, vars(cls), State)
         own = {name: value for name, value in vars(cls).items() if isinstance(value, State)}
         for name in own:
             vars(cls).get("__annotations__", {}).pop(name, None)  # a dataclass would take it for a field
             delattr(cls, name)  # so that __getattr__ finds the state of the replica, or the merged one
-            if hasattr(cls, name) or name in LABELS:
+            if names.has(cls, name) or name in LABELS:
                 raise TypeError(f"{cls.__name__}.{name}: a base class has an attribute of that name; choose another.")
         cls._own_states = own
         bases = [vars(base).get("_own_states", {}) for base in reversed(cls.__mro__)]  # all of several base classes
         cls._class_states = {name: state for states in bases for name, state in states.items()}
-        cls._private_names = private - names.OF_EVERY_CLASS
-        cls._names = private | names.methods(cls)
         host_verbs(cls, Metric)
 
     def __new__(cls: type[M], /, *args: Any, **kwargs: Any) -> M:
         """Set up what needs no ``__init__``."""
-        names.check_class(cls, cls._private_names)  # what the class was given after it was made is looked at too
-        host_verbs(cls, Metric)
+        if not all(cls._private_names.isdisjoint(vars(base)) for base in cls._users):  # what it was given after it was made
+            names.check_class(cls, cls._private_names)
+        if not are_hosted(cls):
+            host_verbs(cls, Metric)
         self = object.__new__(cls)  # a framework's own __new__ would wrap the verbs
         self.__dict__.update(
             _states=dict(cls._class_states),
@@ -126,6 +129,7 @@ class Metric(Intake, Saveable):
         return self
 
     def __init__(self, name: str | None = None) -> None:
+        names.check_text(type(self), name)
         self.name = name or default_name(type(self))
         self.reset_state()
 
@@ -140,7 +144,7 @@ class Metric(Intake, Saveable):
                 f"{type(self).__name__}.add_state({name!r}): got {state!r}, expected a state, such as mergeable.Sum() or "
                 "mergeable.state(factory, merge)."
             )
-        if name in self._states or hasattr(type(self), name) or name in self._names or name in LABELS:
+        if name in self._states or names.has(type(self), name) or name in self._names or name in LABELS:
             raise ValueError(f"{type(self).__name__}.add_state({name!r}): the name is taken; choose another.")
         self._enter(self._declare, name, state)
 
@@ -485,10 +489,9 @@ class Metric(Intake, Saveable):
             else:
                 self._enter(self._replace, name, value)
         else:
-            if name in self._names and not names.is_set_by_library(type(self)):
-                names.refuse(type(self), name)
-            if name in names.FACTS:
-                names.check_fact(type(self), name, value)
+            names.check_attribute(type(self), name, value)
+            if isinstance(value, type):
+                check_no_classes(type(self), {name: value}, State)
             if inside and name not in self.scratch:
                 (self._cached if self.__dict__["_verb"] == "result" else self._undeclared).add(name)
             self._set_plain(name, value)
@@ -581,14 +584,16 @@ class Metric(Intake, Saveable):
         self.__dict__.update(saved["plain"], **{name: value for name, value in saved.items() if name != "plain"})
 
     def __repr__(self) -> str:
+        who, value, coverage = type(self).__name__, "", ""
         try:
-            self._take_in()
+            who = f"{who} {self.name}"
+            coverage = f" ({self.coverage})"
             told = self._membership.told  # a repr asks no other process
             value = self._folded_result() if told is None else told[1]
             value = repr(value.item() if isinstance(value, np.generic) else value)
         except Exception as error:  # a repr must not fail, and a result on empty states may
             value = f"{type(error).__name__}: {error}"
-        return f"<{type(self).__name__} {self.name} = {value} ({self.coverage})>"
+        return f"<{who} = {value}{coverage}>"
 
     def __str__(self) -> str:
         return repr(self)

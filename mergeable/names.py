@@ -12,20 +12,27 @@ import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from mergeable.arguments import AS_INSTANCE
 from mergeable.inside import VERBS
+from mergeable.plain import short
 
 _SET_BY_PYTHON = frozenset({"_abc_impl"})
 _OPEN = frozenset({"_direction", "_name"})
 """Names of Keras that users set: which way is better, and another name for the logs."""
 
 
-OF_EVERY_CLASS = frozenset({"_own_states", "_class_states", "_private_names", "_names"})
+OF_EVERY_CLASS = frozenset({"_own_states", "_class_states", "_private_names", "_names", "_users"})
 """What the library writes into each class of the user's when it is made."""
 
 
 def is_private(name: str) -> bool:
     """Return whether a name begins with one underscore; what begins with two is Python's."""
     return name.startswith("_") and not name.startswith("__") and name not in _OPEN
+
+
+def has(cls: type, name: str) -> bool:
+    """Return whether a class, or a base of it, has an attribute of that name."""
+    return any(name in vars(base) for base in cls.__mro__)
 
 
 def reserved(cls: type) -> frozenset[str]:
@@ -40,14 +47,37 @@ def methods(cls: type) -> frozenset[str]:
     return frozenset(called).union(VERBS)
 
 
+def users(cls: type) -> tuple[type, ...]:
+    """Return the bases of a metric's class that are the user's, itself among them."""
+    library = {*_library(cls), object}
+    return tuple(base for base in cls.__mro__ if base not in library)
+
+
+def claim(cls: Any, always: frozenset[str]) -> None:
+    """Check the attributes of a new class, and note which names its metrics keep; all have those of ``always``."""
+    private = reserved(cls) | always
+    check_methods(cls)
+    check_class(cls, private)
+    cls._private_names = private - OF_EVERY_CLASS
+    cls._names = private | methods(cls)
+    cls._users = users(cls)
+
+
+def check_attribute(cls: Any, name: str, value: Any) -> None:
+    """Raise ``TypeError`` where an instance gets an attribute whose name it keeps, or no fact in the place of a fact."""
+    if name in cls._names and not is_set_by_library(cls):
+        refuse(cls, name)
+    if name in FACTS:
+        check_fact(cls, name, value)
+
+
 def check_class(cls: type, names: frozenset[str]) -> None:
     """Raise ``TypeError`` where a class, or a mixin among its bases, has an attribute that would take the place of one of these."""
-    library = {*_library(cls)}
-    for base in cls.__mro__:
+    for base in users(cls):
         is_written = base is not cls and isinstance(vars(base).get("_private_names"), frozenset)
-        attributes = vars(base).keys() - (OF_EVERY_CLASS if is_written else ())
-        if base not in library and not names.isdisjoint(attributes):
-            refuse(cls, min(names & attributes), "" if base is cls else f" in {base.__name__}")
+        taken = names & (vars(base).keys() - (OF_EVERY_CLASS if is_written else ()))
+        if taken:
+            refuse(cls, min(taken), "" if base is cls else f" in {base.__name__}")
 
 
 def check_methods(cls: type) -> None:
@@ -101,9 +131,15 @@ def refuse(cls: type, name: str, where: str = "") -> None:
     )
 
 
+def check_text(cls: type, name: Any) -> None:
+    """Raise ``TypeError`` unless a metric's own name is a text, or none was given."""
+    if name is not None and not isinstance(name, str):
+        raise TypeError(f"{cls.__name__}: got {short(name)} as its name, expected a text. {AS_INSTANCE.format(cls.__name__)}")
+
+
 def is_set_by_library(cls: type) -> bool:
-    """Return whether the code that sets an attribute, two calls above, is of a library whose class is among the bases."""
-    module = str(sys._getframe(2).f_globals.get("__name__", ""))
+    """Return whether the code that sets an attribute, three calls above, is of a library whose class is among the bases."""
+    module = str(sys._getframe(3).f_globals.get("__name__", ""))
     return module.partition(".")[0] in {base.__module__.partition(".")[0] for base in _library(cls)} - {"builtins"}
 
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from mergeable.buffer import BUFFER_BYTES, PART_BYTES, Buffer, Savepoint
 from mergeable.errors import IncompatibleStates, ReadOnlyState
+from mergeable.hints import Hints, check_declared_facts
 from mergeable.parameters import differences
 from mergeable.plain import some
 
@@ -22,7 +23,7 @@ Self = TypeVar("Self", bound="State")
 S = TypeVar("S", bound="State")
 
 
-class State(ABC):
+class State(Hints, ABC):
     """One pickleable monoid object: an empty value (the identity) and an associative ``merge``.
 
     A state of your own says what its ``update``, ``merge`` and ``result`` do, and, where its
@@ -82,6 +83,7 @@ class State(ABC):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        check_declared_facts(cls)
         for name, guard in _GUARDS.items():
             method = cls.__dict__.get(name)
             if method is not None and not hasattr(method, "__guarded__"):
@@ -369,8 +371,15 @@ class State(ABC):
         self.__dict__.update(value)
 
     def __repr__(self) -> str:
-        arguments = ", ".join(f"{k}={v!r}" for k, v in self.parameters.items())
-        return f"<{type(self).__name__}({arguments}): {self.result()!r}>"
+        try:
+            arguments = ", ".join(f"{k}={v!r}" for k, v in self.parameters.items())
+        except Exception as error:  # a repr must not fail, and users' code may
+            arguments = f"{type(error).__name__}: {error}"
+        try:
+            result = repr(self.result())
+        except Exception as error:  # as above
+            result = f"{type(error).__name__}: {error}"
+        return f"<{type(self).__name__}({arguments}): {result}>"
 
 
 class Opaque:

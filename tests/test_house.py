@@ -22,6 +22,7 @@ FLOORS = {
     "wording": 0,
     "parameters": 0,
     "buffer": 0,
+    "hints": 0,
     "plain": 0,
     "registry": 0,
     "doubling": 0,

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import tensorflow as tf
+
 from mergeable import collection, metrics
+from mergeable.arguments import AS_INSTANCE
 from mergeable.keras.hosted import HostedMetric
 from mergeable.keras.py_metric import PyMetric
 from mergeable.metric import Metric
@@ -28,6 +31,7 @@ def AUROC(  # noqa: N802 - it makes what it is called
         >>> metric.metric.estimate().low
         0.75
     """
+    check_made("AUROC", precision)
     return HostedMetric(metrics.AUROC(precision, weighted, name=name), name=name, dtype=dtype, **options)
 
 
@@ -54,5 +58,12 @@ def MetricCollection(  # noqa: N802 - as above
         >>> metric.metric["fine"].estimate().low
         0.75
     """
+    check_made("MetricCollection", metrics)
     several = collection.MetricCollection(metrics, reads=reads, prefix=prefix, name=name)
     return HostedMetric(several, name=name, dtype=dtype, **options)
+
+
+def check_made(who: str, argument: Any) -> None:
+    """Raise ``TypeError`` where Keras calls what makes a metric with a batch, as a function."""
+    if tf.is_tensor(argument):
+        raise TypeError(f"{who}: got a batch, expected to make a metric. {AS_INSTANCE.format(who)}")

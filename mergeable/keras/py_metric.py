@@ -16,9 +16,10 @@ import numpy as np
 import tensorflow as tf
 
 from mergeable.agreement import check_commutative
-from mergeable.arguments import with_weights_it_takes
+from mergeable.arguments import AS_INSTANCE, check_instance, with_weights_it_takes
 from mergeable.errors import UnsupportedStrategy
 from mergeable.exchange import Exchange
+from mergeable.hints import NoVariables, OfInstances
 from mergeable.inside import check_outside
 from mergeable.intake import nothing
 from mergeable.keras import loop
@@ -34,7 +35,7 @@ from mergeable.keras.schedule import Schedule
 from mergeable.keras.site import Site, take_each
 from mergeable.keras.structure import Structure, as_tensors
 from mergeable.metric import Metric
-from mergeable.names import check_class, is_private, refuse
+from mergeable.names import check_class, check_text, is_private, refuse
 from mergeable.strategies import current
 from mergeable.strategy import Strategy
 
@@ -43,7 +44,7 @@ P = TypeVar("P", bound="PyMetric")
 _KerasMetric: Any = tf.keras.metrics.Metric  # Keras 3, or tf_keras where TF_USE_LEGACY_KERAS is set
 
 
-class PyMetric(Metric, Checkpointed, _KerasMetric):  # type: ignore[misc]  # the base class is chosen when TensorFlow loads
+class PyMetric(Metric, NoVariables, Checkpointed, _KerasMetric):  # type: ignore[misc]  # the base class is chosen when TensorFlow loads
     """A Keras metric whose ``update_state`` and ``result`` run in Python on the host, under any strategy but a TPU's.
 
     A drop-in for ``tf.keras.metrics.experimental.PyMetric``, which Keras 3 dropped, that also merges. Declare states on the
@@ -120,7 +121,14 @@ class PyMetric(Metric, Checkpointed, _KerasMetric):  # type: ignore[misc]  # the
     _takes_arrays = False
     """Whether an update takes arrays where tensors were."""
 
+    def __new__(cls, /, *args: Any, **kwargs: Any) -> Any:
+        """Set up what needs no ``__init__``; refuse to be called with a batch, as a function."""
+        if args and not tf.executing_eagerly() and all(map(tf.is_tensor, args)):
+            check_instance(cls, args)
+        return super().__new__(cls, *args, **kwargs)
+
     def __init__(self, name: str | None = None, dtype: Any = None, **kwargs: Any) -> None:
+        check_text(type(self), name)
         self._join_keras(name=name, dtype=dtype, **kwargs)
         self.reset_state()
         self._join_job()
@@ -135,7 +143,8 @@ class PyMetric(Metric, Checkpointed, _KerasMetric):  # type: ignore[misc]  # the
             raise UnsupportedStrategy(
                 f"{type(self).__name__}: got a metric that is made while a step is traced, expected one made before, because what "
                 "this one takes would be lost. tf_keras does it for pss_evaluation_shards; leave that 0. It copies one metric for "
-                "several outputs too: let a from_config of your own call super().from_config, or give each output a metric."
+                "several outputs too: let a from_config of your own call super().from_config, or give each output a metric. "
+                f"{AS_INSTANCE.format(type(self).__name__)}"
             )
         cls, names = type(self), keras_names()
         private = frozenset(filter(is_private, names))
@@ -213,19 +222,6 @@ class PyMetric(Metric, Checkpointed, _KerasMetric):  # type: ignore[misc]  # the
         check_caller(self._who, _KerasMetric)
         self.update_state(*args, **kwargs)
         return self.result()
-
-    def add_weight(self, *_: Any, **__: Any) -> Any:
-        """Refuse: a variable would be none of the states that merge, copies and files hold.
-
-        Raises:
-            TypeError: always.
-        """
-        raise TypeError(
-            f"{type(self).__name__}.add_weight: got a variable, expected a declared state, because variables do not merge in Python. "
-            "Write total = mergeable.Sum() on the class, or self.add_state('total', mergeable.Sum()) in __init__."
-        )
-
-    add_variable = add_weight
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments, in the forms that Keras writes into files."""
@@ -508,6 +504,12 @@ def _text(error: Exception) -> str:
 
 def _came_through(function: Callable[..., Any], error: Exception) -> bool:
     return any(frame.f_code is function.__code__ for frame, _ in traceback.walk_tb(error.__traceback__))
+
+
+for _name in ("name", "variables"):
+    _property = getattr(_KerasMetric, _name, None)
+    if isinstance(_property, property):
+        setattr(PyMetric, _name, OfInstances(_property.fget, _property.fset, _property.fdel, _property.__doc__))
 
 
 @functools.cache

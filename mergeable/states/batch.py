@@ -37,6 +37,25 @@ class Batch:
         state.update(*map(picked, self._columns), **{name: picked(column) for name, column in self._named.items()})
 
 
+def check_columns(state: Any, columns: tuple[Any, ...], named: dict[str, Any], who: str, first: str) -> None:
+    """Raise ``TypeError`` where there is nothing but what comes first in an update, and the state inside takes more."""
+    if not columns and not named:
+        inner = getattr(state, "_metric", None)
+        needed = needs(type(state).update if inner is None else type(inner).update_state)
+        if needed:
+            raise TypeError(
+                f"{who}: got one argument, expected the {first} of the rows and then what the {type(inner or state).__name__} inside takes. "
+                f"Write update({', '.join([first, *needed])})."
+            )
+
+
+@functools.lru_cache(maxsize=256)
+def needs(update: Callable[..., Any]) -> tuple[str, ...]:
+    """Return the arguments that an update cannot do without."""
+    parameters = list(inspect.signature(update).parameters.values())[1:]
+    return tuple(p.name for p in parameters if p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD))
+
+
 def place_of_weights(state: Any) -> Place | None:
     """Return which argument of a state's update holds weights: what states made of states say, or the one named so."""
     said = getattr(type(state), "_place_of_weights", None)

@@ -12,7 +12,7 @@ from mergeable.buffer import BUFFER_BYTES
 from mergeable.parameters import as_whole
 from mergeable.plain import short
 from mergeable.states import data, hashes
-from mergeable.states.batch import Batch, Place, behind, place_of_weights, present
+from mergeable.states.batch import Batch, Place, behind, check_columns, place_of_weights, present
 from mergeable.states.combinators import Product, cells_of, described, empty_of, inner_of
 from mergeable.states.confusion import ConfusionMatrix
 from mergeable.states.estimate import Estimate
@@ -86,6 +86,7 @@ class Bootstrap(Product[int]):
 
     def update(self, ids: Any, *columns: Any, **named: Any) -> None:
         """Give every replicate its rows of the batch."""
+        check_columns(self._parts[0], columns, named, "Bootstrap.update", "ids")
         (ids, *batch), named = present(self._place_of_weights(), (ids, *columns), named)
         keys = hashes.hashed(ids, self.seed, "Bootstrap.update")
         taken = Batch(tuple(batch), named, len(keys), "Bootstrap.update")

@@ -9,7 +9,7 @@ from mergeable.errors import IncompatibleStates
 from mergeable.state import State
 from mergeable.states import data, keys
 from mergeable.states.arrays import as_rows
-from mergeable.states.batch import Place, behind, place_of_weights, present
+from mergeable.states.batch import Place, behind, check_columns, place_of_weights, present
 from mergeable.states.combinators import assign_part, cells_of, described, empty_of, inner_of, one_more
 
 S = TypeVar("S", bound=State)
@@ -84,6 +84,7 @@ class Keyed(State, Generic[S]):
 
     def update(self, keys_: Any, *columns: Any) -> None:
         """Give each key (n,) its rows of every array (n, ...) of the batch: all keys take theirs, or none."""
+        check_columns(self._inner, columns, {}, "Keyed.update", "keys")
         (keys_, *batch), _ = present(self._place_of_weights(), (keys_, *columns), {})
         labels = keys.canonical_list(keys_, "Keyed.update")
         arrays = as_rows(batch, len(labels), "Keyed.update")

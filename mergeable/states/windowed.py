@@ -8,7 +8,7 @@ from typing import Any, final
 
 import numpy as np
 
-from mergeable.states.batch import Place, behind, place_of_weights, present
+from mergeable.states.batch import Place, behind, check_columns, place_of_weights, present
 from mergeable.states.combinators import PART, Product, Tuple, cells_of, described, empty_of, inner_of
 from mergeable.states.given import as_given
 from mergeable.states.keyed import Keyed
@@ -82,6 +82,7 @@ class Windowed(Product[str]):
 
     def update(self, step: Any, *batch: Any, **named: Any) -> None:
         """Take a batch at a step, or a time."""
+        check_columns(self._inner, batch, named, "Windowed.update", "step")
         batch, named = present(place_of_weights(self._inner), batch, named)
         bucket, rows = self._bucket(step), _rows(*batch, *named.values())
         if not rows:

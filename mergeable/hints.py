@@ -1,0 +1,127 @@
+"""What a state says that is asked for what only numbers and dicts do: what to write instead."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from types import FunctionType
+from typing import Any
+
+_SIGNS = {
+    "add": "+=",
+    "sub": "-=",
+    "mul": "*=",
+    "matmul": "@=",
+    "truediv": "/=",
+    "floordiv": "//=",
+    "mod": "%=",
+    "pow": "**=",
+    "and": "&=",
+    "or": "|=",
+    "xor": "^=",
+    "lshift": "<<=",
+    "rshift": ">>=",
+}
+
+
+class Hints:
+    """The operators that states do not have; a state that has one defines it."""
+
+    update: Any
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        raise TypeError(f"{_name(self)}: got an assignment to [{key!r}], expected an update. {_write(self)}")
+
+    def __delitem__(self, key: Any) -> None:
+        raise TypeError(
+            f"{_name(self)}: got a deletion of [{key!r}], expected an update; a state keeps what it took. {_write(self)}"
+        )
+
+
+def _augmented(name: str, sign: str) -> Callable[[Any, Any], Any]:
+    def refuse(self: Any, other: Any) -> Any:
+        if any(f"__{name}__" in vars(base) for base in type(self).__mro__):
+            return NotImplemented  # Python tries that
+        raise TypeError(
+            f"{_name(self)}: got {sign} {type(other).__name__}, expected an update, because it is no number. {_write(self)}"
+        )
+
+    return refuse
+
+
+for _operator, _sign in _SIGNS.items():
+    setattr(Hints, f"__i{_operator}__", _augmented(_operator, _sign))
+
+
+class NoFunction:
+    """What is called like a function of a batch, and is none."""
+
+    def __call__(self, *_: Any, **__: Any) -> Any:
+        """Refuse: a metric without a framework is no function of a batch, for which Keras would take it.
+
+        Raises:
+            TypeError: always.
+        """
+        raise TypeError(
+            f"{type(self).__name__}: got a call, as of a function, expected update_state and result. Where Keras called it, write "
+            "metrics=[mergeable.PyMetric.of(metric)], which makes a Keras metric of it."
+        )
+
+
+class NoVariables:
+    """What has declared states in the place of variables."""
+
+    def add_weight(self, *_: Any, **__: Any) -> Any:
+        """Refuse: a variable would be none of the states that merge, copies and files hold.
+
+        Raises:
+            TypeError: always.
+        """
+        raise TypeError(
+            f"{type(self).__name__}.add_weight: got a variable, expected a declared state, because variables do not merge in Python. "
+            "Write total = mergeable.Sum() on the class, or self.add_state('total', mergeable.Sum()) in __init__."
+        )
+
+    add_variable = add_weight
+
+
+class OfInstances(property):
+    """A property of metrics that their class has not: tf_keras asks a class for it that ``compile`` was given."""
+
+    def __get__(self, metric: Any, cls: type | None = None) -> Any:
+        if metric is None:
+            raise AttributeError("got the class of a metric, expected a metric. Write it with parentheses.")
+        return super().__get__(metric, cls)
+
+
+def check_declared_facts(cls: type) -> None:
+    """Raise ``TypeError`` where the class of a state says what it is by a method, which is true whatever it returns."""
+    if isinstance(vars(cls).get("parameters"), FunctionType | staticmethod | classmethod):
+        raise TypeError(
+            f"{cls.__name__}.parameters: got a method, expected a property, which is read without a call. Write @property above it."
+        )
+    for fact in ("exact", "commutative", "idempotent", "bounded"):
+        value = vars(cls).get(fact, True)
+        if not isinstance(value, bool) and (callable(value) or not hasattr(type(value), "__get__")):
+            raise TypeError(
+                f"{cls.__name__}.{fact}: got {value!r}, expected True or False. Write {fact} = False, for instance."
+            )
+
+
+def check_no_classes(cls: type, attributes: Mapping[str, Any], state: type) -> None:
+    """Raise ``TypeError`` where a metric has the class of a state in the place of a state."""
+    for name, value in attributes.items():
+        if isinstance(value, type) and issubclass(value, state) and value.__qualname__ != f"{cls.__qualname__}.{name}":
+            raise TypeError(
+                f"{cls.__name__}.{name}: got the class {value.__name__}, expected a state. Write {name} = {value.__name__}(...), with "
+                "parentheses."
+            )
+
+
+def _name(state: Any) -> str:
+    return type(state).__name__
+
+
+def _write(state: Any) -> str:
+    parameters = [str(parameter) for parameter in inspect.signature(type(state).update).parameters.values()][1:]
+    return f"Write .update({', '.join(parameter.partition(':')[0] for parameter in parameters)})."
