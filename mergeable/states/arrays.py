@@ -24,6 +24,7 @@ ABOVE_ONE = 1e-6
 """By so much a probability may be above 1, as sums of float32 softmax outputs are: eight times what float32 tells apart there."""
 
 _FLOAT64 = np.dtype(np.float64)
+_ALIKE: list[set[type]] = [{float}, {int}]
 _REAL = (int, float, np.integer, np.floating, np.bool_)
 _UNREAL = (np.timedelta64, np.longdouble)  # an integer, and a float, to NumPy
 
@@ -257,8 +258,10 @@ def _some_of(column: Any, there: np.ndarray) -> Any:
 def _of_list(values: Any, who: str) -> np.ndarray:
     """Return listed numbers as an array, or, where one would change them or they are none, as objects."""
     kinds = {*map(type, values)}
-    if kinds == {float}:  # as most are
-        return np.array(values)
+    if kinds in _ALIKE:  # as most are
+        array = np.asarray(values)
+        if array.dtype.kind in "biu" or kinds == _ALIKE[0]:
+            return array
     if not holds_arrays(values, kinds):
         with contextlib.suppress(ValueError):  # rows of unequal lengths
             array = np.asarray(values)

@@ -42,9 +42,11 @@ def as_column(values: Any, name: str, who: str) -> np.ndarray:
             return array if kinds <= {kind} else objects([keys.canonical(item, who) for item in items]).reshape(array.shape)
     if array.dtype == object and kinds.isdisjoint((bool, np.bool_)) and all(map(is_real, items)):
         return as_array(array, who)  # whole numbers and floats
+    listed = keys.plain_list(array, who)
+    bad = next((item for item in listed if not is_real(item)), listed[0] if listed else None)
     raise ValueError(
-        f"{who}: got the column {name!r} of dtype {array.dtype} (for instance {keys.shown(items[0] if items else None)}), expected bools, real "
-        "numbers of at most 64 bits, strings or bytes, and one of these kinds."
+        f"{who}: got the column {name!r} of dtype {array.dtype} (for instance {keys.shown(bad)}), expected bools, real numbers of at most 64 "
+        "bits, strings or bytes, and one of these kinds. Drop or fill gaps, and turn other items into one of these first."
     )
 
 

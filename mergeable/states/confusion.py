@@ -202,9 +202,10 @@ class ConfusionMatrix(State):
         """Return the labels (n,) of one-hot rows (n, k); plain labels stay as they are."""
         if labels.ndim < 2:
             return labels
-        ones = labels == 1 if labels.dtype.kind in "biuf" else np.zeros(labels.shape, bool)
         k = labels.shape[-1] if self._plain is None else len(self._plain)
-        if labels.ndim != 2 or labels.shape[1] != k or not ((ones | (labels == 0)).all() and (ones.sum(axis=1) == 1).all()):
+        fits = labels.shape[1:] == (k,) and labels.dtype.kind in "biuf"
+        ones = np.asarray(labels == 1) if fits else np.zeros((1, 1), bool)
+        if not fits or not ((ones | (labels == 0)).all() and (ones.sum(axis=1) == 1).all()):
             raise ValueError(
                 f"ConfusionMatrix.update: got {name} of shape {labels.shape}, expected one-hot rows (n, {k}), each with a single 1 and zeros. "
                 "Take argmax of scores first."

@@ -25,7 +25,7 @@ _KINDS: tuple[tuple[type, str], ...] = (
 )
 _ALIKE = [{letter} for letter in "bifc"]
 _ROWS = (list, tuple)
-_SIMPLE = {bool: "b", int: "iu", float: "f"}
+_SIMPLE = {bool: "b", int: "iu", float: "f", str: "O", bytes: "O"}
 
 
 def as_given(values: Any, who: str) -> np.ndarray:
@@ -33,10 +33,10 @@ def as_given(values: Any, who: str) -> np.ndarray:
     kind = type(values)
     if kind is np.ndarray:
         return values  # type: ignore[no-any-return]  # which it is
-    if kind in _SIMPLE:
-        return np.asarray(values)
     if isinstance(values, str | bytes):
         return np.array(values, object)
+    if kind in _SIMPLE:
+        return np.asarray(values)
     if isinstance(values, np.ma.MaskedArray):
         return _unmasked(values, who)
     if hasattr(kind, "null_count"):  # of polars and Arrow, which show gaps as NaN, and whole numbers beside them as floats
@@ -57,8 +57,10 @@ def as_items(values: Any, who: str) -> np.ndarray:
         array = values
     elif isinstance(values, list | tuple):
         kinds = {*map(type, values)}
-        letters = _SIMPLE.get(next(iter(kinds)), "") if len(kinds) == 1 else ""
-        if letters:  # as most are
+        letters = _SIMPLE.get(next(iter(kinds)), "") if len(kinds) == 1 else ""  # as most are
+        if letters == "O":
+            return objects(values)
+        if letters:
             narrow = np.asarray(values)
             if narrow.dtype.kind in letters:
                 return narrow

@@ -51,6 +51,7 @@ class Keyed(State, Generic[S]):
     def __init__(self, state: S) -> None:
         self._inner: S = inner_of(state, "Keyed")  # type: ignore[assignment]  # a metric's state where a metric came
         self._states: dict[keys.Canonical, S] = {}
+        self._mixed = False  # whether some keys may be neither whole numbers nor text
         self._levels = one_more(self, self._inner)
         self.exact, self.commutative, self.idempotent = self._inner.exact, self._inner.commutative, self._inner.idempotent
 
@@ -75,7 +76,7 @@ class Keyed(State, Generic[S]):
     def empty(self) -> Keyed[S]:
         """Return a fresh identity for the same inner state, which nothing is ever written to, so that all share one."""
         fresh = Keyed.__new__(Keyed)
-        fresh._inner, fresh._states, fresh._levels = self._inner, {}, self._levels
+        fresh._inner, fresh._states, fresh._mixed, fresh._levels = self._inner, {}, False, self._levels
         fresh.exact, fresh.commutative, fresh.idempotent = self.exact, self.commutative, self.idempotent
         return fresh
 
@@ -124,6 +125,7 @@ class Keyed(State, Generic[S]):
         """Take over keys and their states."""
         labels, states = data.fields(saved, "keys", "states")
         for label, found in data.distinct(data.keys_of(labels), data.listed(states, "states")).items():
+            self._mixed = self._mixed or type(label) is tuple
             self._states[label] = self._fresh()
             self._states[label].from_data(found)
 
@@ -202,7 +204,8 @@ class Keyed(State, Generic[S]):
 
     def _check_apart(self, label: keys.Canonical, who: str) -> None:
         """Refuse a key that Python calls equal to another one: no dict of results has both."""
-        if type(label) in _APART:
+        self._mixed = self._mixed or type(label) is tuple
+        if type(label) in _APART or not self._mixed:
             return
         states, known = self.__dict__.get("_apart", (None, {}))
         if states is not self._states:
@@ -223,6 +226,7 @@ class Keyed(State, Generic[S]):
             if who:
                 self._check_apart(label, who)
             else:
+                self._mixed = True
                 self.__dict__.pop("_apart", None)
             self._record(lambda: self._states.pop(label, None))
             self._states[label] = self._fresh()

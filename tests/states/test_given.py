@@ -173,6 +173,46 @@ def test_a_group_gets_the_items_that_came(items):
         assert canonical_bytes(alone) == canonical_bytes(state.result())
 
 
+class Missing:
+    """A gap as pandas has it: no number, and neither true nor false."""
+
+    def __bool__(self):
+        raise TypeError("boolean value of NA is ambiguous")
+
+    def __eq__(self, other):
+        return self
+
+    __hash__ = object.__hash__
+
+    def __repr__(self):
+        return "<NA>"
+
+
+@pytest.mark.parametrize(
+    "feed",
+    [
+        lambda x: fed(mg.Mean(), x),
+        lambda x: fed(mg.Mean(), [1, 2], x),
+        lambda x: fed(mg.Counter(), x),
+        lambda x: fed(mg.HyperLogLog(), x),
+        lambda x: fed(mg.Keyed(mg.Count()), x, [1, 1]),
+        lambda x: fed(mg.Keyed(mg.Sum()), ["a", "b"], x),
+        lambda x: fed(mg.ConfusionMatrix(), x, x),
+        lambda x: fed(mg.ConfusionMatrix(5), x, [1, 2]),
+        lambda x: fed(mg.Rows("x"), x),
+        lambda x: fed(mg.Deduplicated(mg.Sum(), "x"), [1, 2], x),
+        lambda x: fed(mg.Deduplicated(mg.Sum(), "x"), x, [1, 2]),
+        lambda x: fed(mg.ScoreHistogram(), x, [0.5, 0.5]),
+        lambda x: fed(mg.First(), [1, 2], x),
+        lambda x: fed(mg.ArgMax(), [1, 2], x),
+    ],
+)
+def test_a_gap_that_is_no_item_is_refused_by_name(feed):
+    """A gap that is neither None nor NaN raises an error that names it, wherever it comes, whatever comparing it does."""
+    with pytest.raises((TypeError, ValueError), match=r"got .*(Missing|<NA>).*, expected"):
+        feed(objects(1, Missing()))
+
+
 HIDDEN = np.ma.masked_array([1.0, 0.0, 1.0, 0.0], mask=[0, 0, 1, 0])
 OPEN = np.ma.masked_array([1.0, 0.0, 1.0, 0.0])
 NAMES = np.ma.masked_array(["a", "b", "c", "d"], mask=[0, 0, 1, 0])
