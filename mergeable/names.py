@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from mergeable.arguments import AS_INSTANCE
+from mergeable.hints import OfInstances
 from mergeable.inside import VERBS
 from mergeable.plain import short
 
@@ -44,6 +45,7 @@ def methods(cls: type) -> frozenset[str]:
     """Return what the library's own classes let others call on a metric, which an attribute of that name would hide."""
     found = ((name, value) for base in cls.__mro__ if _is_ours(base) for name, value in vars(base).items())
     called = {name for name, value in found if not name.startswith("_") and (callable(value) or hasattr(value, "__get__"))}
+    called -= {name for name in called if any(isinstance(vars(base).get(name), OfInstances) for base in cls.__mro__)}  # Keras's
     return frozenset(called).union(VERBS)
 
 
