@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from mergeable.errors import IncompatibleStates, UndeclaredState, UnsupportedStrategy
 from mergeable.parameters import differences
-from mergeable.plain import some
+from mergeable.wording import shown, some
 
 if TYPE_CHECKING:
     from mergeable.metric import Metric
@@ -23,12 +23,14 @@ def check_mergeable(metric: Metric, other: Metric) -> None:
             f"{name} = mergeable.state(...)."
         )
     if metric._states.keys() != other._states.keys():
-        raise IncompatibleStates(f"{who}: the states are {sorted(metric._states)} here and {sorted(other._states)} there.")
+        raise IncompatibleStates(
+            f"{who}: the states are {shown(sorted(metric._states))} here and {shown(sorted(other._states))} there."
+        )
     for name, state in metric._states.items():
         try:
             state.check_mergeable(other._states[name])
         except IncompatibleStates as error:
-            raise IncompatibleStates(f"{who}: state {name!r}: {error}") from None
+            raise IncompatibleStates(f"{who}: state {shown(name)}: {error}") from None
 
 
 def check_declared(*metrics: Metric) -> None:
@@ -47,7 +49,7 @@ def check_commutative(metric: Metric, where: str) -> None:
     ordered = sorted(name for name, state in metric._states.items() if not state.commutative)
     if ordered:
         raise UnsupportedStrategy(
-            f"{type(metric).__name__}: got states that are not commutative ({', '.join(ordered)}) under {where}, where updates come "
+            f"{type(metric).__name__}: got states that are not commutative ({some(ordered)}) under {where}, where updates come "
             "in any order, expected commutative ones. Use states such as Counter, Set or Keyed, or train under a strategy that "
             "keeps the order."
         )

@@ -22,7 +22,8 @@ from typing import Any
 
 import numpy as np
 
-from mergeable.plain import Unreadable, from_text, shaped, short, to_text
+from mergeable.plain import Unreadable, from_text, shaped, to_text
+from mergeable.wording import brief, short
 
 MANIFEST = "manifest.json"
 
@@ -67,7 +68,7 @@ class Archive:
                 self._entries, end, comment = archive.infolist(), archive.start_dir, archive.comment
             self._starts = _content_starts(self._data, self._entries, end, start)
         except Exception as error:  # zipfile raises many kinds for what is no zip file
-            raise Unreadable(f"the zip file's directory is damaged ({error})") from error
+            raise Unreadable(f"the zip file's directory is damaged ({brief(error)})") from error
         if len(comment) != _SEAL_BYTES:
             raise Unreadable("there are bytes before the seal")
         if _seal(self._data, self._entries, end, start) != data[-_SEAL_BYTES:]:
@@ -157,7 +158,7 @@ def _parsed(header: bytes) -> tuple[Any, tuple[Any, ...]]:
         found = ast.literal_eval(header[10:].decode("latin1"))  # NumPy would mend headers of its first years
         dtype, is_fortran, shape = found["descr"], found["fortran_order"], found["shape"]
     except Exception as error:  # what is no literal fails in many ways
-        raise Unreadable(f"the header is damaged ({type(error).__name__}: {error})") from error
+        raise Unreadable(f"the header is damaged ({type(error).__name__}: {brief(error)})") from error
     if len(found) != 3 or type(is_fortran) is not bool or type(shape) is not tuple:
         raise Unreadable("the header is damaged, expected descr, fortran_order and shape")
     if is_fortran:

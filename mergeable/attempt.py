@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from mergeable.errors import add_note
 from mergeable.slot import Slot, States
+from mergeable.wording import shown
 
 T = TypeVar("T")
 
@@ -24,7 +25,7 @@ class Named:
 
     def __exit__(self, _: object, error: BaseException | None, *__: object) -> None:
         if isinstance(error, Exception):
-            where = f"in {type(self._metric).__name__}.{self._verb} (metric {self._metric.name!r}"
+            where = f"in {type(self._metric).__name__}.{self._verb} (metric {shown(self._metric.name)}"
             undone = f", replica {self._replica}); the state is as before this update"
             add_note(error, where + (")" if self._replica is None else undone))
 

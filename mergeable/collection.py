@@ -13,10 +13,10 @@ from mergeable.arguments import with_weights_it_takes
 from mergeable.attempt import Named
 from mergeable.members import built, check_reads, described, named
 from mergeable.metric import Metric
-from mergeable.plain import some
 from mergeable.registry import register
 from mergeable.slot import Slot
 from mergeable.states.nested import Nested
+from mergeable.wording import shown, some
 
 
 @register
@@ -72,7 +72,9 @@ class MetricCollection(Metric):
     ) -> None:
         super().__init__(name)
         if not isinstance(prefix, str):
-            raise TypeError(f"MetricCollection: got prefix={prefix!r}, expected a text. Write prefix='val_', for instance.")
+            raise TypeError(
+                f"MetricCollection: got prefix={shown(prefix)}, expected a text. Write prefix='val_', for instance."
+            )
         members: dict[str, Any] = {member: metric.as_state() for member, metric in named(metrics).items()}
         reads = {} if reads is None else reads
         check_reads(reads, members)
@@ -116,7 +118,7 @@ class MetricCollection(Metric):
 
     def __getitem__(self, name: str) -> Any:
         if name not in list(self):
-            raise KeyError(f"MetricCollection[{name!r}]: got a name of no metric, expected one of {some(self)}.")
+            raise KeyError(f"MetricCollection[{shown(name)}]: got a name of no metric, expected one of {some(self)}.")
         return self._enter(self._copied, name)
 
     def _copied(self, name: str) -> Any:
@@ -161,13 +163,13 @@ class MetricCollection(Metric):
             _, metric = self._member(member)
             value = read(member)
             for key, part in value.items() if isinstance(metric, MetricCollection) else _flat(member, value):
-                shown = f"{self.prefix}{key}"
-                if shown in values:
+                full = f"{self.prefix}{key}"
+                if full in values:
                     raise ValueError(
-                        f"MetricCollection.result: got two values of the name {shown!r}, of {sources[shown]!r} and of {member!r}, "
+                        f"MetricCollection.result: got two values of the name {shown(full)}, of {shown(sources[full])} and of {shown(member)}, "
                         "expected one. Pass a mapping with other names of the metrics, or give a collection in it a prefix."
                     )
-                values[shown], sources[shown] = part, member
+                values[full], sources[full] = part, member
         return values
 
     def _result_when_empty(self) -> Any:

@@ -11,8 +11,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from mergeable.errors import DuplicateOrigin
+from mergeable.wording import shown
 
 _FEW = 3
+_MOST_LISTED = 32
 
 LONGEST_NAME = 200
 """The most characters that a name of a piece has."""
@@ -187,7 +189,7 @@ twice. Merge each metric once, and reset the merged one before it counts on.
 
     @functools.cached_property  # a merge of many names the same piece for each that gives way to it
     def _text(self) -> str:
-        names = [repr(name) for name in itertools.islice(self.names, _FEW)]
+        names = [*map(shown, itertools.islice(self.names, _FEW))]
         names += [f"{len(self.names) - _FEW} more"] * (len(self.names) > _FEW)
         gap = [f"named {', '.join(names)}"] * bool(names)
         gap += [f"{_plural(len(self._missing), 'piece')} missing"] * bool(self._missing)
@@ -222,7 +224,7 @@ def check_name(name: str, who: str = "") -> None:
     """Raise ``ValueError`` where a text is no name of a piece."""
     if not 0 < len(name) <= LONGEST_NAME or not name.isprintable() or name != name.strip():
         raise ValueError(
-            f"{who}got the origin {name[:40]!r} of {len(name)} characters, expected 1 to {LONGEST_NAME} printable ones with no space "
+            f"{who}got the origin {shown(name[:40])} of {len(name)} characters, expected 1 to {LONGEST_NAME} printable ones with no space "
             "at either end, such as '2026-11-29/shard-03'."
         )
 
@@ -238,8 +240,10 @@ def _shared(mine: Mapping[str, Any], others: Mapping[str, Any]) -> Iterator[str]
 
 
 def listed(noun: str, numbers: Sequence[int]) -> str:
-    """Return numbers as text: ``worker 1``, or ``workers 0, 1 and 2``."""
-    *others, last = map(str, numbers)
+    """Return numbers as text: ``worker 1``, or ``workers 0, 1 and 2``; of many, the first ones, the last, and how many they are."""
+    *others, last = map(shown, numbers)
+    if len(numbers) > _MOST_LISTED:
+        return f"{noun}s {', '.join(others[:_FEW])}, ... and {last} ({len(numbers):,} in all)"
     return f"{noun}s {', '.join(others)} and {last}" if others else f"{noun} {last}"
 
 

@@ -11,9 +11,10 @@ from typing import Any, final
 
 from mergeable import registry
 from mergeable.errors import IncompatibleStates, SnapshotError
-from mergeable.parameters import differences, same
-from mergeable.plain import Unreadable, is_plain, short
+from mergeable.parameters import difference, differences, same
+from mergeable.plain import Unreadable, is_plain
 from mergeable.state import State
+from mergeable.wording import brief, named, short, shown
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,14 +40,14 @@ class Description:
 
     def check(self, other: Description, who: str, here: str = "here", there: str = "there") -> None:
         """Raise ``IncompatibleStates`` unless the other describes a metric of the same class and arguments."""
-        names = [description.metric.rpartition(":")[2] for description in (self, other)]
+        names = [named(description.metric.rpartition(":")[2]) for description in (self, other)]
         if names[0] != names[1]:
             raise IncompatibleStates(f"{who}: got a {names[1]}, expected a {names[0]}. Merge and restore metrics of one class.")
         for key in sorted(self.arguments.keys() & other.arguments.keys()):  # an argument that is new had no other value
             mine, theirs = self.arguments[key], other.arguments[key]
             if not same(mine, theirs):
                 raise IncompatibleStates(
-                    f"{who}: {key} is {mine!r} {here} and {theirs!r} {there}. Build the metric as it was when it was saved."
+                    f"{who}: {difference(key, mine, theirs, here, there)}. Build the metric as it was when it was saved."
                 )
 
 
@@ -81,19 +82,19 @@ def like(prototype: State, found: State | Unbuilt, name: str, who: str) -> State
     kind = registry.name_of(type(found)) if isinstance(found, State) else found.class_name
     if not registry.is_named(type(prototype), kind):
         raise IncompatibleStates(
-            f"{who}: state {name!r} is a {type(prototype).__qualname__} here and a {kind.rpartition(':')[2]} there. Build the "
+            f"{who}: state {shown(name)} is a {type(prototype).__qualname__} here and a {named(kind.rpartition(':')[2])} there. Build the "
             "metric as it was when it was saved."
         )
     there = found.parameters if isinstance(found, Unbuilt) else described(found.parameters)
-    for difference in differences(described(prototype.parameters), there).values():
-        raise IncompatibleStates(f"{who}: state {name!r}: {difference}. Build the metric as it was when it was saved.")
+    for text in differences(described(prototype.parameters), there).values():
+        raise IncompatibleStates(f"{who}: state {shown(name)}: {text}. Build the metric as it was when it was saved.")
     state = prototype.empty()
     if isinstance(found, State):
         state.become(found)
         return state
     if found.types:
         raise SnapshotError(
-            f"{who}: state {name!r} is stored by pickle and was not read. Load the file with allow_pickle=True."
+            f"{who}: state {shown(name)} is stored by pickle and was not read. Load the file with allow_pickle=True."
         )
     try:
         return filled(state, found.data, name)
@@ -108,9 +109,3 @@ def described(value: Any) -> Any:
     if type(value) in (list, tuple):
         return type(value)(map(described, value))
     return value if is_plain(value) else f"<{getattr(value, '__qualname__', type(value).__qualname__)}>"
-
-
-def brief(error: Exception) -> str:
-    """Return an exception's text, or its beginning."""
-    text = str(error)
-    return text if len(text) <= 300 else f"{text[:300]}..."

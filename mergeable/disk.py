@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import IO
 
 from mergeable.errors import SnapshotError
+from mergeable.wording import shown
 
 try:
     import fcntl
@@ -47,7 +48,7 @@ def local(path: str | os.PathLike[str], who: str) -> Path:
     """
     if not isinstance(path, str | os.PathLike) or not isinstance(os.fspath(path), str):
         raise TypeError(
-            f"{who}: got {path!r}, expected the path of a file, a str or a pathlib.Path. A snapshot's bytes are snapshot.to_bytes(), "
+            f"{who}: got {shown(path)}, expected the path of a file, a str or a pathlib.Path. A snapshot's bytes are snapshot.to_bytes(), "
             "and Snapshot.from_bytes(...) reads them."
         )
     text = os.fspath(path)
@@ -57,7 +58,7 @@ def local(path: str | os.PathLike[str], who: str) -> Path:
             "or give a library for it snapshot.to_bytes(), which Snapshot.from_bytes(...) reads."
         )
     if "\0" in text:
-        raise SnapshotError(f"{text!r}: this has a NUL, expected the path of a file.")
+        raise SnapshotError(f"{shown(text)}: this has a NUL, expected the path of a file.")
     return Path(path)
 
 

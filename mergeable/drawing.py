@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mergeable.states import Calibration, ConfusionMatrix, Histogram, LogLinearHistogram, RankQuantiles, Rows, ScoreHistogram
-from mergeable.wording import at_least, at_most, number, printable, rounded, share, told_apart
+from mergeable.wording import at_least, at_most, number, printable, rounded, share, shown, told_apart
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -270,10 +270,10 @@ def unfit_pairs(rows: Rows) -> str:
     columns = rows.result()
     for name, column in columns.items():
         if not _is_numeric(column):
-            return f"Rows whose column {name!r} has not one number a row"
+            return f"Rows whose column {shown(name)} has not one number a row"
     labels = _as_floats(columns[rows.columns[0]])
     strange = labels[~np.isnan(labels) & (labels != 0) & (labels != 1)]
-    return f"Rows whose column {rows.columns[0]!r} holds {number(strange[0])}" if strange.size else ""
+    return f"Rows whose column {shown(rows.columns[0])} holds {number(strange[0])}" if strange.size else ""
 
 
 def unfit_probabilities(rows: Rows) -> str:
@@ -282,7 +282,7 @@ def unfit_probabilities(rows: Rows) -> str:
         return unfit
     scores = _pairs(rows)[1]
     outside = scores[(scores < 0) | (scores > 1)]
-    return f"Rows whose column {rows.columns[1]!r} holds {number(outside[0])}" if outside.size else ""
+    return f"Rows whose column {shown(rows.columns[1])} holds {number(outside[0])}" if outside.size else ""
 
 
 def unfit_numbers(rows: Rows) -> str:

@@ -27,6 +27,7 @@ from mergeable.parcel import Opener, Parcel
 from mergeable.program import difference, digest, facts
 from mergeable.slot import RESTORED
 from mergeable.strategy import Strategy
+from mergeable.wording import shown
 
 _exchanges: weakref.WeakKeyDictionary[Strategy, Exchange] = weakref.WeakKeyDictionary()
 _watchers: list[Callable[[Report], None]] = []
@@ -140,7 +141,7 @@ class Exchange:
         )
         parameters = {number: facts(_parameters(number, member)) for number, member in carried.items()}
         parcel = Parcel.of(digest(program), {number: digest(known) for number, known in parameters.items()}, carried)
-        who = f"{type(metric).__name__}.{verb} (metric {metric.name!r})"
+        who = f"{type(metric).__name__}.{verb} (metric {shown(metric.name)})"
         about = f"the result of metric {wanted} after {metric._membership.resets} resets"
         try:
             merged = self._strategy.combine(parcel, about, merge=Parcel.merged, pack=Parcel.pack, unpack=Opener(carried).unpack)

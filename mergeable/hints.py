@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from types import FunctionType
 from typing import Any
 
+from mergeable.wording import shown
+
 _SIGNS = {
     "add": "+=",
     "sub": "-=",
@@ -30,11 +32,11 @@ class Hints:
     update: Any
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        raise TypeError(f"{_name(self)}: got an assignment to [{key!r}], expected an update. {_write(self)}")
+        raise TypeError(f"{_name(self)}: got an assignment to [{shown(key)}], expected an update. {_write(self)}")
 
     def __delitem__(self, key: Any) -> None:
         raise TypeError(
-            f"{_name(self)}: got a deletion of [{key!r}], expected an update; a state keeps what it took. {_write(self)}"
+            f"{_name(self)}: got a deletion of [{shown(key)}], expected an update; a state keeps what it took. {_write(self)}"
         )
 
 
@@ -104,7 +106,7 @@ def check_declared_facts(cls: type) -> None:
         value = vars(cls).get(fact, True)
         if not isinstance(value, bool) and (callable(value) or not hasattr(type(value), "__get__")):
             raise TypeError(
-                f"{cls.__name__}.{fact}: got {value!r}, expected True or False. Write {fact} = False, for instance."
+                f"{cls.__name__}.{fact}: got {shown(value)}, expected True or False. Write {fact} = False, for instance."
             )
 
 

@@ -12,6 +12,7 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from mergeable.errors import MergeableError
+from mergeable.wording import shown
 
 if TYPE_CHECKING:
     from mergeable.metric import Metric
@@ -99,7 +100,7 @@ def as_method(found: Any, who: str) -> Callable[..., Any]:
         return found
     is_bound = hasattr(type(found), "__get__")
     if not is_bound and not callable(found):
-        raise TypeError(f"{who}: got {found!r}, expected a method. Write def {who.rpartition('.')[2]}(self, ...).")
+        raise TypeError(f"{who}: got {shown(found)}, expected a method. Write def {who.rpartition('.')[2]}(self, ...).")
 
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
         return (found.__get__(self, type(self)) if is_bound else found)(*args, **kwargs)

@@ -24,6 +24,7 @@ from mergeable.canonical import canonical_bytes
 from mergeable.errors import IncompatibleStates, MergeableError
 from mergeable.state import State
 from mergeable.wire import from_bytes, to_bytes
+from mergeable.wording import shown
 
 Batch = Any
 """What ``update`` takes: a tuple of arguments, or one argument."""
@@ -93,7 +94,7 @@ class Subject:
     def expect(self, law: str, same: bool, left: Any, right: Any, what: str) -> None:
         """Raise ``LawBroken`` with both sides unless they are the same."""
         if not same:
-            raise LawBroken(law, f"{self.name}: {what}.\n  one side:   {left!r}\n  other side: {right!r}")
+            raise LawBroken(law, f"{self.name}: {what}.\n  one side:   {shown(left, 600)}\n  other side: {shown(right, 600)}")
 
     def expect_equal(self, law: str, left: Any, right: Any, what: str) -> None:
         """Raise ``LawBroken`` unless both have the same bytes."""
@@ -242,7 +243,7 @@ def refusal(subject: Subject, batches: list[Batch], rng: random.Random) -> None:
         except IncompatibleStates:
             pass
         else:
-            raise LawBroken("refusal", f"{subject.name}: merging {other!r} was not refused")
+            raise LawBroken("refusal", f"{subject.name}: merging {shown(other)} was not refused")
         after = subject.value(state), canonical_bytes(other)
         subject.expect("refusal", after == before, state, other, "a refused merge changed something")
 

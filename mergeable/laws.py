@@ -27,6 +27,7 @@ from mergeable.snapshot import Snapshot, opened
 from mergeable.state import State
 from mergeable.states.held import state as declare
 from mergeable.wire import local_classes
+from mergeable.wording import shown
 
 try:
     import hypothesis
@@ -277,7 +278,7 @@ def _check(
     names = tuple(LAWS if laws is None else laws)
     unknown = [name for name in names if name not in LAWS]
     if unknown:
-        raise ValueError(f"mergeable.laws: got the laws {unknown}, expected some of {list(LAWS)}.")
+        raise ValueError(f"mergeable.laws: got the laws {shown(unknown)}, expected some of {list(LAWS)}.")
     settings = hypothesis.settings(
         max_examples=examples,
         deadline=None,
@@ -303,7 +304,7 @@ def _check(
         )
     for name, reason in untested.items():
         if reason in (NO_ROWS, NO_CHANGE):
-            message = f"{who}: the law {name!r} tested nothing of {subject.name}: {reason}; {_REMEDIES[reason]}."
+            message = f"{who}: the law {shown(name)} tested nothing of {subject.name}: {reason}; {_REMEDIES[reason]}."
             warnings.warn(message, stacklevel=3)
     return tuple(name for name in names if name not in untested)
 

@@ -31,12 +31,13 @@ import mergeable
 from mergeable import registry
 from mergeable.archive import Archive
 from mergeable.coverage import Coverage
-from mergeable.description import Description, Unbuilt, brief, described, filled
+from mergeable.description import Description, Unbuilt, described, filled
 from mergeable.parameters import differences, same
-from mergeable.plain import Pickled, Reader, Unreadable, Writer, short, some
+from mergeable.plain import Pickled, Reader, Unreadable, Writer
 from mergeable.state import State
 from mergeable.states.held import Held
 from mergeable.wire import Classes, unpickled
+from mergeable.wording import brief, short, some
 
 Known = dict[str, tuple[str, dict[str, Any], State]]
 """By the state's name, the class, the parameters and an empty state of the last file."""

@@ -13,9 +13,9 @@ from mergeable import registry
 from mergeable.arguments import accepts
 from mergeable.errors import IncompatibleStates
 from mergeable.metric import Metric
-from mergeable.plain import short, some
 from mergeable.registry import default_name
 from mergeable.states.nested import Nested
+from mergeable.wording import short, shown, some
 
 _WHO = "MetricCollection"
 
@@ -27,20 +27,22 @@ def named(metrics: Any) -> dict[str, Metric]:
     elif isinstance(metrics, Iterable) and not isinstance(metrics, str | bytes | Metric):
         given = [(_name(metric), metric) for metric in metrics]
     else:
-        raise TypeError(f"{_WHO}: got {metrics!r}, expected a list of metrics, or a mapping of names to them. Write [metric].")
+        raise TypeError(
+            f"{_WHO}: got {shown(metrics)}, expected a list of metrics, or a mapping of names to them. Write [metric]."
+        )
     members: dict[str, Metric] = {}
     for name, metric in given:
         is_described = isinstance(metrics, Mapping) and isinstance(metric, Mapping)
         if not is_described and not isinstance(metric, Metric):
             raise TypeError(
-                f"{_WHO}: got {metric!r} among the metrics, expected metrics of mergeable. Derive it from mergeable.Metric or "
+                f"{_WHO}: got {shown(metric)} among the metrics, expected metrics of mergeable. Derive it from mergeable.Metric or "
                 "mergeable.PyMetric, or list it beside the collection."
             )
         if not isinstance(name, str) or not name:
-            raise TypeError(f"{_WHO}: got the name {name!r}, expected a text. Name the metric.")
+            raise TypeError(f"{_WHO}: got the name {shown(name)}, expected a text. Name the metric.")
         if name in members:
             raise ValueError(
-                f"{_WHO}: got two metrics of the name {name!r}, expected distinct names. Give one another name, or pass a mapping of "
+                f"{_WHO}: got two metrics of the name {shown(name)}, expected distinct names. Give one another name, or pass a mapping of "
                 "names to metrics."
             )
         members[name] = built(name, metric) if is_described else metric
@@ -75,7 +77,7 @@ def built(name: str, description: Any, *, own: bool = False) -> Metric:
     kind, arguments = (description.get(key) if isinstance(description, Mapping) else None for key in ("metric", "arguments"))
     if not isinstance(kind, str) or not isinstance(arguments, Mapping):
         raise TypeError(
-            f"{_WHO}: got {description!r} as {name!r}, expected a metric, or a description with its class as 'metric' and a dict "
+            f"{_WHO}: got {shown(description)} as {shown(name)}, expected a metric, or a description with its class as 'metric' and a dict "
             "of its 'arguments'. Pass the metric."
         )
     cls = registry.found(kind)
@@ -83,7 +85,7 @@ def built(name: str, description: Any, *, own: bool = False) -> Metric:
         cls = {registry.name_of(found): found for found in registry.subclasses(Metric)}.get(kind)
     if cls is None or not issubclass(cls, Metric):
         raise registry.NotRegistered(
-            f"{_WHO}: got the description of a {short(kind)} as {name!r}, expected the name of a metric class that is registered "
+            f"{_WHO}: got the description of a {short(kind)} as {shown(name)}, expected the name of a metric class that is registered "
             f"here{' or defined' if own else ''}. Import the module that defines it{'' if own else ', decorate it with mergeable.register'}, "
             "or pass the metric; a description does not decide what is imported.",
             kind,
@@ -96,25 +98,27 @@ def check_reads(reads: Any, members: Mapping[str, Nested]) -> None:
     """Raise unless every reader's states are, by name, class and parameters, among those of a member that keeps its own."""
     if not isinstance(reads, Mapping):
         raise TypeError(
-            f"{_WHO}: got reads={reads!r}, expected a mapping of names to names, as in reads={{'kappa': 'accuracy'}}."
+            f"{_WHO}: got reads={shown(reads)}, expected a mapping of names to names, as in reads={{'kappa': 'accuracy'}}."
         )
     for reader, owner in reads.items():
-        who = f"{_WHO}: {reader!r} reads {owner!r}"
+        who = f"{_WHO}: {shown(reader)} reads {shown(owner)}"
         for name in (reader, owner):
             if name not in members:
-                raise ValueError(f"{who}: got no metric of the name {name!r}, expected one of {some(members)}. Correct reads.")
+                raise ValueError(
+                    f"{who}: got no metric of the name {shown(name)}, expected one of {some(members)}. Correct reads."
+                )
         if owner in reads:
             raise ValueError(
-                f"{who}, which reads {reads[owner]!r}: expected a metric that keeps states of its own. Let {reader!r} read that one."
+                f"{who}, which reads {shown(reads[owner])}: expected a metric that keeps states of its own. Let {shown(reader)} read that one."
             )
         states, wanted = members[owner]._parts, members[reader]._parts
         for name, state in wanted.items():
             if name not in states:
                 raise IncompatibleStates(
                     f"{who}: got the states {some(states)}, expected {some(wanted)} among them. Declare them alike in both, or leave "
-                    f"{reader!r} out of reads."
+                    f"{shown(reader)} out of reads."
                 )
             try:
                 states[name].check_mergeable(state, "reads")
             except IncompatibleStates as error:
-                raise IncompatibleStates(f"{who}: state {name!r}: {error}") from None
+                raise IncompatibleStates(f"{who}: state {shown(name)}: {error}") from None

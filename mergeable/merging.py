@@ -24,10 +24,10 @@ from mergeable.coverage import Contribution, Coverage, check_name, twice
 from mergeable.description import Description, Unbuilt
 from mergeable.errors import DuplicateOrigin, IncompatibleStates, MergeableError, SnapshotError
 from mergeable.manifest import Known
-from mergeable.plain import short, some
 from mergeable.snapshot import Snapshot, opened
 from mergeable.state import State
 from mergeable.wire import from_bytes, to_bytes
+from mergeable.wording import brief, short, shown, some
 
 Piece = Any
 """A metric, a snapshot, or the path of one."""
@@ -95,16 +95,18 @@ def merge(
         mergeable.errors.DuplicateOrigin: merge: the origin ... (replica 0, 1 updates) came twice, in ... and ...; ...
     """
     if isinstance(pieces, str | os.PathLike | Snapshot) or hasattr(pieces, "merge_state"):
-        raise TypeError(f"merge: got one piece, {pieces!r}, expected a list of them. Write merge([...]).")
+        raise TypeError(f"merge: got one piece, {shown(pieces)}, expected a list of them. Write merge([...]).")
     if on_duplicate not in ("error", "newer"):
-        raise ValueError(f"merge: got on_duplicate={on_duplicate!r}, expected 'error' or 'newer'.")
+        raise ValueError(f"merge: got on_duplicate={shown(on_duplicate)}, expected 'error' or 'newer'.")
     if processes < 1:
-        raise ValueError(f"merge: got processes={processes!r}, expected at least 1.")
+        raise ValueError(f"merge: got processes={shown(processes)}, expected at least 1.")
     if isinstance(unique, str):
-        raise TypeError(f"merge: got unique={unique!r}, expected a list of names. Write unique=[{unique!r}].")
+        raise TypeError(f"merge: got unique={shown(unique)}, expected a list of names. Write unique=[{shown(unique)}].")
     unique = list(unique)
     if not all(isinstance(key, str) for key in unique):
-        raise TypeError(f"merge: got unique={unique!r}, expected names of values in the metadata, such as ['night', 'shard'].")
+        raise TypeError(
+            f"merge: got unique={shown(unique)}, expected names of values in the metadata, such as ['night', 'shard']."
+        )
     options = Options(allow_pickle=allow_pickle, keep_going=keep_going, unique=unique)
     told = report or _say_nothing
     count = progress or _say_nothing
@@ -139,7 +141,7 @@ class Options:
             return opened(data, os.fspath(piece), trusted=trusted, peek=peek, known=self._known), len(data)
         if hasattr(piece, "snapshot"):
             return piece.snapshot(), 0
-        raise TypeError(f"merge: got {piece!r}, expected metrics, snapshots, or paths of files.")
+        raise TypeError(f"merge: got {shown(piece)}, expected metrics, snapshots, or paths of files.")
 
 
 class Merging:
@@ -265,7 +267,9 @@ class Merging:
         except Exception as error:  # a merge of the user's raises anything
             for state in saved:
                 state.rollback()
-            raise IncompatibleStates(f"merge: {source} does not fit {self._first}: {type(error).__name__}: {error}") from error
+            raise IncompatibleStates(
+                f"merge: {source} does not fit {self._first}: {type(error).__name__}: {brief(error)}"
+            ) from error
         for state in saved:
             state.commit()
 
@@ -317,7 +321,7 @@ def _named(snapshot: Snapshot, unique: Sequence[str], source: str) -> Snapshot:
                 raise SnapshotError(
                     f"{who}: got {short(value)} for {key} in the metadata, expected a text or a number. {advice}"
                 )
-        name = ", ".join(f"{key}={value!r}" for key, value in values.items())
+        name = ", ".join("=".join((key, repr(value))) for key, value in values.items())
         try:
             check_name(name)
         except ValueError as error:
@@ -416,7 +420,7 @@ def interrupts_held() -> Iterator[None]:
 
 def source_of(piece: Piece) -> str:
     """Return what an error or a report calls a piece."""
-    return os.fspath(piece) if isinstance(piece, str | os.PathLike) else repr(piece)
+    return os.fspath(piece) if isinstance(piece, str | os.PathLike) else shown(piece)
 
 
 def _say_nothing(*_: Any) -> None:

@@ -30,6 +30,7 @@ from mergeable.saveable import Saveable, is_saved
 from mergeable.slot import RESTORED, Slot, States, merge_alike
 from mergeable.state import State
 from mergeable.states.nested import Nested, check_nothing_undeclared
+from mergeable.wording import shown
 
 M = TypeVar("M", bound="Metric")
 
@@ -141,11 +142,11 @@ class Metric(Intake, Saveable, NoFunction):
         """
         if not isinstance(state, State):
             raise TypeError(
-                f"{type(self).__name__}.add_state({name!r}): got {state!r}, expected a state, such as mergeable.Sum() or "
+                f"{type(self).__name__}.add_state({shown(name)}): got {shown(state)}, expected a state, such as mergeable.Sum() or "
                 "mergeable.state(factory, merge)."
             )
         if name in self._states or names.has(type(self), name) or name in self._names or name in LABELS:
-            raise ValueError(f"{type(self).__name__}.add_state({name!r}): the name is taken; choose another.")
+            raise ValueError(f"{type(self).__name__}.add_state({shown(name)}): the name is taken; choose another.")
         self._enter(self._declare, name, state)
 
     def _declare(self, name: str, state: State) -> None:
@@ -465,7 +466,7 @@ class Metric(Intake, Saveable, NoFunction):
         if name not in states:
             if name == "name":  # a constructor of the user's has not called ours
                 return self._own_name()
-            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+            raise AttributeError(f"{shown(type(self).__name__)} object has no attribute {shown(name)}")
         if self._is_inside:
             return self._view[name].view()
         return _frozen(self._fold(name))[name].view()

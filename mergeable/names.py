@@ -15,7 +15,7 @@ from typing import Any
 from mergeable.arguments import AS_INSTANCE
 from mergeable.hints import OfInstances
 from mergeable.inside import VERBS
-from mergeable.plain import short
+from mergeable.wording import short, shown
 
 _SET_BY_PYTHON = frozenset({"_abc_impl"})
 _OPEN = frozenset({"_direction", "_name"})
@@ -102,7 +102,7 @@ def check_fact(cls: type, name: str, value: Any) -> None:
     """Raise ``TypeError`` unless a value is what the library expects under the name of a fact of the class."""
     is_one, expected = FACTS[name]
     if not is_one(value) and not isinstance(value, property):
-        raise TypeError(f"{cls.__name__}.{name}: got {value!r}, expected {expected}. Write {name} = ..., or rename yours.")
+        raise TypeError(f"{cls.__name__}.{name}: got {shown(value)}, expected {expected}. Write {name} = ..., or rename yours.")
 
 
 def _is_truth(value: Any) -> bool:

@@ -14,14 +14,43 @@ from typing import Any
 
 import numpy as np
 
+from mergeable.wording import shown
+
 
 def differences(here: Mapping[str, Any], there: Mapping[str, Any]) -> dict[str, str]:
     """Return, by name, how two sets of parameters differ; nothing where they are equal."""
     return {
-        name: f"{name} is {here.get(name, _ABSENT)!r} here and {there.get(name, _ABSENT)!r} there"
+        name: difference(name, here.get(name, _ABSENT), there.get(name, _ABSENT))
         for name in {**here, **there}
         if not same(here.get(name, _ABSENT), there.get(name, _ABSENT))
     }
+
+
+def difference(name: str, mine: Any, theirs: Any, here: str = "here", there: str = "there") -> str:
+    """Say how two values differ: of what is long, the place where it does.
+
+    Example:
+        >>> difference("edges", (0, 1), (0, 2)), difference("edges", [*range(900)], [*range(899), 7])
+        ('edges is (0, 1) here and (0, 2) there', 'edges[899] is 899 here and 7 there')
+    """
+    texts = shown(mine), shown(theirs)
+    if type(mine) is type(theirs) and "..." in "".join(texts):
+        if isinstance(mine, np.ndarray) and (mine.dtype, mine.ndim) != (theirs.dtype, theirs.ndim):
+            texts = (f"an array of {mine.dtype} and shape {mine.shape}", f"an array of {theirs.dtype} and shape {theirs.shape}")
+        elif isinstance(mine, list | tuple | np.ndarray | str | bytes):
+            if len(mine) != len(theirs):
+                return f"{name} has {len(mine):,} items {here} and {len(theirs):,} {there}"
+            place = next((i for i, (a, b) in enumerate(zip(mine, theirs, strict=True)) if not same(a, b)), None)
+            if place is not None and isinstance(mine, str | bytes):
+                name, texts = f"{name}[{place}:]", (shown(mine[place : place + 40]), shown(theirs[place : place + 40]))
+            elif place is not None:
+                return difference(f"{name}[{place}]", mine[place], theirs[place], here, there)
+        elif isinstance(mine, dict):
+            for key in {**mine, **theirs}:
+                a, b = mine.get(key, _ABSENT), theirs.get(key, _ABSENT)
+                if not same(a, b):
+                    return difference(f"{name}[{shown(key)}]", a, b, here, there)
+    return f"{name} is {texts[0]} {here} and {texts[1]} {there}"
 
 
 def same(a: Any, b: Any) -> bool:
@@ -147,7 +176,7 @@ def as_whole(value: Any, text: str, low: int, high: int | None = None, hint: str
         if low <= number and (high is None or number <= high):
             return number
     expected = f"of at least {low}" if high is None else f"from {low} to {_shown(high)}"
-    raise ValueError(f"{text.format(repr(value))}, expected a whole number {expected}{hint}.")
+    raise ValueError(f"{text.format(shown(value))}, expected a whole number {expected}{hint}.")
 
 
 def is_plain(value: Any) -> bool:

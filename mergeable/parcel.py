@@ -11,6 +11,7 @@ from mergeable.errors import MergeableError
 from mergeable.metric import Metric
 from mergeable.slot import Slot
 from mergeable.wire import Classes, from_bytes, local_classes, to_bytes
+from mergeable.wording import brief
 
 
 class Parcel:
@@ -116,5 +117,5 @@ def _portable(error: Exception) -> Exception:
     try:
         from_bytes(to_bytes(error))
     except Exception:  # whatever its __reduce__ or its constructor raises
-        error = MergeableError(f"{type(error).__name__}: {error}")
+        error = MergeableError(f"{type(error).__name__}: {brief(error)}")
     return error

@@ -31,10 +31,12 @@ import json
 import math
 import re
 import struct
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 import numpy as np
+
+from mergeable.wording import brief, short
 
 SMALL = 256
 """Bytes up to which an array stands in the JSON text itself."""
@@ -178,7 +180,7 @@ class Reader:
         except Unreadable:
             raise
         except Exception as error:  # what is no such thing fails in its own way
-            raise Unreadable(f"found what is no {tag} ({type(error).__name__}: {error})") from error
+            raise Unreadable(f"found what is no {tag} ({type(error).__name__}: {brief(error)})") from error
         finally:
             self._depth -= nests
 
@@ -440,7 +442,7 @@ def shaped(data: bytes | memoryview, dtype: Any, shape: Any) -> np.ndarray:
     if kind is None or kind.str != dtype or kind.str[0] == ">" or not _is_portable(kind):
         raise Unreadable(f"found the dtype {short(dtype)}, expected little-endian numbers or strings")
     if math.prod(_shape(shape)) * kind.itemsize != len(data):
-        raise Unreadable(f"found {len(data)} bytes for an array of {dtype!r} and shape {short(shape)}")
+        raise Unreadable(f"found {len(data)} bytes for an array of {short(dtype)} and shape {short(shape)}")
     if not len(data) and kind.itemsize > _MAX_EMPTY:
         raise Unreadable(f"found the dtype {short(dtype)} for an array without items")
     array = np.frombuffer(data, kind).reshape(shape) if len(data) else np.zeros(shape, kind)
@@ -471,22 +473,3 @@ def _list(body: Any) -> list[Any]:
     if type(body) is not list:
         raise Unreadable(f"found {short(body)}, expected a list")
     return body
-
-
-def short(value: Any) -> str:
-    """Return a value's text, cut; of what nests, and of numbers too long to print, the type."""
-    items = value if type(value) in (list, tuple) else [value]
-    small = len(items) <= _MAX_AXES and all(type(item) in _SCALARS and not _is_long(item) for item in items)
-    text = repr(value) if small else type(value).__name__
-    return text if len(text) <= 40 else f"{text[:37]}..."
-
-
-def some(names: Iterable[str]) -> str:
-    """Return the first of many names, cut; in quotes those that no attribute could have."""
-    listed = sorted(names)
-    more = f" and {len(listed) - _MANY:,} more" if len(listed) > _MANY else ""
-    return ", ".join(name if name.isidentifier() and len(name) <= 40 else short(name) for name in listed[:_MANY]) + more
-
-
-def _is_long(value: Any) -> bool:
-    return type(value) is int and value.bit_length() > _MAX_BITS

@@ -26,6 +26,7 @@ from mergeable.states import (
     Tuple,
 )
 from mergeable.states.nested import Nested
+from mergeable.wording import shown
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -103,7 +104,7 @@ def _parts(states: Mapping[str, State]) -> Iterator[tuple[str, State]]:
         if isinstance(state, Dict | Tuple | Nested):
             yield from _parts({f"{name}[{key}]": part for key, part in state._parts.items()})
         elif isinstance(state, Keyed):
-            yield from _parts({f"{name}[{key!r}]": state[key] for key in state})
+            yield from _parts({"".join((name, "[", repr(key), "]")): state[key] for key in state})
 
 
 def _possible(parts: Mapping[str, State]) -> Iterator[tuple[str, str]]:
@@ -122,14 +123,16 @@ def _chosen(parts: Mapping[str, State], declared: Mapping[str, str], kind: str |
     for known, name in declared.items():
         if known not in _KINDS or name not in parts:
             raise ValueError(
-                f"plot: got the declared picture {known!r} of the state {name!r}, expected one of the kinds {_listed(KINDS)} and "
+                f"plot: got the declared picture {shown(known)} of the state {shown(name)}, expected one of the kinds {_listed(KINDS)} and "
                 f"one of the states {_listed(parts)}. Correct what the metric declares."
             )
     if kind is not None and kind not in _KINDS:
-        raise ValueError(f"plot: got the kind {kind!r}, expected one of {_listed(KINDS)}. Choose one of them, or leave it out.")
+        raise ValueError(
+            f"plot: got the kind {shown(kind)}, expected one of {_listed(KINDS)}. Choose one of them, or leave it out."
+        )
     if state is not None and state not in parts:
         raise ValueError(
-            f"plot: got the state {state!r}, expected one of {_listed(parts)}. Choose one of them, or leave it out."
+            f"plot: got the state {shown(state)}, expected one of {_listed(parts)}. Choose one of them, or leave it out."
         )
     if kind is None:
         kind = next((known for known, name in declared.items() if state in (None, name)), None)
@@ -140,15 +143,15 @@ def _chosen(parts: Mapping[str, State], declared: Mapping[str, str], kind: str |
         way, _ = _way(tried, parts[name])
         if way:
             return way, name
-    found = _listed((f"{name!r}, {_way(kind or KINDS[-1], parts[name])[1]}" for name in names), "; ") or "(none)"
+    found = _listed((f"{shown(name)}, {_way(kind or KINDS[-1], parts[name])[1]}" for name in names), "; ") or "(none)"
     expected = (
         " or ".join(way.needs for way in _KINDS[kind])
         if kind
         else "a Histogram, a ConfusionMatrix, a ScoreHistogram, a Calibration, a sketch of quantiles, or Rows with a column of numbers"
     )
-    others = _listed((f"kind={k!r} with state={n!r}" for k, n in _possible(parts) if _within(n, state)), " or ")
+    others = _listed((f"kind={shown(k)} with state={shown(n)}" for k, n in _possible(parts) if _within(n, state)), " or ")
     raise ValueError(
-        f"plot: got {f'the kind {kind!r} and ' if kind else ''}the state{'s'[: len(names) != 1]} {found}, expected {expected}. "
+        f"plot: got {f'the kind {shown(kind)} and ' if kind else ''}the state{'s'[: len(names) != 1]} {found}, expected {expected}. "
         f"{f'Choose {others}' if others else 'Declare such a state in the metric'}."
     )
 

@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar, overload
 
+from mergeable.wording import shown
+
 
 class NotRegistered(ValueError):
     """A file names a class that was not registered: ``missing``, or what else only a metric in hand can bring."""
@@ -61,17 +63,19 @@ def register(cls: Any = None, /, *, name: str | None = None) -> Any:
 
 def _registered(cls: Any, name: str | None) -> Any:
     if not isinstance(cls, type) or not (hasattr(cls, "merge_state") or (hasattr(cls, "merge") and hasattr(cls, "empty"))):
-        raise TypeError(f"mergeable.register: got {cls!r}, expected the class of a metric or of a state.")
+        raise TypeError(f"mergeable.register: got {shown(cls)}, expected the class of a metric or of a state.")
     name = cls.__qualname__ if name is None else name
     if not name or ":" in name:
-        raise ValueError(f"mergeable.register: got the name {name!r}, expected one without a colon. Write register(name=...).")
+        raise ValueError(
+            f"mergeable.register: got the name {shown(name)}, expected one without a colon. Write register(name=...)."
+        )
     known = _classes.get(name, cls)
     if (known.__module__, known.__qualname__) != (
         cls.__module__,
         cls.__qualname__,
     ):  # a module that is loaded again is the same
         raise ValueError(
-            f"mergeable.register: got {cls.__module__}.{cls.__qualname__} under the name {name!r}, which "
+            f"mergeable.register: got {cls.__module__}.{cls.__qualname__} under the name {shown(name)}, which "
             f"{known.__module__}.{known.__qualname__} has. Choose another: register(name=...)."
         )
     _classes[name] = cls

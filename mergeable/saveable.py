@@ -16,9 +16,10 @@ from mergeable.description import Description
 from mergeable.errors import SnapshotError
 from mergeable.inside import check_outside
 from mergeable.merging import merge
-from mergeable.plain import is_plain, short, some
+from mergeable.plain import is_plain
 from mergeable.slot import Slot
 from mergeable.snapshot import Snapshot, load
+from mergeable.wording import short, shown, some
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -74,13 +75,13 @@ class Saveable:
         if origin is not None:
             who = f"{type(self).__name__}.snapshot: "
             if not isinstance(origin, str):
-                raise TypeError(f"{who}got the origin {origin!r}, expected a str, such as '2026-11-29/shard-03'.")
+                raise TypeError(f"{who}got the origin {shown(origin)}, expected a str, such as '2026-11-29/shard-03'.")
             check_name(origin, who)
         row = dict(metadata or {})
         for key, value in row.items():
             if not isinstance(key, str) or key == "origins" or not is_plain(value):
                 raise TypeError(
-                    f"{type(self).__name__}.snapshot: got the metadata {key!r}: {value!r}, expected strings other than 'origins', "
+                    f"{type(self).__name__}.snapshot: got the metadata {shown(key)}: {shown(value)}, expected strings other than 'origins', "
                     "with numbers, strings, arrays, or lists and dicts of them."
                 )
         held = self._detached() if local else self._whole()
@@ -102,7 +103,7 @@ class Saveable:
         """
         check_outside(self, "restore")
         if not is_saved(snapshot):
-            raise TypeError(f"{type(self).__name__}.restore: got {snapshot!r}, expected a snapshot or the path of one.")
+            raise TypeError(f"{type(self).__name__}.restore: got {shown(snapshot)}, expected a snapshot or the path of one.")
         saved = snapshot if isinstance(snapshot, Snapshot) else load(snapshot)
         who = f"{type(self).__name__}: restoring what mergeable {saved.version} saved"
         held = self._holding(saved, who)

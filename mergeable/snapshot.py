@@ -18,9 +18,10 @@ from mergeable.coverage import Coverage
 from mergeable.description import Description, Unbuilt, like
 from mergeable.errors import IncompatibleStates, SnapshotError, UndeclaredState
 from mergeable.manifest import FIRST, FORMAT, NAMED, Known, Opening, PickledState, state_tree
-from mergeable.plain import Unreadable, Writer, some
+from mergeable.plain import Unreadable, Writer
 from mergeable.state import State
 from mergeable.wire import Classes, pickled
+from mergeable.wording import brief, named, shown, some
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -194,7 +195,7 @@ class Snapshot:
         return opened(data, source, trusted=allow_pickle)
 
     def __repr__(self) -> str:
-        return f"<Snapshot of {self.metric.rpartition(':')[2]} {self.name!r} ({self._coverage})>"
+        return f"<Snapshot of {named(self.metric.rpartition(':')[2])} {shown(self.name)} ({self._coverage})>"
 
     def _in(self, metric: Any, who: str) -> Any:
         """Return a metric that holds this snapshot."""
@@ -202,37 +203,39 @@ class Snapshot:
             metric = registry.found(self.metric)
             if metric is None or not hasattr(metric, "_holding"):
                 raise SnapshotError(
-                    f"{who}: got no metric, and no class of the name {self.metric!r} is registered. Pass the class, as in "
+                    f"{who}: got no metric, and no class of the name {shown(self.metric)} is registered. Pass the class, as in "
                     "result(MyMetric), or decorate it with mergeable.register and import its module."
                 )
         if isinstance(metric, type):
             metric = self._built(metric, who)
         if not hasattr(metric, "_holding"):
-            raise TypeError(f"{who}: got {metric!r}, expected a metric or its class.")
+            raise TypeError(f"{who}: got {shown(metric)}, expected a metric or its class.")
         return metric._holding(self, who)
 
     def _built(self, metric_class: type, who: str) -> Any:
         if hasattr(metric_class, "_holding") and not registry.is_named(metric_class, self.metric):
             raise IncompatibleStates(
-                f"{who}: got a {self.metric.rpartition(':')[2]}, expected a {metric_class.__qualname__}. Pass the class that was saved."
+                f"{who}: got a {named(self.metric.rpartition(':')[2])}, expected a {metric_class.__qualname__}. Pass the class that was saved."
             )
         if self._description.omitted:
             raise SnapshotError(
-                f"{who}: got the class {metric_class.__name__}, whose constructor took {', '.join(self._description.omitted)}, which "
+                f"{who}: got the class {metric_class.__name__}, whose constructor took {some(self._description.omitted)}, which "
                 "a file cannot hold. Pass an instance that was built with it."
             )
         try:
             return registry.built(metric_class, self._description.arguments)
         except Exception as error:  # a constructor of the user's, with what a file says
             raise SnapshotError(
-                f"{who}: {metric_class.__name__} could not be built with the arguments {self._description.arguments!r} "
-                f"({type(error).__name__}: {error}). Pass an instance."
+                f"{who}: {metric_class.__name__} could not be built with the arguments {shown(self._description.arguments)} "
+                f"({type(error).__name__}: {brief(error)}). Pass an instance."
             ) from error
 
     def _states_like(self, prototypes: Mapping[str, State], who: str) -> dict[str, State]:
         """Return new states that hold what this holds, of the classes of the prototypes."""
         if prototypes.keys() != self._states.keys():
-            raise IncompatibleStates(f"{who}: the states are {sorted(prototypes)} here and {sorted(self._states)} there.")
+            raise IncompatibleStates(
+                f"{who}: the states are {shown(sorted(prototypes))} here and {shown(sorted(self._states))} there."
+            )
         return {name: like(prototypes[name], found, name, who) for name, found in self._states.items()}
 
     def _states_for(self, states: Mapping[str, State], who: str) -> dict[str, State]:
@@ -257,7 +260,7 @@ class Snapshot:
     def _check_declared(self, who: str) -> None:
         if self._undeclared or self._description.own_merge:
             raise UndeclaredState(
-                f"{who}: got a {self.metric.rpartition(':')[2]}, "
+                f"{who}: got a {named(self.metric.rpartition(':')[2])}, "
                 + (
                     f"which holds values in attributes that are not declared as states ({some(self._undeclared)})"
                     if self._undeclared

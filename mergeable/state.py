@@ -17,7 +17,7 @@ from mergeable.buffer import BUFFER_BYTES, PART_BYTES, Buffer, Savepoint
 from mergeable.errors import IncompatibleStates, ReadOnlyState
 from mergeable.hints import Hints, check_declared_facts
 from mergeable.parameters import differences
-from mergeable.plain import some
+from mergeable.wording import brief, shown, some
 
 Self = TypeVar("Self", bound="State")
 S = TypeVar("S", bound="State")
@@ -172,7 +172,7 @@ class State(Hints, ABC):
         """Answer ``metric.name = value``: take over the value of an equal kind of state."""
         if not isinstance(value, State):
             raise TypeError(
-                f"{type(self).__name__}: got an assignment of {value!r} ({type(value).__name__}), expected a "
+                f"{type(self).__name__}: got an assignment of {shown(value)} ({type(value).__name__}), expected a "
                 f"{type(self).__name__}. This state is not a number; change it with update() or merge()."
             )
         self.check_mergeable(value, "assign")
@@ -252,7 +252,7 @@ class State(Hints, ABC):
         different = differences(self.parameters, other.parameters)
         if different:
             raise IncompatibleStates(
-                f"{mine}.{verb}: parameters differ: {'; '.join(different.values())}. States merge only with equal parameters; "
+                f"{mine}.{verb}: parameters differ: {'; '.join([*different.values()][:4])}. States merge only with equal parameters; "
                 "build both sides with the same ones."
             )
 
@@ -341,7 +341,7 @@ class State(Hints, ABC):
         if name == "_waiting":  # made on first use, so that a subclass needs no super().__init__()
             self._waiting = Buffer()
             return self._waiting
-        raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+        raise AttributeError(f"{type(self).__name__} has no attribute {shown(name)}")
 
     def __copy__(self: Self) -> Self:
         return copy.deepcopy(self)  # a shallow copy would share its value
@@ -372,13 +372,13 @@ class State(Hints, ABC):
 
     def __repr__(self) -> str:
         try:
-            arguments = ", ".join(f"{k}={v!r}" for k, v in self.parameters.items())
+            arguments = ", ".join(f"{k}={shown(v)}" for k, v in self.parameters.items())
         except Exception as error:  # a repr must not fail, and users' code may
-            arguments = f"{type(error).__name__}: {error}"
+            arguments = f"{type(error).__name__}: {brief(error)}"
         try:
-            result = repr(self.result())
+            result = shown(self.result())
         except Exception as error:  # as above
-            result = f"{type(error).__name__}: {error}"
+            result = f"{type(error).__name__}: {brief(error)}"
         return f"<{type(self).__name__}({arguments}): {result}>"
 
 

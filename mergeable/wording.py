@@ -6,8 +6,103 @@ Not its job: to say what is wrong with them.
 from __future__ import annotations
 
 import decimal
+import itertools
 import math
+import reprlib
 from collections.abc import Callable, Iterable
+from typing import Any
+
+LONGEST = 160
+"""The most characters in which an error shows a value: what came, what was expected and what to do have room on a screen."""
+
+_NAME = 40
+_NAMES = 16
+_MAX_BITS = 8192  # of a whole number that is printed, which takes the square of their number
+_SCALARS = frozenset({type(None), bool, int, float, str})
+
+
+def shown(value: Any, longest: int = LONGEST) -> str:
+    """Return a value as an error shows it: its ``repr`` where that is short, and else the beginning and the end, on one line.
+
+    Example:
+        >>> shown({"b": 1, "a": [0.5, None]}), shown("word " * 1_000_000)[:24]
+        ("{'b': 1, 'a': [0.5, None]}", "'word word word word wor")
+        >>> shown([*range(300_000)])[-8:]
+        '19, ...]'
+    """
+    text = printable(" ".join(_repr.repr(value).split("\n")))
+    if len(text) > longest:
+        text = f"{text[: longest // 2]}...{text[-longest // 2 + 3 :]}"
+    return text
+
+
+class _Repr(reprlib.Repr):
+    """What shortens each part of a value, in the order that it has, and never fails."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxlevel, self.maxdict = 4, 12
+        self.maxlist = self.maxtuple = self.maxset = self.maxfrozenset = self.maxarray = self.maxdeque = 20
+        self.maxstring = self.maxother = self.maxlong = LONGEST
+
+    def repr_int(self, x: int, level: int) -> str:  # noqa: ARG002 - the signature of reprlib
+        return repr(x) if x.bit_length() <= _MAX_BITS else f"an int of {x.bit_length()} bits"
+
+    def repr_dict(self, x: dict[Any, Any], level: int) -> str:
+        if level <= 0 and x:
+            return "{...}"
+        parts = [f"{self.repr1(key, level - 1)}: {self.repr1(x[key], level - 1)}" for key in itertools.islice(x, self.maxdict)]
+        return "{" + ", ".join([*parts, *["..."] * (len(x) > self.maxdict)]) + "}"
+
+    def repr_instance(self, x: Any, level: int) -> str:  # noqa: ARG002 - the signature of reprlib
+        try:
+            text = " ".join(repr(x).split())
+        except Exception:  # a repr of the user's raises anything
+            return f"<{type(x).__name__} whose repr fails>"
+        return text if len(text) <= self.maxother else f"{text[: self.maxother // 2]}...{text[-self.maxother // 2 + 3 :]}"
+
+
+_repr = _Repr()
+
+
+def short(value: Any) -> str:
+    """Return a value's text, cut; of what nests, and of numbers too long to print, the type."""
+    items = value if type(value) in (list, tuple) else [value]
+    small = len(items) <= 32 and all(type(item) in _SCALARS and not _is_long(item) for item in items)
+    text = repr(value) if small else type(value).__name__
+    return text if len(text) <= _NAME else f"{text[: _NAME - 3]}..."
+
+
+def some(names: Iterable[str]) -> str:
+    """Return the first of many names, cut; in quotes those that no attribute could have."""
+    listed = sorted(names)
+    more = f" and {len(listed) - _NAMES:,} more" if len(listed) > _NAMES else ""
+    return ", ".join(name if name.isidentifier() and len(name) <= _NAME else short(name) for name in listed[:_NAMES]) + more
+
+
+def repeated(items: Iterable[Any]) -> Any:
+    """Return the first of the items that is equal to one before it."""
+    seen: set[Any] = set()
+    for item in items:
+        if item in seen:
+            return item
+        seen.add(item)
+    return None
+
+
+def named(name: str) -> str:
+    """Return the name of a class as it is, or, where no class has such a name, as a value."""
+    return name if name.isprintable() and len(name) <= LONGEST else shown(name)
+
+
+def brief(error: BaseException) -> str:
+    """Return an exception's text, or its beginning."""
+    text = str(error)
+    return text if len(text) <= 300 else f"{text[:300]}..."
+
+
+def _is_long(value: Any) -> bool:
+    return type(value) is int and value.bit_length() > _MAX_BITS
 
 
 def printable(text: str) -> str:

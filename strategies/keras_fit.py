@@ -11,6 +11,7 @@ from typing import Any
 import tensorflow as tf
 
 from mergeable.errors import UnsupportedStrategy, add_note
+from mergeable.wording import shown
 
 _ARGUMENTS = {"_make_function": ["step_function"], "_maybe_symbolic_build": ["iterator", "data_batch"]}  # what is replaced
 
@@ -140,7 +141,7 @@ def _fails(part_of_keras: Callable[[Any], None], trainer: Any) -> bool:
     except _Fault:
         return True
     except Exception as error:  # whatever it is, this is not a Keras that the replacements were written for
-        raise UnsupportedStrategy(_changed(f"{error!r} from a trial of Keras, expected a known fault or none")) from error
+        raise UnsupportedStrategy(_changed(f"{shown(error)} from a trial of Keras, expected a known fault or none")) from error
     return False
 
 

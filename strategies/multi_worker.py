@@ -27,6 +27,7 @@ from mergeable.errors import ExchangeTimeout
 from mergeable.strategies.arrival import Arrival, answers, host_port
 from mergeable.strategies.keras_fit import disable_fit, enable_fit, hint_at
 from mergeable.strategies.local import Replicas
+from mergeable.wording import shown
 
 __all__ = ["MultiWorker", "connect", "disable_fit", "enable_fit", "set_timeout"]
 
@@ -167,7 +168,7 @@ def set_timeout(seconds: float) -> None:
         >>> set_timeout(600)
     """
     if not seconds > 0:
-        raise ValueError(f"multi_worker.set_timeout: got {seconds!r}, expected a number of seconds above 0.")
+        raise ValueError(f"multi_worker.set_timeout: got {shown(seconds)}, expected a number of seconds above 0.")
     Arrival.timeout = float(seconds)
 
 

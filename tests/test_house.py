@@ -291,6 +291,15 @@ def test_strategies_have_one_import_name():
         spec.loader.exec_module(importlib.util.module_from_spec(spec))
 
 
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_errors_show_values_through_one_door(path):
+    """No text has the whole ``repr`` of a value, which may be megabytes: ``wording.shown`` cuts it."""
+    nodes = ast.walk(ast.parse(path.read_text()))
+    whole = [node.lineno for node in nodes if isinstance(node, ast.FormattedValue) and node.conversion in (ord("r"), ord("a"))]
+
+    assert [] == whole or path.name in ("wording.py", "__init__.py")
+
+
 def test_modules_are_small():
     """No module outgrows one idea."""
     lengths = {str(path.relative_to(PACKAGE)): len(path.read_text().splitlines()) for path in modules()}

@@ -20,6 +20,7 @@ from mergeable.law import LAWS, LawBroken
 from mergeable.metric import Metric
 from mergeable.state import State
 from mergeable.states.held import state as declare
+from mergeable.wording import shown
 
 Test = Callable[[Iterable[str]], object]
 """Tests laws by their names."""
@@ -29,7 +30,7 @@ def _laws(ctx: click.Context, param: click.Parameter, value: Sequence[str]) -> l
     names = [name.strip() for text in value for name in text.split(",")]
     for name in names:
         if name not in LAWS:
-            raise click.BadParameter(f"got {name!r}, expected some of: {', '.join(LAWS)}.", ctx, param)
+            raise click.BadParameter(f"got {shown(name)}, expected some of: {', '.join(LAWS)}.", ctx, param)
     return names or list(LAWS)
 
 
@@ -171,7 +172,9 @@ def _strategy(name: str) -> Any:
     found = named(name)
     made = found() if callable(found) and not isinstance(found, SearchStrategy) else found
     if not isinstance(made, SearchStrategy):
-        raise Failure(f"{name}: got {made!r}, expected a Hypothesis strategy, such as strategies.lists(strategies.floats()).")
+        raise Failure(
+            f"{name}: got {shown(made)}, expected a Hypothesis strategy, such as strategies.lists(strategies.floats())."
+        )
     return made
 
 

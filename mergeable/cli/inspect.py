@@ -17,6 +17,7 @@ from mergeable.cli.values import JSON_RULES, as_json, as_text, count, coverage, 
 from mergeable.description import Unbuilt
 from mergeable.plain import to_text
 from mergeable.snapshot import Snapshot
+from mergeable.wording import shown
 
 _HELP = f"""Show what stands in snapshot files: versions, metric, states, sizes, origins, metadata.
 
@@ -122,7 +123,7 @@ def _write(found: dict[str, Any], covers: str) -> None:
     undeclared = [f"{name} ({size(n)})" for name, n in found["undeclared"].items()]
     facts = {
         "written by": f"mergeable {found['mergeable']}",
-        "metric": f"{metric['class']} {metric['name']!r}",
+        "metric": f"{metric['class']} {shown(metric['name'])}",
         "arguments": ", ".join(f"{name}={as_text(value)}" for name, value in metric["arguments"].items()),
         "not stored": ", ".join(f"{name}=" for name in metric["omitted"]),
         "merges": "by the merge_state of its class" if metric["merge"] == "own" else "",

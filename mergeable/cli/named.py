@@ -15,13 +15,14 @@ from typing import Any
 import click
 
 from mergeable.cli.command import Failure
+from mergeable.wording import shown
 
 
 def name_of(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
     """Return an option's value where it has the form ``module:name``, and refuse it otherwise."""
     module, _, name = (value or "").partition(":")
     if value is not None and (not module or not name or ":" in name or module.endswith(".py")):
-        raise click.BadParameter(f"got {value!r}, expected module:name, as in my.metrics:Accuracy.", ctx, param)
+        raise click.BadParameter(f"got {shown(value)}, expected module:name, as in my.metrics:Accuracy.", ctx, param)
     return value
 
 
@@ -71,7 +72,7 @@ def named_metric(text: str) -> Any:
     """Return a metric, or its class, by its name; raise ``Failure`` where it is something else."""
     found = named(text)
     if not hasattr(found, "_holding"):
-        raise Failure(f"{text}: got {found!r}, expected a metric or its class.")
+        raise Failure(f"{text}: got {shown(found)}, expected a metric or its class.")
     return found
 
 

@@ -14,6 +14,7 @@ from mergeable.cli.files import found, means_several, read
 from mergeable.cli.named import import_all
 from mergeable.cli.printing import write_table
 from mergeable.plot import KINDS, possible
+from mergeable.wording import shown
 
 _DPI = 150
 
@@ -83,7 +84,7 @@ def _inches(size: str) -> tuple[float, float]:
     except ValueError:
         width = height = 0.0
     if not (0.5 <= width <= 100 and 0.5 <= height <= 100):
-        raise click.BadParameter(f"got {size!r}, expected width x height in inches, as in 8x6.", param_hint="--size")
+        raise click.BadParameter(f"got {shown(size)}, expected width x height in inches, as in 8x6.", param_hint="--size")
     return width, height
 
 

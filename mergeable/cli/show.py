@@ -20,6 +20,7 @@ from mergeable.cli.values import JSON_RULES, as_json, as_text, coverage, first, 
 from mergeable.description import Unbuilt
 from mergeable.errors import MergeableError
 from mergeable.snapshot import Snapshot
+from mergeable.wording import shown
 
 _ROWS = 20
 """The most rows of metadata that a table has."""
@@ -122,7 +123,7 @@ class View:
     def write(self) -> None:
         """Write the view as tables."""
         s = self.snapshot
-        write_title(f"{self.file}: {s.metric.rpartition(':')[2]} {s.name!r}")
+        write_title(f"{self.file}: {s.metric.rpartition(':')[2]} {shown(s.name)}")
         write(str(s.coverage))
         if s.coverage.missing:
             write(f"missing: {first(s.coverage.missing)}")

@@ -9,6 +9,8 @@ from typing import Any, final
 import numpy as np
 import tensorflow as tf
 
+from mergeable.wording import shown
+
 _KIND, _ITEMS = "mergeable", "items"
 _KINDS: dict[str, Any] = {"tuple": tuple, "set": set, "frozenset": frozenset, "dict": dict}
 
@@ -87,6 +89,6 @@ def _known(form: dict[str, Any]) -> Any:
     except Exception as error:
         name = form["config"] if form["class_name"] == "function" else form["class_name"]
         raise TypeError(
-            f"PyMetric.from_config: got {name!r}, expected a function or a class that Keras knows ({error}). Import what defines it, "
+            f"PyMetric.from_config: got {shown(name)}, expected a function or a class that Keras knows ({error}). Import what defines it, "
             "and decorate it with keras.saving.register_keras_serializable, or pass it to load_model in custom_objects."
         ) from error

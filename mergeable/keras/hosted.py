@@ -17,6 +17,7 @@ from mergeable.registry import subclasses
 from mergeable.saveable import is_saved
 from mergeable.snapshot import Snapshot
 from mergeable.state import State
+from mergeable.wording import shown
 
 
 @tf.keras.utils.register_keras_serializable("mergeable")  # a model that holds one loads without custom_objects
@@ -95,7 +96,7 @@ class HostedMetric(PyMetric):
         return type(self.metric).__name__
 
     def __repr__(self) -> str:
-        return f"PyMetric.of({self.metric!r})"
+        return f"PyMetric.of({shown(self.metric)})"
 
     def get_config(self) -> dict[str, Any]:
         """Return the metric's class, by name, and its constructor's arguments."""

@@ -27,6 +27,7 @@ from mergeable.keras.schedule import Schedule
 from mergeable.keras.site import Run, Site
 from mergeable.metric import Metric
 from mergeable.strategy import Strategy
+from mergeable.wording import shown
 
 QUEUE_BYTES = 8 << 20
 """A step that brings what waits to so many bytes has Python take it before the step goes on."""
@@ -183,7 +184,7 @@ class Inlet:
                 self._place = self._place._replace(runs=())
         if self._is_behind and self._process != process():
             raise MergeableError(
-                f"{type(self._metric).__name__}: got a copy of the metric {self._metric.name!r} that a fork made while another thread "
+                f"{type(self._metric).__name__}: got a copy of the metric {shown(self._metric.name)} that a fork made while another thread "
                 "updated it, so batches that waited are not in it. Fork when no step runs, or make the metric anew in this process."
             )
 
@@ -258,7 +259,7 @@ class Inlet:
         failures, self._failures = self._failures, []
         if failures:
             if failures[1:]:
-                add_note(failures[0], f"{len(failures) - 1} later updates failed too; the last of them: {failures[-1]!r}")
+                add_note(failures[0], f"{len(failures) - 1} later updates failed too; the last of them: {shown(failures[-1])}")
             raise failures[0]
 
     def take_before_fork(self) -> None:

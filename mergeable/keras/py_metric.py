@@ -38,6 +38,7 @@ from mergeable.metric import Metric
 from mergeable.names import check_class, check_text, is_private, refuse
 from mergeable.strategies import current
 from mergeable.strategy import Strategy
+from mergeable.wording import shown
 
 P = TypeVar("P", bound="PyMetric")
 
@@ -136,7 +137,7 @@ class PyMetric(Metric, NoVariables, Checkpointed, _KerasMetric):  # type: ignore
     def _join_keras(self, **kwargs: Any) -> None:
         if tf.keras.backend.backend() != "tensorflow":
             raise UnsupportedStrategy(
-                f"{type(self).__name__}: got Keras with the backend {tf.keras.backend.backend()!r}, expected 'tensorflow', whose "
+                f"{type(self).__name__}: got Keras with the backend {shown(tf.keras.backend.backend())}, expected 'tensorflow', whose "
                 "steps can call Python on the host. Set KERAS_BACKEND=tensorflow, or use mergeable.Metric in a loop of your own."
             )
         if not tf.executing_eagerly():
@@ -248,11 +249,11 @@ class PyMetric(Metric, NoVariables, Checkpointed, _KerasMetric):  # type: ignore
 
     def _join_job(self) -> None:
         if self.sync not in ("epoch", "step"):
-            raise ValueError(f"{self._who}.sync: got {self.sync!r}, expected 'epoch' or 'step'.")
+            raise ValueError(f"{self._who}.sync: got {shown(self.sync)}, expected 'epoch' or 'step'.")
         if self.hand_over not in ("now", "queued"):
-            raise ValueError(f"{self._who}.hand_over: got {self.hand_over!r}, expected 'queued' or 'now'.")
+            raise ValueError(f"{self._who}.hand_over: got {shown(self.hand_over)}, expected 'queued' or 'now'.")
         if self.step_failure not in ("nan", "raise"):
-            raise ValueError(f"{self._who}.step_failure: got {self.step_failure!r}, expected 'nan' or 'raise'.")
+            raise ValueError(f"{self._who}.step_failure: got {shown(self.step_failure)}, expected 'nan' or 'raise'.")
         Schedule(self.step_result, self._who)
         try:
             self._strategy()
@@ -312,7 +313,7 @@ class PyMetric(Metric, NoVariables, Checkpointed, _KerasMetric):  # type: ignore
                 return as_tensors(tf.nest.pack_sequence_as(structure.example, self._values_despite(error, structure)))
             if isinstance(error, TypeError) and loop.is_within("_validate_and_get_metrics_result"):
                 raise RuntimeError(
-                    f"{self._who}.result: got {error!r} at the end of an epoch or of evaluate, expected a value. Mend result(); this "
+                    f"{self._who}.result: got {shown(error)} at the end of an epoch or of evaluate, expected a value. Mend result(); this "
                     "is a RuntimeError, because tf_keras passes over a TypeError here and shows what the last step showed."
                 ) from error
             raise
@@ -348,7 +349,7 @@ class PyMetric(Metric, NoVariables, Checkpointed, _KerasMetric):  # type: ignore
         if type(error) not in self._told:
             self.__dict__["_told"] = self._told | {type(error)}
             warnings.warn(
-                f"{self._who}.result (metric {self.name!r}): steps show NaN while it raises {_text(error)}; the end of an epoch and "
+                f"{self._who}.result (metric {shown(self.name)}): steps show NaN while it raises {_text(error)}; the end of an epoch and "
                 'eager code raise it. Set step_failure = "raise" to have steps raise it too.',
                 RuntimeWarning,
                 stacklevel=2,

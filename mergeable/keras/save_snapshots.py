@@ -18,6 +18,7 @@ from mergeable import disk
 from mergeable.coverage import check_name
 from mergeable.keras.py_metric import PyMetric
 from mergeable.snapshot import SUFFIX
+from mergeable.wording import shown
 
 _Callback: Any = tf.keras.callbacks.Callback
 
@@ -140,8 +141,8 @@ def _check_pattern(noun: str, pattern: str, example: str) -> None:
     names = {pattern.format(metric=m, phase=p, epoch=e, worker=w) for m, p, e, w in several}
     if len(names) < 16:
         raise ValueError(
-            f"SaveSnapshots: got the {noun} {pattern!r}, which gives several snapshots one name, expected one with "
-            f"{{metric}}, {{phase}}, {{epoch}} and {{worker}}, such as {example!r}."
+            f"SaveSnapshots: got the {noun} {shown(pattern)}, which gives several snapshots one name, expected one with "
+            f"{{metric}}, {{phase}}, {{epoch}} and {{worker}}, such as {shown(example)}."
         )
 
 

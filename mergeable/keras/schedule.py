@@ -10,6 +10,8 @@ from typing import Any, final
 
 import numpy as np
 
+from mergeable.wording import shown
+
 SHARE = 0.1
 """``"auto"`` spends at most so much of the time that steps take on results."""
 
@@ -46,7 +48,7 @@ class Schedule:
         counts = isinstance(step_result, int | np.integer) and not isinstance(step_result, bool) and step_result >= 1
         if not counts and step_result not in ("always", "auto", "never"):
             raise ValueError(
-                f"{who}.step_result: got {step_result!r}, expected 'auto', 'always', 'never', or a number of steps from 1 on."
+                f"{who}.step_result: got {shown(step_result)}, expected 'auto', 'always', 'never', or a number of steps from 1 on."
             )
         self.step_result = 1 if step_result == "always" else int(step_result) if counts else step_result
         self._clock = clock

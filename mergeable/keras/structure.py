@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from mergeable.wording import shown
+
 _WHOLE = 2**53
 
 
@@ -42,7 +44,7 @@ class Structure:
                 raise ValueError
         except (ValueError, TypeError) as error:
             raise ValueError(
-                f"{self.who}.result: got {result!r}, expected the structure and shapes of {self.example!r}, which an empty "
+                f"{self.who}.result: got {shown(result)}, expected the structure and shapes of {shown(self.example)}, which an empty "
                 "metric gives; a step must know them before it runs. Return one structure always, or declare the right one "
                 "on the class: empty_result = ..."
             ) from (error if str(error) else None)
@@ -90,13 +92,13 @@ class Structure:
     def _leaf(self, value: Any) -> np.ndarray:
         array = np.asarray(value)
         if array.dtype.kind in "iu" and np.abs(array.astype(np.float64)).max(initial=0) > _WHOLE:
-            raise ValueError(f"{self.who}.result: got {value!r}, expected whole numbers up to 2**53 in a step.")
+            raise ValueError(f"{self.who}.result: got {shown(value)}, expected whole numbers up to 2**53 in a step.")
         if array.dtype.kind in "biuf":
             return array.astype(np.float64)
         if array.dtype.kind in "US":
             return array
         raise TypeError(
-            f"{self.who}.result: got {value!r} ({type(value).__name__}), expected a number, a string, an array, or a dict, "
+            f"{self.who}.result: got {shown(value)} ({type(value).__name__}), expected a number, a string, an array, or a dict, "
             "list or tuple of them; a step can show nothing else. Return the rest from a method of its own."
         )
 

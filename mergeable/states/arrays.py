@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from mergeable.plain import short
 from mergeable.states import exact
 from mergeable.states.given import as_given, as_items, holds_arrays
+from mergeable.wording import short, shown
 
 _ONE = exact.key_of_value(1.0)
 _INFINITY, _MINUS_ZERO = np.uint64(0x7FF << 52), np.uint64(1 << 63)  # bits
@@ -155,7 +155,7 @@ def as_scored(y_true: Any, y_pred: Any, weights: Any, who: str, *, narrow: bool 
         positive, negative = labels == 1, labels == 0
     if np.count_nonzero(positive) + np.count_nonzero(negative) != labels.size:
         raise ValueError(
-            f"{who}: got the label {flat(as_items(y_true, who))[~(positive | negative)].tolist()[0]!r}, expected 0 and 1. Compare with the "
+            f"{who}: got the label {shown(flat(as_items(y_true, who))[~(positive | negative)].tolist()[0])}, expected 0 and 1. Compare with the "
             "positive class first, and drop rows without a label."
         )
     return (positive, flat(scores)) if weight is None else (positive, flat(scores), weight)

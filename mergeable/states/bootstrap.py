@@ -10,12 +10,12 @@ import numpy as np
 
 from mergeable.buffer import BUFFER_BYTES
 from mergeable.parameters import as_whole
-from mergeable.plain import short
 from mergeable.states import data, hashes
 from mergeable.states.batch import Batch, Place, behind, check_columns, place_of_weights, present
 from mergeable.states.combinators import Product, cells_of, described, empty_of, inner_of
 from mergeable.states.confusion import ConfusionMatrix
 from mergeable.states.estimate import Estimate
+from mergeable.wording import short, shown
 
 _MANY = 10_000  # replicates
 
@@ -110,7 +110,7 @@ class Bootstrap(Product[int]):
         of another size: the interval is that of the replicates that have it. What is no number has the interval (NaN, NaN).
         """
         if not 0 < level < 1:
-            raise ValueError(f"Bootstrap.estimate: got level={level!r}, expected a number between 0 and 1, such as 0.95.")
+            raise ValueError(f"Bootstrap.estimate: got level={shown(level)}, expected a number between 0 and 1, such as 0.95.")
         whole = self._parts[0]
         if isinstance(whole, ConfusionMatrix):
             return _interval(whole.result(), [part.matrix_of(whole.labels) for i, part in self._parts.items() if i], level)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import itertools
 import operator
-import reprlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, final
 
 from mergeable.parameters import as_whole
 from mergeable.state import State
 from mergeable.states import data, keys
+from mergeable.wording import shown
 
 _TOO_MANY = 1 << 4096  # at once: what a file holds in all
 
@@ -207,9 +207,7 @@ def counted(items: Any, who: str) -> dict[keys.Canonical, int]:
         return keys.tally(items, who)
     bad = {k: n for k, n in items.items() if not hasattr(n, "__index__") or not 0 <= n < _TOO_MANY}
     if bad:
-        raise ValueError(
-            f"{who}: got the counts {reprlib.repr(bad)}, expected whole numbers not below 0, of at most 4,096 bits."
-        )
+        raise ValueError(f"{who}: got the counts {shown(bad)}, expected whole numbers not below 0, of at most 4,096 bits.")
     counts: dict[keys.Canonical, int] = {}
     for key, n in items.items():  # several NaNs are several keys of a dict, and one here
         add_counts(counts, {keys.canonical(key, who): int(n)} if n else {})

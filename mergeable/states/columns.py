@@ -10,6 +10,7 @@ import numpy as np
 from mergeable.states import keys
 from mergeable.states.arrays import as_array, as_float64, is_real
 from mergeable.states.given import as_items, objects
+from mergeable.wording import shown
 
 _MOST_AXES = 32
 _FEW = 16  # cells in a row up to which sorting by one after the other is faster than by their bytes
@@ -24,10 +25,10 @@ def as_column(values: Any, name: str, who: str) -> np.ndarray:
         values = [*map(list, values)]  # rows: a column has no tuples
     array = as_items(values, who)
     if not array.ndim:
-        raise ValueError(f"{who}: got one value for {name!r}, expected an array (n, ...).")
+        raise ValueError(f"{who}: got one value for {shown(name)}, expected an array (n, ...).")
     if array.ndim > _MOST_AXES:
         raise ValueError(
-            f"{who}: got the column {name!r} of {array.ndim} axes, expected at most {_MOST_AXES}, which a file holds."
+            f"{who}: got the column {shown(name)} of {array.ndim} axes, expected at most {_MOST_AXES}, which a file holds."
         )
     if array.dtype.name == "bfloat16":
         return array.astype(np.float32)
@@ -45,7 +46,7 @@ def as_column(values: Any, name: str, who: str) -> np.ndarray:
     listed = keys.plain_list(array, who)
     bad = next((item for item in listed if not is_real(item)), listed[0] if listed else None)
     raise ValueError(
-        f"{who}: got the column {name!r} of dtype {array.dtype} (for instance {keys.shown(bad)}), expected bools, real numbers of at most 64 "
+        f"{who}: got the column {shown(name)} of dtype {array.dtype} (for instance {keys.shown(bad)}), expected bools, real numbers of at most 64 "
         "bits, strings or bytes, and one of these kinds. Drop or fill gaps, and turn other items into one of these first."
     )
 

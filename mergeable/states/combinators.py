@@ -6,10 +6,10 @@ import functools
 from typing import Any, Generic, TypeVar, final
 
 from mergeable import registry
-from mergeable.plain import short
 from mergeable.state import State
 from mergeable.states import data
 from mergeable.states.batch import Place, place_of_weights
+from mergeable.wording import short, shown
 
 K = TypeVar("K")
 
@@ -233,7 +233,7 @@ def inner_of(found: Any, who: str) -> State:
     if hasattr(found, "as_state"):
         made: State = found.as_state()
         return made
-    raise TypeError(f"{who}: got {found!r}, expected a state or a metric, as in {who}(Mean()).")
+    raise TypeError(f"{who}: got {shown(found)}, expected a state or a metric, as in {who}(Mean()).")
 
 
 def one_more(outer: State, *inner: State) -> int:
@@ -270,5 +270,5 @@ def _class(name: str) -> type[State]:
         raise ValueError(f"found the state class {short(name)}, expected a name")
     found = registry.found(name)
     if found is None or not issubclass(found, State):
-        raise registry.NotRegistered(f"found the state class {name!r}, which is not registered", name)
+        raise registry.NotRegistered(f"found the state class {shown(name)}, which is not registered", name)
     return found

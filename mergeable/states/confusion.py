@@ -9,13 +9,13 @@ from typing import Any, Literal, final
 import numpy as np
 
 from mergeable.parameters import as_whole
-from mergeable.plain import short
 from mergeable.state import State
 from mergeable.states import data, exact, keys
 from mergeable.states.arrays import weighed
 from mergeable.states.collections import add_counts, counts_of, set_counts
 from mergeable.states.given import as_items, objects
 from mergeable.states.sums import Count, Sum, check_weights, twin_of
+from mergeable.wording import repeated, short, shown
 
 _LAYOUTS = ("rows", "cells", "one-hot")
 
@@ -59,7 +59,7 @@ class ConfusionMatrix(State):
         layout: Literal["rows", "cells", "one-hot"] = "rows",
     ) -> None:
         if layout not in _LAYOUTS:
-            raise ValueError(f"ConfusionMatrix: got layout={layout!r}, expected one of {', '.join(map(repr, _LAYOUTS))}.")
+            raise ValueError(f"ConfusionMatrix: got layout={shown(layout)}, expected one of {', '.join(map(repr, _LAYOUTS))}.")
         self.layout = layout
         labels: Sequence[Any] | None = classes  # type: ignore[assignment]  # but for a number
         if isinstance(classes, int | float | complex | str | bytes | np.generic):
@@ -69,7 +69,9 @@ class ConfusionMatrix(State):
         self._classes = None if labels is None else tuple(_label(label) for label in labels)
         self._plain = None if self._classes is None else tuple(map(keys.plain, self._classes))
         if self._classes is not None and len(set(self._classes)) != len(self._classes):
-            raise ValueError(f"ConfusionMatrix: got the classes {classes!r}, expected labels that differ.")
+            raise ValueError(
+                f"ConfusionMatrix: got the classes {shown(classes)}, of which {shown(keys.plain(repeated(self._classes)))} comes twice, expected labels that differ."
+            )
         self._counted = self._classes == tuple(range(len(self._classes or ())))
         self._cells: dict[Any, Any] | Count | Sum = {}
         if self._classes is not None:
@@ -228,8 +230,8 @@ class ConfusionMatrix(State):
             for label in found:
                 if label not in place:
                     raise ValueError(
-                        f"ConfusionMatrix.update: got the label {keys.plain(label)!r} in {name}, expected one of "
-                        f"{self.parameters['classes']!r}. Declare it, or declare ConfusionMatrix() for labels that are not "
+                        f"ConfusionMatrix.update: got the label {shown(keys.plain(label))} in {name}, expected one of "
+                        f"{shown(self.parameters['classes'])}. Declare it, or declare ConfusionMatrix() for labels that are not "
                         "known before."
                     )
             places = np.array([place[label] for label in found], np.int64)
@@ -270,6 +272,6 @@ def _label(value: Any, name: str = "classes") -> keys.Canonical:
     if isinstance(value, int | str):
         return keys.canonical(int(value) if isinstance(value, bool) else value, "ConfusionMatrix")
     raise ValueError(
-        f"ConfusionMatrix: got the label {keys.shown(value)} in {name}, expected whole numbers or strings. "
+        f"ConfusionMatrix: got the label {shown(value)} in {name}, expected whole numbers or strings. "
         "Drop rows without a label, take argmax or a threshold of scores first, and turn other labels into their text."
     )

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from mergeable.plain import check_hashes, short
+from mergeable.plain import check_hashes
 from mergeable.states import exact, keys
+from mergeable.wording import short, shown, some
 
 INT64_MAX = 2**63 - 1
 """The largest count in an array."""
@@ -29,8 +30,8 @@ _MAX_AXES = 64  # of NumPy's arrays
 def fields(data: Any, *names: str) -> list[Any]:
     """Return the members of a dict that has these names and no others."""
     if type(data) is not dict or data.keys() != set(names):
-        found = sorted(map(str, data))[:10] if isinstance(data, dict) else type(data).__name__
-        raise ValueError(f"found {found}, expected {', '.join(names[:10])}")
+        found = shown(sorted(map(str, data))[:10]) if isinstance(data, dict) else type(data).__name__
+        raise ValueError(f"found {found}, expected {some(names[:10])}")
     return [data[name] for name in names]
 
 

@@ -14,6 +14,7 @@ from mergeable.states.combinators import PART, Product, cells_of, described, emp
 from mergeable.states.given import as_items
 from mergeable.states.rows import Rows
 from mergeable.states.sums import Count
+from mergeable.wording import shown
 
 _FEW = 4096  # rows that may wait before repeated ones are dropped
 
@@ -88,8 +89,8 @@ class Deduplicated(Product[str]):
         """Take rows, each under its id."""
         if len(columns) + len(named) + 1 != len(self._rows.columns):
             raise ValueError(
-                f"Deduplicated.update: got {len(columns)} columns in order and {sorted(named)} by name, expected each of "
-                f"{list(self._rows.columns[1:])} once. Name them in Deduplicated(state, ...)."
+                f"Deduplicated.update: got {len(columns)} columns in order and {shown(sorted(named))} by name, expected each of "
+                f"{shown(list(self._rows.columns[1:]))} once. Name them in Deduplicated(state, ...)."
             )
         (ids, *given), named = present(self._place_of_weights(), (ids, *columns), named)
         given += [named[name] for name in self._rows.columns[1 + len(columns) :]]

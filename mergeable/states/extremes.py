@@ -11,6 +11,7 @@ from mergeable.state import State
 from mergeable.states import data, exact, keys
 from mergeable.states.arrays import as_float64, as_number, flat
 from mergeable.states.number import Number
+from mergeable.wording import shown
 
 
 class _Extreme(Number):
@@ -223,5 +224,5 @@ class ArgMin(_ArgExtreme):
 def _number(value: Any) -> int:
     """Return the order key of a float that was saved."""
     if type(value) is not float or math.isnan(value):
-        raise ValueError(f"found {value!r}, expected a float")
+        raise ValueError(f"found {shown(value)}, expected a float")
     return exact.key_of_value(value)

@@ -9,11 +9,12 @@ from typing import Any, final
 import numpy as np
 
 from mergeable.canonical import canonical_bytes
-from mergeable.plain import is_plain, short
+from mergeable.plain import is_plain
 from mergeable.state import State
 from mergeable.states import data, exact, keys
 from mergeable.states.arrays import as_array
 from mergeable.states.given import as_given
+from mergeable.wording import short, shown
 
 _MOST_BITS = 1024  # of a whole float64
 
@@ -144,7 +145,7 @@ def _values(value: Any, shape: tuple[int, ...], who: str) -> Any:
     for item in listed:
         if not is_plain(_plain(item)):
             raise TypeError(
-                f"{who}: got the value {item!r} ({type(item).__name__}), expected plain data: None, bools, numbers, strings, "
+                f"{who}: got the value {shown(item)} ({type(item).__name__}), expected plain data: None, bools, numbers, strings, "
                 "bytes, arrays, and collections of them. Turn it into these first."
             )
     return listed

@@ -14,6 +14,7 @@ from mergeable.errors import MergeableError
 from mergeable.plain import is_plain
 from mergeable.registry import NotRegistered
 from mergeable.state import Opaque, State
+from mergeable.wording import brief, shown, some
 
 
 @final
@@ -78,9 +79,7 @@ class Held(State):
         fresh = self._factory()
         if type(data) is dict and data.keys() == {"attributes"} and type(data["attributes"]) is dict:
             if not hasattr(fresh, "__dict__") or vars(fresh).keys() != data["attributes"].keys():
-                raise ValueError(
-                    f"found the attributes {', '.join(data['attributes'])}, expected those of {type(fresh).__name__}"
-                )
+                raise ValueError(f"found the attributes {some(data['attributes'])}, expected those of {type(fresh).__name__}")
             vars(fresh).update(data["attributes"])
         elif type(data) is dict and data.keys() == {"value"}:
             if not _alike(data["value"], fresh):
@@ -129,7 +128,7 @@ class Held(State):
         except Exception as error:
             self.commit()
             raise MergeableError(
-                f"mergeable.state({_name(self._factory)}): got a {type(self.value).__name__} that does not pickle ({error}), "
+                f"mergeable.state({_name(self._factory)}): got a {type(self.value).__name__} that does not pickle ({brief(error)}), "
                 "expected a pickleable object: states travel between processes and are undone when an update fails. "
                 "Give it a __getstate__, or keep what cannot pickle outside of the state."
             ) from error
@@ -160,7 +159,7 @@ class Held(State):
         return Held._made, (self._making(),)
 
     def __repr__(self) -> str:
-        return f"<Held({_name(self._factory)}): {self.value!r}>"
+        return f"<Held({_name(self._factory)}): {shown(self.value)}>"
 
 
 def state(
@@ -200,7 +199,7 @@ def state(
         return factory
     if not callable(factory):
         raise TypeError(
-            f"mergeable.state: got {factory!r}, expected something that makes an empty object when called, as in "
+            f"mergeable.state: got {shown(factory)}, expected something that makes an empty object when called, as in "
             "state(set, merge=set.update)."
         )
     example = factory()

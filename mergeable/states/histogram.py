@@ -13,6 +13,7 @@ from mergeable.state import State
 from mergeable.states import exact
 from mergeable.states.arrays import as_float64, as_weighted, flat
 from mergeable.states.sums import Count, Sum, check_weights, twin_of
+from mergeable.wording import shown
 
 _BELOW, _ABOVE, _NAN, _MINUS, _PLUS = range(-5, 0)
 
@@ -48,7 +49,9 @@ class Histogram(State):
         bounds = flat(as_float64(edges, "Histogram"))
         keys = exact.order_keys(bounds)
         if keys.size < 2 or not np.isfinite(bounds).all() or not (keys[1:] > keys[:-1]).all():
-            raise ValueError(f"Histogram: got edges {edges!r}, expected at least two finite numbers that increase.")
+            wrong = np.flatnonzero(~np.isfinite(bounds[1:]) | (keys[1:] <= keys[:-1]))[:1]
+            bad = f", of which {bounds[wrong[0]]} and {bounds[wrong[0] + 1]} follow one another" if wrong.size else ""
+            raise ValueError(f"Histogram: got edges {shown(edges)}{bad}, expected at least two finite numbers that increase.")
         self.edges, self._cuts, self._cell_of = _plan(keys.tobytes())
         self.weighted = bool(weighted)
         cells = self._cell_of.size - 1  # NaN lie beyond either end

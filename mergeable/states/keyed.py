@@ -11,6 +11,7 @@ from mergeable.states import data, keys
 from mergeable.states.arrays import as_rows
 from mergeable.states.batch import Place, behind, check_columns, place_of_weights, present
 from mergeable.states.combinators import assign_part, cells_of, described, empty_of, inner_of, one_more
+from mergeable.wording import shown
 
 S = TypeVar("S", bound=State)
 _APART = (str, bytes)  # keys that equal none of another type
@@ -110,7 +111,7 @@ class Keyed(State, Generic[S]):
             key = keys.plain(label)
             if key in results:
                 raise ValueError(
-                    f"Keyed.result: got the keys {next(k for k in results if k == key)!r} and {key!r}, which are two keys here "
+                    f"Keyed.result: got the keys {shown(next(k for k in results if k == key))} and {shown(key)}, which are two keys here "
                     "and one in a dict. Give keys of one type, or read keyed[key]."
                 )
             results[key] = self._states[label].result()
@@ -132,7 +133,7 @@ class Keyed(State, Generic[S]):
     def __getitem__(self, key: Any) -> S:
         label = keys.canonical(key, "Keyed")
         if self.__dict__.get("_frozen") and label not in self._states:
-            raise KeyError(f"Keyed: no state has the key {key!r}; the keys are {list(self)[:10]!r}.")
+            raise KeyError(f"Keyed: no state has the key {shown(key)}; the keys are {shown(list(self)[:10])}.")
         return self.at(label)
 
     def __setitem__(self, key: Any, value: Any) -> None:
@@ -215,7 +216,7 @@ class Keyed(State, Generic[S]):
         other = known.setdefault(key, label)
         if other != label and other in self._states:
             raise (IncompatibleStates if who.endswith("merge") else ValueError)(
-                f"{who}: got the key {keys.shown(key)} beside {keys.shown(keys.plain(other))}, expected keys that differ in more than their "
+                f"{who}: got the key {shown(key)} beside {shown(keys.plain(other))}, expected keys that differ in more than their "
                 "type, because the results are one dict. Give keys of one type; a column with gaps makes floats of whole numbers."
             )
         known[key] = label

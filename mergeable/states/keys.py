@@ -7,16 +7,15 @@ Python's ``hash()`` decides nothing.
 from __future__ import annotations
 
 import math
-import reprlib
 from collections.abc import Iterable
 from typing import Any, TypeVar
 
 import numpy as np
 
-from mergeable.plain import short
 from mergeable.states import exact
 from mergeable.states.arrays import as_float64
 from mergeable.states.given import as_given
+from mergeable.wording import shown
 
 K = TypeVar("K")
 
@@ -71,7 +70,7 @@ def canonical_list(keys: Any, who: str) -> list[Canonical]:
 def plain_list(keys: Any, who: str) -> list[Any]:
     """Return an array, a list or another iterable of keys as a list; a lone string is refused."""
     if isinstance(keys, str | bytes) or not (isinstance(keys, Iterable) or hasattr(keys, "__array__")):
-        raise TypeError(f"{who}: got {keys!r}, expected a list or an array of keys. Put a single one in a list.")
+        raise TypeError(f"{who}: got {shown(keys)}, expected a list or an array of keys. Put a single one in a list.")
     if hasattr(keys, "__array__"):
         array = as_given(keys, who).ravel()
         return [*array] if array.dtype.kind in "mMV" else array.tolist()  # which makes numbers of times
@@ -139,8 +138,3 @@ def order(key: Canonical) -> Any:
     if tag == "tuple":
         value = tuple(order(part) for part in value)
     return _RANK[tag], value is None, (0 if value is None else value)
-
-
-def shown(key: Any) -> str:
-    """Return what a key looks like, on one short line."""
-    return short(key) if isinstance(key, int) else reprlib.repr(key)

@@ -13,6 +13,7 @@ from mergeable.states import data, exact, octaves
 from mergeable.states.arrays import as_float64, flat, shared, writable
 from mergeable.states.estimate import Estimate
 from mergeable.states.quantiles import Quantiles, as_shares, rank_of
+from mergeable.wording import shown
 
 _MAGNITUDE = 2**63 - 1
 _MOST_BINS = 1 << 20
@@ -286,5 +287,5 @@ def _value(position: int) -> float:
 def _position(value: Any) -> int:
     """Return the position of a magnitude that was saved."""
     if type(value) is not float or not 0 < exact.key_of_value(value) < octaves.INFINITY:
-        raise ValueError(f"found {value!r}, expected a positive finite float")
+        raise ValueError(f"found {shown(value)}, expected a positive finite float")
     return int(octaves.positions(np.array([exact.key_of_value(value)]))[0])

@@ -12,6 +12,7 @@ from mergeable.states import data, exact
 from mergeable.states.arrays import as_number, as_weighted
 from mergeable.states.number import Number
 from mergeable.states.special import NONE_SPECIAL, added, special_value, split_special, split_total
+from mergeable.wording import shown
 
 _UNIT = exact.UNIT_BITS
 
@@ -237,7 +238,7 @@ def as_ddof(ddof: Any, who: str) -> float:
     """Return what is subtracted from the sum of weights: any finite number, an int where it is whole."""
     number = isinstance(ddof, int | float | np.integer | np.floating) and not isinstance(ddof, bool)
     if not number or not math.isfinite(ddof):
-        raise ValueError(f"{who}: got ddof={ddof!r}, expected a finite number, such as 0 or 1.")
+        raise ValueError(f"{who}: got ddof={shown(ddof)}, expected a finite number, such as 0 or 1.")
     return float(ddof) if ddof % 1 else int(ddof)
 
 

@@ -9,6 +9,7 @@ from mergeable.errors import UndeclaredState
 from mergeable.parameters import is_plain, same
 from mergeable.states.batch import Place, weights_among
 from mergeable.states.combinators import Product, cells_of, described
+from mergeable.wording import some
 
 
 @final
@@ -102,7 +103,7 @@ def check_nothing_undeclared(metric: Any) -> None:
     undeclared = sorted(metric._undeclared)
     if undeclared:
         raise UndeclaredState(
-            f"{type(metric).__name__}.as_state: got values in attributes that are not declared as states: {', '.join(undeclared[:10])}, "
+            f"{type(metric).__name__}.as_state: got values in attributes that are not declared as states: {some(undeclared)}, "
             f"expected none, because every key or replicate needs its own. Declare them, as in {undeclared[0]} = mergeable.Sum() on "
             "the class, or list in scratch those that no result depends on."
         )

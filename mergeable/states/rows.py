@@ -7,10 +7,10 @@ from typing import Any, final
 import numpy as np
 
 from mergeable.errors import IncompatibleStates
-from mergeable.plain import short
 from mergeable.state import State
 from mergeable.states import data
 from mergeable.states.columns import Chunks, as_column, canonical_order, described, joined, kinds_of, sort_keys
+from mergeable.wording import repeated, short, shown
 
 _MANY = 2**16  # rows of nothing, such as an array (n, 0), that a file may hold: they take memory when they are read
 
@@ -47,7 +47,8 @@ class Rows(State):
 
     def __init__(self, *columns: str) -> None:
         if not columns or len(set(columns)) != len(columns):
-            raise ValueError(f"Rows: got the columns {columns!r}, expected one or more names that differ.")
+            bad = f", of which {shown(repeated(columns))} comes twice" if columns else ""
+            raise ValueError(f"Rows: got the columns {shown(columns)}{bad}, expected one or more names that differ.")
         self.columns = columns
         self._chunks: list[tuple[np.ndarray, ...]] = []
         self._kinds: tuple[tuple[str, tuple[int, ...]], ...] | None = None
@@ -74,8 +75,8 @@ class Rows(State):
         given = dict(zip(self.columns, columns, strict=False)) | named
         if len(columns) + len(named) != len(self.columns) or set(given) != set(self.columns):
             raise ValueError(
-                f"Rows.update: got {len(columns)} columns in order and {sorted(named)} by name, expected each of "
-                f"{list(self.columns)} once."
+                f"Rows.update: got {len(columns)} columns in order and {shown(sorted(named))} by name, expected each of "
+                f"{shown(list(self.columns))} once."
             )
         arrays = tuple(as_column(given[name], name, "Rows.update") for name in self.columns)
         lengths = [len(a) for a in arrays]

@@ -15,6 +15,7 @@ from mergeable.states.combinators import PART, Product, Tuple, cells_of, describ
 from mergeable.states.given import objects
 from mergeable.states.keyed import Keyed
 from mergeable.states.sums import Count
+from mergeable.wording import shown
 
 
 class Slices(NamedTuple):
@@ -57,7 +58,7 @@ class Sliced(Product[str]):
     def __init__(self, state: Any, by: Any = None, max_slices: int = 1000) -> None:
         inner = inner_of(state, "Sliced")
         if isinstance(by, bool) or not (by is None or isinstance(by, int | np.integer | str) or callable(by)):
-            raise TypeError(f"Sliced: got by={by!r}, expected None, the place or the name of an argument, or a function.")
+            raise TypeError(f"Sliced: got by={shown(by)}, expected None, the place or the name of an argument, or a function.")
         self.by = int(by) if isinstance(by, np.integer) else by
         self.max_slices = as_whole(max_slices, "Sliced: got max_slices={}", 1)
         each = Tuple(Count(), inner)
@@ -150,7 +151,7 @@ class Sliced(Product[str]):
         """Return the inner state of a slice."""
         label = keys.canonical(key, "Sliced")
         if label not in self._kept.states:
-            raise KeyError(f"Sliced: no slice has the key {key!r}; the keys are {list(self._kept)[:10]!r}.")
+            raise KeyError(f"Sliced: no slice has the key {shown(key)}; the keys are {shown(list(self._kept)[:10])}.")
         return self._kept.states[label][1]
 
     def __len__(self) -> int:
@@ -173,7 +174,7 @@ class Sliced(Product[str]):
             found = named[place] if isinstance(place, str) else batch[place]
         except (KeyError, IndexError) as error:
             raise TypeError(
-                f"Sliced.update: got {len(batch)} arguments in order and {sorted(named)} by name, expected one for by={self.by!r}, which "
+                f"Sliced.update: got {len(batch)} arguments in order and {shown(sorted(named))} by name, expected one for by={shown(self.by)}, which "
                 "holds the keys of the slices."
             ) from error
         return found, batch[1:] if self.by is None else batch

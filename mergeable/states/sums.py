@@ -12,6 +12,7 @@ from mergeable.states import data, exact
 from mergeable.states.arrays import as_array, as_float64, flat, room, shared, writable
 from mergeable.states.number import Number
 from mergeable.states.special import NONE_SPECIAL, added, special_value, split_total
+from mergeable.wording import shown
 
 _TOO_MANY = 1 << 4096  # at once
 _INT64_MAX = 2**63 - 1
@@ -302,7 +303,7 @@ def _shape(shape: Any, who: str) -> tuple[int, ...]:
     try:
         return tuple(as_whole(n, "{}", 1) for n in (shape if np.ndim(shape) else [shape]))
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{who}: got shape {shape!r}, expected sizes of at least 1: whole numbers.") from error
+        raise ValueError(f"{who}: got shape {shown(shape)}, expected sizes of at least 1: whole numbers.") from error
 
 
 def _whole(amount: Any, shape: tuple[int, ...], who: str) -> Any:

@@ -14,6 +14,7 @@ from mergeable.states.given import as_given
 from mergeable.states.keyed import Keyed
 from mergeable.states.number import as_written
 from mergeable.states.sums import Count
+from mergeable.wording import shown
 
 
 @final
@@ -50,7 +51,7 @@ class Windowed(Product[str]):
         inner = inner_of(state, "Windowed")
         if not all(map(_is_width, (last, every))) or not _is_whole(last / every):
             raise ValueError(
-                f"Windowed: got last={last!r} and every={every!r}, expected numbers above 0, of which the first is a whole number of "
+                f"Windowed: got last={shown(last)} and every={shown(every)}, expected numbers above 0, of which the first is a whole number of "
                 "times the second."
             )
         self.last, self.every, self._inner = _plain(last), _plain(every), inner
@@ -140,7 +141,7 @@ class Windowed(Product[str]):
             bucket = math.floor(as_written(_plain(number[()])) / self._width)
             if abs(bucket) < 2**53:
                 return bucket
-        raise ValueError(f"Windowed.update: got the step {step!r}, expected one finite number below 2**53.")
+        raise ValueError(f"Windowed.update: got the step {shown(step)}, expected one finite number below 2**53.")
 
     @property
     def _buckets(self) -> Mapping[int, Tuple]:
