@@ -46,7 +46,7 @@ def as_column(values: Any, name: str, who: str) -> np.ndarray:
     listed = keys.plain_list(array, who)
     bad = next((item for item in listed if not is_real(item)), listed[0] if listed else None)
     raise ValueError(
-        f"{who}: got the column {shown(name)} of dtype {array.dtype} (for instance {keys.shown(bad)}), expected bools, real numbers of at most 64 "
+        f"{who}: got the column {shown(name)} of dtype {array.dtype} (for instance {shown(bad)}), expected bools, real numbers of at most 64 "
         "bits, strings or bytes, and one of these kinds. Drop or fill gaps, and turn other items into one of these first."
     )
 
