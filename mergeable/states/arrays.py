@@ -107,6 +107,13 @@ def is_zero(array: np.ndarray) -> np.ndarray:
     return np.asarray(bits + bits == 0)  # the sign is gone
 
 
+def are_counts(array: np.ndarray) -> np.ndarray:
+    """Return where numbers are whole and from 0 to 2**63 - 1; a subnormal one is none, also where this thread may read it as 0."""
+    if array.dtype == np.float64:
+        return np.asarray(is_zero(array) | ((array >= 1) & (array < 2.0**63) & (array == np.floor(array))))
+    return np.asarray((array >= 0) & (array <= np.uint64(2**63 - 1)) if array.dtype == np.uint64 else array >= 0)
+
+
 def _aligned(weights: np.ndarray, shape: tuple[int, ...], who: str) -> np.ndarray:
     """Return weights with as many axes as the values, which they lack at the end, or have there without need."""
     sizes = weights.shape

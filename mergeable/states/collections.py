@@ -223,7 +223,7 @@ def by_plain_key(counts: dict[keys.Canonical, int]) -> dict[Any, int]:
     """Return counts by the keys as Python has them, in the canonical order of the keys; equal ones (1 and 1.0) add up."""
     found: dict[Any, int] = {}
     for key in keys.in_order(counts):
-        add_counts(found, {keys.plain(key): counts[key]})
+        add_counts(found, {keys.member(key): counts[key]})
     return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Sequence
 from typing import Any, Literal, final
 
@@ -11,7 +12,7 @@ import numpy as np
 from mergeable.parameters import as_whole
 from mergeable.state import State
 from mergeable.states import data, exact, keys
-from mergeable.states.arrays import weighed
+from mergeable.states.arrays import as_float64, is_zero, weighed
 from mergeable.states.collections import add_counts, counts_of, set_counts
 from mergeable.states.given import as_items, objects
 from mergeable.states.sums import Count, Sum, check_weights, twin_of
@@ -207,7 +208,7 @@ class ConfusionMatrix(State):
         k = labels.shape[-1] if self._plain is None else len(self._plain)
         fits = labels.shape[1:] == (k,) and labels.dtype.kind in "biuf"
         ones = np.asarray(labels == 1) if fits else np.zeros((1, 1), bool)
-        if not fits or not ((ones | (labels == 0)).all() and (ones.sum(axis=1) == 1).all()):
+        if not fits or not ((ones | is_zero(labels)).all() and (ones.sum(axis=1) == 1).all()):
             raise ValueError(
                 f"ConfusionMatrix.update: got {name} of shape {labels.shape}, expected one-hot rows (n, {k}), each with a single 1 and zeros. "
                 "Take argmax of scores first."
@@ -223,7 +224,12 @@ class ConfusionMatrix(State):
             places = flat.astype(np.int64, copy=False)
             if int(places.view(np.uint64).max(initial=0)) < len(self._classes):  # which negative ones are not
                 return places
-        values, inverse = np.unique(flat, return_inverse=True) if flat.dtype.kind in "biufUS" else (flat, None)
+        inverse: np.ndarray | None
+        if flat.dtype.kind == "f":  # by bits: a thread that flushes subnormal numbers would call them equal
+            bits, inverse = np.unique(as_float64(flat, "ConfusionMatrix.update").view(np.int64), return_inverse=True)
+            values = bits.view(np.float64)
+        else:
+            values, inverse = np.unique(flat, return_inverse=True) if flat.dtype.kind in "biuUS" else (flat, None)
         found = [_label(value, name) for value in keys.plain_list(values, "ConfusionMatrix.update")]
         if self._classes is not None:
             place = {label: i for i, label in enumerate(self._classes)}
@@ -267,7 +273,7 @@ def _label(value: Any, name: str = "classes") -> keys.Canonical:
             value = bytes(value).decode()
     if isinstance(value, np.generic) and not isinstance(value, str | np.datetime64 | np.timedelta64):
         value = value.item()
-    if isinstance(value, float) and value.is_integer():
+    if isinstance(value, float) and math.isfinite(value) and exact.is_whole(value):
         value = int(value)
     if isinstance(value, int | str):
         return keys.canonical(int(value) if isinstance(value, bool) else value, "ConfusionMatrix")

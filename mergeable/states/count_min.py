@@ -10,7 +10,7 @@ import numpy as np
 from mergeable.parameters import as_whole
 from mergeable.state import State
 from mergeable.states import data, hashes
-from mergeable.states.arrays import as_array, room, shared, writable
+from mergeable.states.arrays import are_counts, as_array, room, shared, writable
 from mergeable.states.data import INT64_MAX
 from mergeable.states.estimate import Estimate
 
@@ -160,11 +160,7 @@ def _size(name: str, value: Any, most: int) -> int:
 def _times(times: Any, n: int) -> np.ndarray:
     """Return one whole number for each of n keys."""
     array = as_array(times, "CountMin.update")
-    good = np.asarray(array >= 0)
-    if array.dtype == np.float64:
-        good &= (array < 2.0**63) & (array == np.floor(array))
-    elif array.dtype == np.uint64:
-        good &= array <= np.uint64(INT64_MAX)
+    good = are_counts(array)
     if not good.all():
         raise ValueError(f"CountMin.update: got the times {array[~good].flat[0]}, expected whole numbers from 0 to 2**63 - 1.")
     if array.shape not in ((), (n,)):

@@ -18,6 +18,9 @@ import numpy as np
 UNIT_BITS = 1074
 """A unit is 2^-1074, the smallest positive float64."""
 
+MANTISSA_BITS = 52
+"""Numbers of less than 2^52 units are subnormal: threads that flush them to zero read them as 0."""
+
 _BLOCK = 65536  # items whose sum is taken at once: 512 KiB, so that the passes over a block stay in the cache
 _PRODUCTS = 16384  # items whose products are: they need some arrays more
 _ROW = 4096  # items that float64 adds without rounding, once what they have in common is extracted
@@ -96,6 +99,11 @@ def to_float(numerator: int, denominator: int) -> float:
     units, rest = divmod(abs(numerator) << UNIT_BITS, denominator)
     units += 2 * rest > denominator or (2 * rest == denominator and units & 1)
     return from_bits(units | (numerator < 0) << 63)
+
+
+def is_whole(value: float) -> bool:
+    """Return whether a finite float is a whole number, from its bits."""
+    return not units_of(value) & ((1 << UNIT_BITS) - 1)
 
 
 def sqrt_to_float(numerator: int, denominator: int) -> float:

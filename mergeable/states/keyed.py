@@ -108,7 +108,7 @@ class Keyed(State, Generic[S]):
         """Return the results by key."""
         results: dict[Any, Any] = {}
         for label in keys.in_order(self._states):
-            key = keys.plain(label)
+            key = keys.member(label)
             if key in results:
                 raise ValueError(
                     f"Keyed.result: got the keys {shown(next(k for k in results if k == key))} and {shown(key)}, which are two keys here "
@@ -210,9 +210,9 @@ class Keyed(State, Generic[S]):
             return
         states, known = self.__dict__.get("_apart", (None, {}))
         if states is not self._states:
-            known = {keys.plain(other): other for other in self._states if type(other) not in _APART}
+            known = {keys.member(other): other for other in self._states if type(other) not in _APART}
             self._apart = self._states, known
-        key = keys.plain(label)
+        key = keys.member(label)
         other = known.setdefault(key, label)
         if other != label and other in self._states:
             raise (IncompatibleStates if who.endswith("merge") else ValueError)(

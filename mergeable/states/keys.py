@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import Any, TypeVar
+from fractions import Fraction
+from typing import Any, TypeVar, final
 
 import numpy as np
 
@@ -122,6 +123,34 @@ def plain(key: Canonical) -> Any:
     if tag == "float":
         return math.nan if value is None else exact.value_of_key(value)
     return value
+
+
+@final
+class Subnormal(float):
+    """A float nearer to 0 than 2^-1022 as a key of a dict: a thread that flushes such numbers would take it for 0, and for any other."""
+
+    __slots__ = ()
+
+    def __hash__(self) -> int:
+        return hash(self._exactly())  # which is that of the float where nothing is flushed
+
+    def __eq__(self, other: object) -> bool:
+        return exact.units_of(other) == exact.units_of(self) if isinstance(other, float) else False
+
+    def _exactly(self) -> Fraction:
+        return Fraction(exact.units_of(self), 1 << exact.UNIT_BITS)
+
+
+def member(key: Canonical) -> Any:
+    """Return the key as one of a dict, in which keys stay apart in every thread."""
+    if type(key) is not tuple:
+        return key
+    tag, value = key
+    if tag == "tuple":
+        return tuple(member(part) for part in value)
+    if tag == "float" and value and abs(value) < 1 << exact.MANTISSA_BITS:
+        return Subnormal(exact.value_of_key(value))
+    return plain(key)
 
 
 def in_order(keys: Iterable[Canonical]) -> list[Canonical]:

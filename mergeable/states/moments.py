@@ -9,7 +9,7 @@ import numpy as np
 
 from mergeable.state import State
 from mergeable.states import data, exact
-from mergeable.states.arrays import as_number, as_weighted
+from mergeable.states.arrays import as_number, as_weighted, is_zero
 from mergeable.states.number import Number
 from mergeable.states.special import NONE_SPECIAL, added, special_value, split_special, split_total
 from mergeable.wording import shown
@@ -101,7 +101,7 @@ class Mean(Number):
         """Replace the value by one observation of weight 1; 0 and 0.0 empty the state."""
         array = as_number(value, "Mean.assign")
         fresh = Mean()
-        if array != 0:
+        if not is_zero(array):
             fresh.absorb(array.reshape(1))
         self.become(fresh)
 
@@ -239,7 +239,9 @@ def as_ddof(ddof: Any, who: str) -> float:
     number = isinstance(ddof, int | float | np.integer | np.floating) and not isinstance(ddof, bool)
     if not number or not math.isfinite(ddof):
         raise ValueError(f"{who}: got ddof={shown(ddof)}, expected a finite number, such as 0 or 1.")
-    return float(ddof) if ddof % 1 else int(ddof)
+    if isinstance(ddof, int | np.integer):
+        return int(ddof)
+    return int(ddof) if exact.is_whole(float(ddof)) else float(ddof)
 
 
 def units_of_ddof(ddof: float) -> int:

@@ -10,13 +10,19 @@ import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from mergeable.state import State
+from mergeable.states import exact
 
 Self = TypeVar("Self", bound="Number")
 
 
 def as_written(number: Any) -> Fraction:
     """Return a finite number as the decimal that its user wrote, the shortest that stands for it: 0.1 is one tenth, in float32 too."""
-    return Fraction(number) if isinstance(number, int | Fraction) else Fraction(str(number))
+    if isinstance(number, int):
+        return Fraction(number)
+    units = exact.units_of(number)
+    if abs(units) < 1 << exact.MANTISSA_BITS:  # this thread may read it, and write it, as 0
+        return Fraction(units, 1 << exact.UNIT_BITS)
+    return Fraction(str(number))
 
 
 class Number(NDArrayOperatorsMixin, State):

@@ -125,10 +125,12 @@ def precision_recall_curve(cells: Cells) -> tuple[np.ndarray, np.ndarray, np.nda
 
     Recalls but for the last one are NaN without positives.
     """
-    thresholds, false, true = (column[::-1] for column in _downward(cells))
+    downward, false, true = _downward(cells)
+    false.reverse()
+    true.reverse()
     predicted = [t + f for t, f in zip(true, false, strict=True)]
     recalls = _quotients(true, [cells.totals()[1]] * len(true))
-    return _quotients([*true, 1], [*predicted, 1]), np.append(recalls, 0.0), np.ascontiguousarray(thresholds)
+    return _quotients([*true, 1], [*predicted, 1]), np.append(recalls, 0.0), np.ascontiguousarray(downward[::-1])
 
 
 def _downward(cells: Cells) -> tuple[np.ndarray, list[int], list[int]]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from mergeable.parameters import as_whole
 from mergeable.states import data, exact
-from mergeable.states.arrays import as_array, as_float64, flat, room, shared, writable
+from mergeable.states.arrays import are_counts, as_array, as_float64, flat, room, shared, writable
 from mergeable.states.number import Number
 from mergeable.states.special import NONE_SPECIAL, added, special_value, split_total
 from mergeable.wording import shown
@@ -312,11 +312,7 @@ def _whole(amount: Any, shape: tuple[int, ...], who: str) -> Any:
         raise ValueError(f"{who}: got shape {array.shape}, expected (..., {', '.join(map(str, shape))}).")
     if array.dtype == object and amount >= _TOO_MANY:
         raise ValueError(f"{who}: got a number of {amount.bit_length():,} bits, expected at most 4,096, which a file holds.")
-    good = np.asarray(array >= 0)
-    if array.dtype == np.float64:
-        good &= (array < 2.0**63) & (array == np.floor(array))
-    elif array.dtype == np.uint64:
-        good &= array <= _INT64_MAX
+    good = are_counts(array)
     if not good.all():
         bad = amount if array.dtype == object else array[~good].flat[0]
         raise ValueError(f"{who}: got {bad}, expected whole numbers from 0 to 2**63 - 1. Use Sum for other numbers.")

@@ -165,7 +165,9 @@ def _is_width(number: Any) -> bool:
 
 def _plain(number: Any) -> float:
     """Return a number of Python's or NumPy's as Python's; that of a narrow float as the decimal that its user wrote."""
-    return int(number) if isinstance(number, int | np.integer) else float(str(number))
+    if isinstance(number, int | np.integer):
+        return int(number)
+    return float(number) if isinstance(number, float) else float(str(number))
 
 
 def _rows(*batch: Any) -> int:

@@ -111,6 +111,95 @@ def test_labels_and_scores_inside_and_outside(state):
         inside.result()
 
 
+KEYS, F32 = TINY[[0, 5, 1, 2, 6]], np.array([1e-45, 0.0, 1.0], np.float32)
+NEGATIVE = [np.array([1.0, -5e-324]), np.array([1.0, -1e-45], np.float32)]
+UNITS = np.array([5e-324, 1.5e-323, 3.5e-323])
+
+
+def fed(state, *batch):
+    """Return a state that took a batch."""
+    state.update(*batch)
+    return state
+
+
+def alone(act):
+    """Return the canonical bytes of what an act gives, or the kind of its error."""
+    try:
+        return canonical_bytes(act())
+    except (ValueError, TypeError) as error:
+        return type(error)
+
+
+def in_a_callback(act):
+    """Return what an act gives in a thread that flushes."""
+    seen = []
+
+    @tf.function
+    def step(x):
+        tf.py_function(lambda _: seen.append(alone(act)), [x], [])
+
+    step(tf.constant(1.0))
+    return seen[0]
+
+
+ACTS = {
+    "Counter": lambda: fed(mg.Counter(), KEYS).result(),
+    "Counter of a list": lambda: fed(mg.Counter(), KEYS.tolist()).result(),
+    "FrequentItems": lambda: fed(mg.FrequentItems(), KEYS).result(),
+    "Keyed": lambda: fed(mg.Keyed(mg.Sum()), KEYS, np.arange(5.0)).result(),
+    "Keyed of tuples": lambda: fed(mg.Keyed(mg.Sum()), [(key, "a") for key in KEYS.tolist()], np.arange(5.0)).result(),
+    "Sliced": lambda: fed(mg.Sliced(mg.Sum()), KEYS, np.arange(5.0)).result(),
+    "sizes": lambda: fed(mg.Sliced(mg.Sum()), KEYS, np.arange(5.0)).sizes(),
+    "labels": lambda: fed(mg.ConfusionMatrix(2), KEYS[:2], np.array([0, 1])).result(),
+    "labels of float32": lambda: fed(mg.ConfusionMatrix(2), F32, np.array([0, 1, 1])).result(),
+    "positives of float32": lambda: fed(mg.ScoreHistogram(), F32, TINY[:3]).result(),
+    "Count": lambda: fed(mg.Count(), TINY[1]).result(),
+    "Count of an array": lambda: fed(mg.Count(), TINY[[0, 7]]).result(),
+    "Count of float32": lambda: fed(mg.Count(), F32).result(),
+    "times": lambda: fed(mg.CountMin(4, 1), ["a", "b"], TINY[[1, 5]]).result(),
+    "Windowed": lambda: (
+        fed(mg.Windowed(mg.Sum(), 2), TINY[1], 1.0).newest,
+        fed(mg.Windowed(mg.Sum(), 2), TINY[0], 1.0).newest,
+    ),
+    "a mean that is set": lambda: mean_set_to(TINY[0]),
+    "ddof": lambda: mg.Moments(ddof=float(TINY[0])).parameters,
+    "WeightedBottomK": lambda: fed(mg.WeightedBottomK(k=2), ["a", "b", "c"], UNITS).total(),
+    "weights of 0": lambda: fed(mg.Keyed(mg.Mean()), ["a", "b", "c"], TINY[:3], np.array([5e-324, 0.0, -0.0])).result(),
+    "parameters": lambda: mg.Histogram([float(TINY[0]), 1.0]).check_mergeable(mg.Histogram([0.0, 1.0])),
+    **{
+        f"negative weights in {type(state).__name__} of {weights.dtype}": lambda state=state, columns=columns, weights=weights: (
+            fed(state.empty(), *columns, weights).result()
+        )
+        for weights in NEGATIVE
+        for state, columns in (
+            (mg.Mean(), ([1.0, 1.0],)),
+            (mg.Moments(), ([1.0, 1.0],)),
+            (mg.CoMoments(), ([1.0, 1.0], [1.0, 1.0])),
+            (mg.Histogram([0, 1], weighted=True), ([1.0, 1.0],)),
+            (mg.ScoreHistogram(weighted=True), ([0, 1], [0.5, 0.5])),
+            (mg.Calibration(weighted=True), ([0, 1], [0.5, 0.5])),
+            (mg.ConfusionMatrix(weighted=True), ([0, 1], [1, 1])),
+            (mg.WeightedBottomK(), (["a", "b"],)),
+            (mg.Keyed(mg.Mean()), (["a", "b"], [1.0, 1.0])),
+            (mg.Bootstrap(mg.Mean(), 2), (["a", "b"], [1.0, 1.0])),
+        )
+    },
+}
+
+
+def mean_set_to(value):
+    """Return a mean that was set to a number, and its weight."""
+    mean = mg.Mean()
+    mean.assign(value)
+    return mean.result(), mean.weight
+
+
+@pytest.mark.parametrize("name", ACTS)
+def test_what_is_told_apart_by_its_bits(name):
+    """Weights, labels, counts, steps and keys of results are in a callback what they are here: taken alike, or refused alike."""
+    assert alone(ACTS[name]) == in_a_callback(ACTS[name])
+
+
 @pytest.mark.parametrize(
     ("name", "values"), [("Sum", [3e-310, -1e-310]), ("Mean", [3e-310, 5e-324]), ("Min", [5e-324, 1e-310])]
 )
