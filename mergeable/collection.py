@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable, Iterator, KeysView, Mapping
-from typing import Any, final
+from typing import Any, ClassVar, final
 
 from mergeable.arguments import with_weights_it_takes
 from mergeable.attempt import Named
@@ -61,6 +61,9 @@ class MetricCollection(Metric):
         >>> metrics["recall"]
         <Recall recall = 0.3333333333333333 (1 update, 4 rows, replica 0)>
     """
+
+    names_values: ClassVar[bool] = True
+    """The keys of the result are names already: Keras's logs show the values under them, and not under the collection's name too."""
 
     def __init__(
         self,

@@ -29,6 +29,7 @@ from mergeable.keras.checkpoint import Checkpointed
 from mergeable.keras.configuration import read, written
 from mergeable.keras.hand_over import Traced, as_written, call_host, eagerly
 from mergeable.keras.inlet import Inlet
+from mergeable.keras.logs import as_logged
 from mergeable.keras.masks import folded
 from mergeable.keras.packing import can_pack
 from mergeable.keras.schedule import Schedule
@@ -86,7 +87,8 @@ class PyMetric(Metric, NoVariables, Checkpointed, _KerasMetric):  # type: ignore
     """
 
     empty_result: Any = None
-    """An example of the result, for its structure, where ``result()`` fails on empty states."""
+    """An example of the result, for its structure, where ``result()`` fails on empty states, or finds keys as it goes. Of a dict,
+    steps show the keys that it names, NaN where a result lacks one; other keys are shown when an epoch or ``evaluate`` ends."""
 
     sync: str = "epoch"
     """What ``result`` covers in a step, or another graph, where several processes work: ``"epoch"``, the rows of this process,
@@ -282,7 +284,7 @@ class PyMetric(Metric, NoVariables, Checkpointed, _KerasMetric):  # type: ignore
 
     @as_written
     def _dispatch_result(self) -> Any:
-        return self._eager_result() if tf.executing_eagerly() else self._graph_result()
+        return as_logged(self, self._eager_result() if tf.executing_eagerly() else self._graph_result())
 
     def _graph_result(self) -> Any:
         graph, inlet = tf.compat.v1.get_default_graph(), self._inlet_here()
@@ -458,7 +460,7 @@ class PyMetric(Metric, NoVariables, Checkpointed, _KerasMetric):  # type: ignore
         return None if is_empty(args, kwargs) else (args, kwargs)
 
     def _structure(self) -> Structure:
-        example = self.empty_result
+        example = declared = self._declared_result()
         if example is None:
             try:
                 with warnings.catch_warnings(), tf.init_scope():  # a result may compute with tensors, eager as in a step
@@ -466,7 +468,10 @@ class PyMetric(Metric, NoVariables, Checkpointed, _KerasMetric):  # type: ignore
                     example = self._on_host()._result_when_empty()
             except Exception:  # scikit-learn's functions and divisions by plain zeros fail on nothing; a number is usual
                 example = 0.0
-        return Structure(self._who, example)
+        return Structure(self._who, example, declared=declared is not None)
+
+    def _declared_result(self) -> Any:
+        return getattr(self._on_host(), "empty_result", None) if self.empty_result is None else self.empty_result
 
     @property
     def _who(self) -> str:

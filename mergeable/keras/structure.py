@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,15 +17,17 @@ _WHOLE = 2**53
 class Structure:
     """The nesting, shapes and dtypes of a metric's result, taken from an example: a number, an array, or dicts of them.
 
-    Numbers are float64 (whole numbers too, so that an empty metric may say 0 and a full one 0.5); strings are strings.
+    Numbers are float64 (whole numbers too, so that an empty metric may say 0 and a full one 0.5); strings are strings. Of a dict that
+    was ``declared``, a result may leave out keys, whose values are then NaN, and have others, which are left out.
 
     Raises:
         TypeError: the example holds what is neither a number, a string nor an array of them.
     """
 
-    def __init__(self, who: str, example: Any) -> None:
+    def __init__(self, who: str, example: Any, *, declared: bool = False) -> None:
         self.who = who
         self.example = example
+        self._is_open = declared and isinstance(example, Mapping)
         leaves = [self._leaf(value) for value in tf.nest.flatten(example)]
         self.dtypes = [tf.as_dtype(leaf.dtype) if leaf.dtype.kind == "f" else tf.string for leaf in leaves]
         self.shapes = [leaf.shape for leaf in leaves]
@@ -35,6 +37,8 @@ class Structure:
         """Return the result's values in order; a result of another structure is refused."""
         if type(result) in (int, float) and self._is_number and abs(result) <= _WHOLE:  # as most are
             return [np.asarray(result, np.float64)]
+        if self._is_open:
+            result = with_keys(self.example, result, others=False)
         try:
             tf.nest.assert_same_structure(self.example, result)
             leaves = [self._leaf(value) for value in tf.nest.flatten(result)]
@@ -46,7 +50,7 @@ class Structure:
             raise ValueError(
                 f"{self.who}.result: got {shown(result)}, expected the structure and shapes of {shown(self.example)}, which an empty "
                 "metric gives; a step must know them before it runs. Return one structure always, or declare the right one "
-                "on the class: empty_result = ..."
+                "on the class: empty_result = ...; of a dict, keys that it does not name are shown at the end of an epoch."
             ) from (error if str(error) else None)
         return leaves
 
@@ -69,12 +73,14 @@ class Structure:
 
     def packed(self, leaves: Sequence[np.ndarray]) -> np.ndarray:
         """Return flat values as one array."""
-        return np.concatenate([leaf.reshape(-1) for leaf in leaves]).reshape(self.packed_shape)
+        return np.concatenate([np.empty(0), *(leaf.reshape(-1) for leaf in leaves)]).reshape(self.packed_shape)
 
     def unpacked(self, array: tf.Tensor) -> list[tf.Tensor]:
         """Return the tensors whose numbers an array holds."""
         if not self.packed_shape:
             return [array]
+        if not self.shapes:
+            return []
         parts = tf.split(array, [math.prod(shape) for shape in self.shapes])
         return [tf.reshape(part, shape) for part, shape in zip(parts, self.shapes, strict=True)]
 
@@ -101,6 +107,19 @@ class Structure:
             f"{self.who}.result: got {shown(value)} ({type(value).__name__}), expected a number, a string, an array, or a dict, "
             "list or tuple of them; a step can show nothing else. Return the rest from a method of its own."
         )
+
+
+def with_keys(example: Any, result: Any, *, others: bool) -> Any:
+    """Return the result with all keys that the dicts of an example have, NaN where it lacks one, and with ``others`` or without."""
+    if not isinstance(example, Mapping) or not isinstance(result, Mapping):
+        return result
+    known = {
+        key: with_keys(part, result[key], others=others)
+        if key in result
+        else tf.nest.map_structure(lambda leaf: np.full(np.shape(leaf), np.nan), part)
+        for key, part in example.items()
+    }
+    return {**known, **{key: part for key, part in result.items() if others and key not in known}}
 
 
 def as_tensors(result: Any) -> Any:

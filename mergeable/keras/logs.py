@@ -1,0 +1,200 @@
+"""How Keras's logs show a result: every value under a name of its own, and arrays as arrays.
+
+Keras puts the values of a dict among its logs by their innermost keys alone, where equal ones overwrite one another, and leaves
+lists of tensors as they are. So where Keras itself asks for a result, for its logs, it gets one flat dict of numbers and arrays: the
+name under which it files the metric, and the keys, joined by ``_``. Everybody else gets the result as it was returned.
+"""
+
+from __future__ import annotations
+
+import collections
+import functools
+import sys
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from types import FrameType
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import tensorflow as tf
+
+from mergeable.keras import loop
+from mergeable.keras.structure import as_tensors, with_keys
+from mergeable.plain import some
+
+_ENDS = ("_get_metrics_result_or_logs", "_validate_and_get_metrics_result")  # of Keras 3, of tf_keras
+
+_names: set[str] = set()  # that logs have shown results under
+
+
+class Logged(Protocol):
+    """A metric that Keras asks."""
+
+    name: str
+
+    @property
+    def _who(self) -> str: ...
+
+    def _on_host(self) -> Any: ...
+
+    def _declared_result(self) -> Any: ...
+
+
+class _Asker(NamedTuple):
+    """Keras, asking for its logs: what it files the metric as, the names that are taken, and a step's logs, at a loop's end."""
+
+    name: str
+    taken: set[str]
+    ended: dict[str, Any] | None
+
+
+def as_logged(metric: Logged, result: Any) -> Any:
+    """Return a result of tensors as Keras's logs are to show it, where Keras asks; in a step of the user's own lists become arrays.
+
+    Raises:
+        ValueError: two values would have one name.
+    """
+    asker = _asker(metric)
+    if asker is None:
+        if isinstance(result, Mapping | list | tuple) and loop.is_in_step():
+            _warn_of_lost(metric, result)
+            return _with_arrays(result)
+        return result
+    if tf.executing_eagerly():
+        result = as_tensors(with_keys(metric._declared_result(), result, others=True))
+    if not isinstance(result, Mapping):
+        result = _with_arrays(result)
+    if not isinstance(result, Mapping | list | tuple):
+        _names.add(asker.name)
+        return result
+    logs: dict[str, Any] = {}
+    for name, value in _named(metric, asker.name, result):
+        if name in logs or name in asker.taken:
+            raise ValueError(
+                f"{metric._who}.result (metric {metric.name!r}): got two values of the name {name!r} in Keras's logs, expected names "
+                "of their own. Rename a key or a metric, or give a collection a prefix."
+            )
+        logs[name] = value
+    _names.update(logs)
+    if asker.ended is not None:
+        for name in logs.keys() - asker.ended.keys():  # found since the step was traced; Keras looks for equal names
+            asker.ended[name] = logs[name]
+    return logs
+
+
+def _asker(metric: Logged) -> _Asker | None:
+    frame: FrameType | None = sys._getframe(2)
+    while frame is not None and loop.library(frame) in ("mergeable", "tensorflow"):  # which decorates the verb
+        frame = frame.f_back
+    if frame is None or loop.library(frame) not in ("keras", "tf_keras"):
+        return None
+    known, ended = frame.f_locals, None
+    outer = frame.f_back
+    if frame.f_code.co_name == "get_metrics_result":
+        collected, siblings, name, before = known["return_metrics"], known["self"].metrics, metric.name, ""
+        taken = set(_names_in(collected))
+        if outer is not None and outer.f_code.co_name in _ENDS:
+            logs = outer.f_locals["logs"]
+            ended = logs if isinstance(logs, dict) and collected.keys() <= logs.keys() else None
+    elif frame.f_code.co_name == "result" and type(known.get("self")).__name__ == "CompileMetrics":
+        collected, siblings, name = known["results"], known["mls"].metrics, known["name"]
+        before = name.removesuffix(metric.name) if name.endswith(metric.name) else ""
+        taken = {*_names_in(collected), *_names_in(outer.f_locals.get("return_metrics", {}) if outer is not None else {})}
+    else:
+        return None
+    return _Asker(name, taken | {f"{before}{other.name}" for other in siblings if other is not metric}, ended)
+
+
+def _names_in(logs: Mapping[str, Any]) -> Iterator[str]:
+    for name, value in logs.items():
+        yield from value if isinstance(value, dict) else (name,)
+
+
+def _named(metric: Logged, name: str, result: Any) -> Iterator[tuple[str, Any]]:
+    host = metric._on_host()
+    if not getattr(host, "names_values", False):
+        yield from _flat(name, result)
+        return
+    before = name.removesuffix(host.name) if name.endswith(host.name) else ""  # of an output, or of weighted metrics
+    for key, value in result.items():
+        yield from _flat(f"{before}{key}", value)
+
+
+def _flat(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+    parts: Iterable[tuple[Any, Any]]
+    if isinstance(value, Mapping):
+        parts = value.items()
+    elif hasattr(value, "_fields"):
+        parts = value._asdict().items()
+    else:
+        value = _with_arrays(value)
+        if not isinstance(value, list | tuple):
+            yield name, value
+            return
+        parts = enumerate(value)
+    for key, part in parts:
+        yield from _flat(f"{name}_{key}", part)
+
+
+def _with_arrays(value: Any) -> Any:
+    """Return the structure with tensors in the place of lists of numbers of one shape."""
+    if isinstance(value, Mapping):
+        return {key: _with_arrays(part) for key, part in value.items()}
+    if not isinstance(value, list | tuple) or hasattr(value, "_fields"):
+        return value
+    parts = [_with_arrays(part) for part in value]
+    if not all(tf.is_tensor(part) and part.dtype != tf.string for part in parts) or len({tuple(p.shape) for p in parts}) > 1:
+        return type(value)(parts)
+    if len({part.dtype for part in parts}) > 1:
+        parts = [tf.cast(part, tf.float64) for part in parts]
+    with tf.device("/cpu:0"):
+        return tf.stack(parts) if parts else tf.zeros([0], tf.float64)
+
+
+def _warn_of_lost(metric: Logged, result: Any) -> None:
+    """Tell of what Keras 3's logs lose of a dict that a step of the user's own puts there."""
+    keys = collections.Counter(_innermost(result)) if hasattr(tf.keras, "version") else {}  # tf_keras keeps dicts whole
+    lost = [str(key) for key, times in keys.items() if times > 1]
+    if lost:
+        warnings.warn(
+            f"{metric._who}.result (metric {metric.name!r}): a step of your own reads a dict with several values under {some(lost)}. "
+            "Keras 3 puts the values of a dict among its logs by their innermost keys, and keeps one of each. Return what "
+            "self.get_metrics_result() gives, where each has a name of its own, or name them yourself.",
+            UserWarning,
+            stacklevel=2,
+        )
+
+
+def _innermost(value: Any, key: Any = None) -> Iterator[Any]:
+    if isinstance(value, Mapping):
+        for name, part in value.items():
+            yield from _innermost(part, name)
+    else:
+        yield key
+
+
+def _watch_progress() -> None:
+    """Have Keras's progress bar show values of dicts as they are, not averaged over steps, and no array as one number."""
+    bar: Any = tf.keras.utils.Progbar
+    original = bar.update
+    if hasattr(original, "__mergeable__"):
+        return
+
+    @functools.wraps(original)
+    def update(self: Any, current: Any, values: Any = None, finalize: Any = None) -> Any:
+        ours = {name for name, _ in values or () if str(name).removeprefix("val_") in _names}
+        if isinstance(getattr(self, "stateful_metrics", None), set):
+            self.stateful_metrics |= ours
+        shown = [(name, value) for name, value in values or () if name not in ours or _is_number(value)]
+        return original(self, current, shown, finalize)
+
+    update.__mergeable__ = True  # type: ignore[attr-defined]  # so that a reload does not wrap it twice
+    bar.update = update
+
+
+def _is_number(value: Any) -> bool:
+    array = np.asarray(value)
+    return array.ndim == 0 and array.dtype.kind in "biuf"
+
+
+_watch_progress()
