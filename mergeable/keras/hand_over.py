@@ -59,14 +59,14 @@ class Traced:
     """The call that a graph makes for an update, whose result the same graph may read.
 
     It is kept in a collection of the graph, and holds its outputs by name: neither keeps the other alive. ``wanted`` says that
-    its result is read in the graph, ``is_exact`` that this must be that of each step, ``can_wait`` that most steps leave the call out,
-    ``in_keras`` that it is in a step of a Keras model, whose values are for logs.
+    its result is read in the graph, ``is_exact`` that this must be that of each step, ``in_keras`` that it is in a step of a Keras model,
+    whose values are for logs. A call that steps leave out is made in every step where ``always``, a variable, is not 0.
     """
 
     def __init__(self, graph: tf.Graph, structure: Structure) -> None:
         self.wanted = False
         self.is_exact = False
-        self.can_wait = False
+        self.always: Any = None
         self.in_keras = loop.is_in_step()
         self.structure = structure
         self._graph: Callable[[], Any] = weakref.ref(graph)
@@ -93,6 +93,13 @@ class Traced:
     def forget(owner: object, graph: tf.Graph) -> None:
         """Forget the owner's calls in the graph: what they gave is no longer the last word."""
         graph.get_collection_ref(_collection(owner)).clear()
+
+    def make_exact(self) -> None:
+        """Have every step compute the result, because nobody is known to read it anew."""
+        self.is_exact = True
+        if self.always is not None:
+            with eagerly():
+                self.always.assign(1)
 
     def outputs(self) -> Any:
         """Return the result that the call gives; its computation is wanted from now on."""

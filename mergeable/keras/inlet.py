@@ -100,6 +100,8 @@ class Inlet:
         number, shape = len(self._sites), site.structure.packed_shape
         self._sites.append((site, [tensor.dtype for tensor in tensors]))
         shown = self._shown_of(shape)
+        with eagerly():
+            always = site.traced.always = ResourceVariable(np.int64(0), trainable=False)
 
         def act(_: tf.Tensor, sent: tf.Tensor) -> list[np.ndarray]:
             return self._wake(site, float(sent))
@@ -117,7 +119,7 @@ class Inlet:
             rows = pack(number, tensors)
             with tf.control_dependencies([self._queue.enqueue_many([rows])]):  # all of them, or none
                 self._left.assign_sub(tf.stack([tf.constant(1, tf.int64), tf.size(rows, tf.int64)]))
-            due = tf.reduce_min(self._left.read_value()) <= 0
+            due = (tf.reduce_min(self._left.read_value()) <= 0) | (always.read_value() > 0)
             return site.structure.unpacked(tf.cond(due, wake, as_written(shown.read_value), name=DUE))
 
     def _shown_of(self, shape: tuple[int, ...]) -> Any:

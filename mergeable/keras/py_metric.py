@@ -289,22 +289,19 @@ class PyMetric(Metric, NoVariables, Checkpointed, _KerasMetric):  # type: ignore
     def _graph_result(self) -> Any:
         graph, inlet = tf.compat.v1.get_default_graph(), self._inlet_here()
         call = Traced.latest(self._on_host(), graph)
-        is_late = inlet.schedule.delays and loop.is_read_anew()
-        is_exact = inlet.schedule.delays and not is_late
-        if is_late:
-            loop.late.add(inlet)
-        if call is not None and not (is_exact and call.can_wait):
-            call.is_exact |= is_exact
+        if call is not None:
+            if inlet.schedule.delays:
+                if loop.is_read_anew():
+                    loop.late.add(inlet)
+                else:
+                    call.make_exact()
             return call.outputs()
         reading = Traced(graph, self._structure())
 
         def act(*_: tf.Tensor) -> list[np.ndarray]:
             return self._step_values(reading)
 
-        outputs = call_host(self._who, act, inlet.order(current()), reading.structure.dtypes)
-        if call is not None:  # so that the other replicas do not ask again
-            reading.keep(self._on_host(), outputs)
-        return reading.structure.pack(outputs)
+        return reading.structure.pack(call_host(self._who, act, inlet.order(current()), reading.structure.dtypes))
 
     def _eager_result(self) -> Any:
         try:
@@ -403,9 +400,10 @@ class PyMetric(Metric, NoVariables, Checkpointed, _KerasMetric):  # type: ignore
         inlet = self._inlet_here()
         in_queue = self.hand_over == "queued" and inlet.serves(strategy) and inlet.schedule.step_result != 1
         packs = bool(tensors) and can_pack([tensor.dtype for tensor in tensors])
-        can_wait = in_queue and packs and site.structure.is_numeric and not self._on_host()._undeclared
-        outputs = inlet.put(site, tensors, strategy) if can_wait else self._call(strategy, site, tensors)
-        traced.can_wait = can_wait
+        if in_queue and packs and site.structure.is_numeric and not self._on_host()._undeclared:
+            outputs = inlet.put(site, tensors, strategy)
+        else:
+            outputs = self._call(strategy, site, tensors)
         traced.keep(self._on_host(), outputs)
 
     def _call(self, strategy: Strategy, site: Site, tensors: list[tf.Tensor]) -> list[tf.Tensor]:
@@ -463,7 +461,7 @@ class PyMetric(Metric, NoVariables, Checkpointed, _KerasMetric):  # type: ignore
         example = declared = self._declared_result()
         if example is None:
             try:
-                with warnings.catch_warnings(), tf.init_scope():  # a result may compute with tensors, eager as in a step
+                with warnings.catch_warnings(), eagerly():  # a result may compute with tensors, eager as in a step
                     warnings.simplefilter("ignore")
                     example = self._on_host()._result_when_empty()
             except Exception:  # scikit-learn's functions and divisions by plain zeros fail on nothing; a number is usual

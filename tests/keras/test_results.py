@@ -75,7 +75,7 @@ def test_nested_dicts_in_fit(replicated, trained, rng):
     x, y = rng.normal(size=(8, 3)).astype("float32"), np.ones((8, 1), "float32")
     logs = model.evaluate(x, y, batch_size=4, verbose=0, return_dict=True)
 
-    assert 8 == int(logs["rows"] if "rows" in logs else logs["outer"]["rows"])
+    assert 8 == logs["nested_outer_rows"]
 
 
 def test_double_precision():
