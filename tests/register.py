@@ -922,7 +922,8 @@ ROWS: dict[str, Row] = {
     ),
     "Counter of a mapping": Row(
         mg.Counter(),
-        st.dictionaries(arbitrary.plain_keys(), st.integers(0, 2**70), max_size=4),
+        st.dictionaries(arbitrary.plain_keys(), st.integers(0, 2**70), max_size=4)
+        | st.lists(arbitrary.plain_keys(), min_size=2, max_size=4),
         lambda batches: {k: n for k, n in sum(map(collections.Counter, batches), collections.Counter()).items() if n},
         [{"ü": 2**70, b"a": 0, 3: 1}],
     ),

@@ -116,7 +116,10 @@ class ConfusionMatrix(State):
             )
         weight = None
         if weights is not None:
-            shape = np.shape(y_true)[:1] if self.layout == "one-hot" else None
+            shape = np.shape(y_true)
+            if self.layout == "rows":  # before cells of weight 0 are left out, after which others would look like rows
+                _check_rows(shape, "y_true")
+            shape = shape if self.layout == "cells" else shape[:1]
             (y_true, y_pred), weight = weighed((y_true, y_pred), weights, "ConfusionMatrix.update", shape)
         true, pred = as_items(y_true, "ConfusionMatrix.update"), as_items(y_pred, "ConfusionMatrix.update")
         if self.layout == "one-hot":
@@ -127,8 +130,8 @@ class ConfusionMatrix(State):
                 "predicted label for each true one. Take argmax of scores first."
             )
         if self.layout != "cells":
-            _check_rows(true, "y_true")
-            _check_rows(pred, "y_pred")
+            _check_rows(true.shape, "y_true")
+            _check_rows(pred.shape, "y_pred")
         rows, columns = self._indices(true, "y_true"), self._indices(pred, "y_pred")
         if isinstance(self._cells, dict):
             cells, amounts = self._cells, self._pair_amounts(rows, columns, weight)
@@ -258,10 +261,10 @@ class ConfusionMatrix(State):
         return value
 
 
-def _check_rows(labels: np.ndarray, name: str) -> None:
-    if labels.ndim > 1 and labels.size != len(labels):
+def _check_rows(shape: tuple[int, ...], name: str) -> None:
+    if math.prod(shape) != math.prod(shape[:1]):
         raise ValueError(
-            f"ConfusionMatrix.update: got {name} of shape {labels.shape}, expected one label for each row, (n,) or (n, 1). Take argmax of "
+            f"ConfusionMatrix.update: got {name} of shape {shape}, expected one label for each row, (n,) or (n, 1). Take argmax of "
             'one-hot rows or scores first, or declare ConfusionMatrix(..., layout="one-hot"), or layout="cells" where every cell is a label.'
         )
 

@@ -138,6 +138,20 @@ def test_bad_weights_are_refused_beside_zeros(name, bad):
     assert canonical_bytes(state.empty()) == canonical_bytes(found)
 
 
+@pytest.mark.parametrize("weights", [np.ones((2, 3)), [[1.0, 0.0, 0.0], [0.0, 1.0, 1.0]], [1.0, 0.0], [1.0, 1.0]], ids=str)
+def test_labels_of_two_axes_are_no_rows(weights):
+    """Labels of two axes are refused whatever their weights are: without some cells they would look like rows."""
+    matrix = mg.ConfusionMatrix(3, weighted=True)
+    with pytest.raises(ValueError, match=r"^ConfusionMatrix\.update: got (weights|y_true) of shape"):
+        matrix.update([[0, 1, 2], [2, 1, 0]], [[0, 1, 1], [1, 0, 0]], weights)
+    cells = mg.ConfusionMatrix(3, weighted=True, layout="cells")
+    cells.update([[0, 1, -1], [2, -1, -1]], [[0, 1, 1], [1, 0, 0]], [[1.0, 1.0, 0.0], [1.0, 0.0, -0.0]])
+    assert [[1, 0, 0], [0, 1, 0], [0, 1, 0]] == cells.result().tolist()
+    rows = mg.ConfusionMatrix(3, weighted=True, layout="one-hot")
+    rows.update([[1, 0, 0], [7, 7, 7], [0, 0, 1]], [[1, 0, 0], [0, 0, 0], [0, 0, 1]], [1.0, 0.0, 1.0])
+    assert [[1, 0, 0], [0, 0, 0], [0, 0, 1]] == rows.result().tolist()
+
+
 def test_shapes_that_differ_are_refused_beside_zeros():
     """Columns of other lengths are refused as they are without rows of weight 0."""
     for weights in ([1.0, 1.0], [1.0, 0.0]):
