@@ -13,7 +13,8 @@ from collections.abc import Callable
 from typing import Any, Protocol, TypeVar, final
 
 from mergeable.attempt import Attempt
-from mergeable.slot import Slot, States
+from mergeable.coverage import Coverage
+from mergeable.slot import Slot, States, merge_alike
 
 T = TypeVar("T")
 
@@ -87,6 +88,43 @@ class Intake:
         if replica not in slots:
             slots[replica] = Slot.empty(self._states)
         return slots[replica]
+
+    @final
+    def _fold(self, *names: str) -> States:
+        """Merge the slots, in replica order, into fresh states: all of them, or those named."""
+        return self._enter(self._fold_here, names)
+
+    def _fold_here(self, names: tuple[str, ...]) -> States:
+        merged = {name: self._states[name].empty() for name in names or self._states}
+        for _, slot in sorted(self._slots.items()):
+            merge_alike(merged, slot.states)  # all slots have states with the parameters of these
+        return merged
+
+    @final
+    def _folded_slot(self) -> Slot:
+        """Merge the slots into a fresh one, with what they cover."""
+        return self._enter(self._folded_slot_here)
+
+    def _folded_slot_here(self) -> Slot:
+        return Slot(self._fold(), self._own_coverage(), self._slot(0).origin)
+
+    def _joined_to(self, joined: Slot | None) -> Slot | None:
+        """Return a slot with what it had and what this metric's slots have."""
+        for _, slot in sorted(self._slots.items()):
+            if joined is None:
+                joined = slot.copied()
+            else:
+                joined.merge(slot)
+        return joined
+
+    def _own_coverage(self) -> Coverage:
+        return self._enter(self._coverage_here)
+
+    def _coverage_here(self) -> Coverage:
+        coverage = Coverage()
+        for _, slot in sorted(self._slots.items()):
+            coverage = coverage.joined(slot.coverage)
+        return coverage
 
     @final
     def _take_in(self) -> None:

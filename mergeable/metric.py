@@ -23,21 +23,20 @@ from mergeable.coverage import Coverage
 from mergeable.errors import IncompatibleStates, UndeclaredState
 from mergeable.hints import NoFunction, check_no_classes
 from mergeable.inside import are_hosted, check_outside, host_verbs, hosted
-from mergeable.intake import Intake, nothing, process
+from mergeable.intake import nothing, process
 from mergeable.membership import Membership
 from mergeable.registry import LABELS, default_name
+from mergeable.running import Running, frozen
 from mergeable.saveable import Saveable, is_saved
-from mergeable.slot import RESTORED, Slot, States, merge_alike
+from mergeable.slot import RESTORED, Slot, States
 from mergeable.state import State
 from mergeable.states.nested import Nested, check_nothing_undeclared
 from mergeable.wording import shown
 
 M = TypeVar("M", bound="Metric")
 
-_NO_NAMES: Mapping[str, Any] = {}
 
-
-class Metric(Intake, Saveable, NoFunction):
+class Metric(Running, Saveable, NoFunction):
     """A metric with declared states and no framework.
 
     A subclass names its states on the class, or calls ``add_state`` in ``__init__``, and writes ``update_state`` and
@@ -249,15 +248,6 @@ class Metric(Intake, Saveable, NoFunction):
                 brought = other._enter(other._joined_to, brought)
         self._enter(self._merge, brought, metrics)
 
-    def _joined_to(self, joined: Slot | None) -> Slot | None:
-        """Return a slot with what it had and what this metric's slots have."""
-        for _, slot in sorted(self._slots.items()):
-            if joined is None:
-                joined = slot.copied()
-            else:
-                joined.merge(slot)
-        return joined
-
     def _merge(self, brought: Slot | None, metrics: list[Metric]) -> None:
         """Merge with the slots what other metrics have brought, and run the user's ``merge_state``."""
         made: list[Slot] = []
@@ -268,7 +258,7 @@ class Metric(Intake, Saveable, NoFunction):
                 if brought is not None:
                     merged.merge(brought)
                 if self._merges_by_itself:
-                    self._run("merge_state", self.merge_state, _frozen(copy.deepcopy(merged.states)), (metrics,))
+                    self._run("merge_state", self.merge_state, frozen(copy.deepcopy(merged.states)), (metrics,))
                 made.append(merged)
 
         def then() -> None:
@@ -312,23 +302,6 @@ class Metric(Intake, Saveable, NoFunction):
         self._membership.updated()
 
     @final
-    def _folded_result(self) -> Any:
-        """Run the user's ``result`` on the merged states."""
-        return self._enter(self._read_result)
-
-    def _read_result(self) -> Any:
-        with Named(self, "result"):
-            return self._read_on(_frozen(self._fold()))
-
-    @final
-    def _read_on(self, states: States) -> Any:
-        """Run the user's ``result`` on these states."""
-        return self._enter(self._run_read, self.result, states)
-
-    def _run_read(self, read: Callable[[], Any], states: States) -> Any:
-        return self._run("result", read, states)
-
-    @final
     def _job_result(self, *, alone: bool = False) -> Any:
         """Run the user's ``result`` on the merged states of all processes of the job; ``alone`` exchanges no other metric."""
         membership = self._membership
@@ -342,29 +315,6 @@ class Metric(Intake, Saveable, NoFunction):
         self._cached.update(merged._cached)
         membership.told = merged.coverage, value
         return value
-
-    def _result_when_empty(self) -> Any:
-        """Run the user's ``result`` on empty states, to learn its structure."""
-        return self._read_on({name: state.empty() for name, state in self._states.items()})
-
-    @final
-    def _fold(self, *names: str) -> States:
-        """Merge the slots, in replica order, into fresh states: all of them, or those named."""
-        return self._enter(self._fold_here, names)
-
-    def _fold_here(self, names: tuple[str, ...]) -> States:
-        merged = {name: self._states[name].empty() for name in names or self._states}
-        for _, slot in sorted(self._slots.items()):
-            merge_alike(merged, slot.states)  # all slots have states with the parameters of these
-        return merged
-
-    @final
-    def _folded_slot(self) -> Slot:
-        """Merge the slots into a fresh one, with what they cover."""
-        return self._enter(self._folded_slot_here)
-
-    def _folded_slot_here(self) -> Slot:
-        return Slot(self._fold(), self._own_coverage(), self._slot(0).origin)
 
     def _on_host(self) -> Metric:
         """Return the metric whose states these are. Not a property: Keras walks along those, and this leads to itself."""
@@ -450,15 +400,6 @@ class Metric(Intake, Saveable, NoFunction):
         told = self._membership.told
         return self._own_coverage() if told is None else told[0]
 
-    def _own_coverage(self) -> Coverage:
-        return self._enter(self._coverage_here)
-
-    def _coverage_here(self) -> Coverage:
-        coverage = Coverage()
-        for _, slot in sorted(self._slots.items()):
-            coverage = coverage.joined(slot.coverage)
-        return coverage
-
     # Attributes: a declared name is the state of this replica inside update_state, the merged one elsewhere.
 
     def __getattr__(self, name: str) -> Any:
@@ -469,7 +410,7 @@ class Metric(Intake, Saveable, NoFunction):
             raise AttributeError(f"{shown(type(self).__name__)} object has no attribute {shown(name)}")
         if self._is_inside:
             return self._view[name].view()
-        return _frozen(self._fold(name))[name].view()
+        return frozen(self._fold(name))[name].view()
 
     def _own_name(self) -> str:
         """Return the name that the constructor was given, or that of the class."""
@@ -515,34 +456,6 @@ class Metric(Intake, Saveable, NoFunction):
     def _assign(state: State, value: Any) -> None:
         if value is not state and value is not state.view():  # ``self.count += 1`` ends in self.count = self.count
             state.assign(value)
-
-    # Inside: this thread runs the user's code, on these states.
-
-    def _run(
-        self,
-        verb: str,
-        code: Callable[..., Any],
-        view: States,
-        args: Iterable[Any] = (),
-        kwargs: Mapping[str, Any] = _NO_NAMES,
-    ) -> Any:
-        """Return ``code(*args, **kwargs)``, the user's code of a verb, which sees these states under their names."""
-        state = self.__dict__
-        outer = state["_view"], state["_verb"]
-        state["_verb"] = verb
-        state["_view"] = view
-        try:
-            return code(*args, **kwargs)
-        finally:
-            state["_view"], state["_verb"] = outer
-
-    def _stand_in(self, states: States) -> Metric:
-        """Return a metric for one call of the user's code on states that are not this metric's: what it sets is gone with it."""
-        twin = object.__new__(type(self))
-        twin.__dict__.update(self.__dict__)
-        own = {"_slots": {0: Slot(states)}, "_lock": threading.RLock(), "_undeclared": set(), "_cached": set()}
-        twin.__dict__.update(own, _inlet=None, _view=None, _attempt=None)
-        return twin
 
     # What must agree to merge (agreement.py), and what is kept.
 
@@ -598,12 +511,6 @@ class Metric(Intake, Saveable, NoFunction):
 
     def __str__(self) -> str:
         return repr(self)
-
-
-def _frozen(states: States) -> States:
-    for state in states.values():
-        state.freeze()
-    return states
 
 
 def _blank(cls: type[M]) -> M:

@@ -40,6 +40,7 @@ FLOORS = {
     "inside": 2,
     "names": 2,
     "intake": 2,
+    "running": 2,
     "membership": 2,
     "agreement": 2,
     "drawing": 3,
