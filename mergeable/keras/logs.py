@@ -20,7 +20,7 @@ import tensorflow as tf
 
 from mergeable.keras import loop
 from mergeable.keras.structure import as_tensors, with_keys
-from mergeable.plain import some
+from mergeable.wording import some
 
 _ENDS = ("_get_metrics_result_or_logs", "_validate_and_get_metrics_result")  # of Keras 3, of tf_keras
 

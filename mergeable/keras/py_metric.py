@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import copy
 import functools
-import textwrap
-import time
-import traceback
-import warnings
 from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any, TypeVar
@@ -22,19 +18,17 @@ from mergeable.exchange import Exchange
 from mergeable.hints import NoVariables, OfInstances
 from mergeable.inside import check_outside
 from mergeable.intake import nothing
-from mergeable.keras import loop
 from mergeable.keras.batch import Arguments, Batch, is_empty, rows_of_first
 from mergeable.keras.caller import check_caller
 from mergeable.keras.checkpoint import Checkpointed
 from mergeable.keras.configuration import read, written
 from mergeable.keras.hand_over import Traced, as_written, call_host, eagerly
 from mergeable.keras.inlet import Inlet
-from mergeable.keras.logs import as_logged
 from mergeable.keras.masks import folded
 from mergeable.keras.packing import can_pack
+from mergeable.keras.read import Read
 from mergeable.keras.schedule import Schedule
 from mergeable.keras.site import Site, take_each
-from mergeable.keras.structure import Structure, as_tensors
 from mergeable.metric import Metric
 from mergeable.names import check_class, check_text, is_private, refuse
 from mergeable.strategies import current
@@ -46,7 +40,7 @@ P = TypeVar("P", bound="PyMetric")
 _KerasMetric: Any = tf.keras.metrics.Metric  # Keras 3, or tf_keras where TF_USE_LEGACY_KERAS is set
 
 
-class PyMetric(Metric, NoVariables, Checkpointed, _KerasMetric):  # type: ignore[misc]  # the base class is chosen when TensorFlow loads
+class PyMetric(Read, Metric, NoVariables, Checkpointed, _KerasMetric):  # type: ignore[misc]  # the base class is chosen when TensorFlow loads
     """A Keras metric whose ``update_state`` and ``result`` run in Python on the host, under any strategy but a TPU's.
 
     A drop-in for ``tf.keras.metrics.experimental.PyMetric``, which Keras 3 dropped, that also merges. Declare states on the
@@ -114,12 +108,6 @@ class PyMetric(Metric, NoVariables, Checkpointed, _KerasMetric):  # type: ignore
 
     _joined: bool | None = None
     """Whether Keras's constructor has run; False while it runs."""
-
-    _shown: Any = None
-    """The last eager result under several replicas, and the number of changes before it."""
-
-    _told: frozenset[type] = frozenset()
-    """The types of exceptions that a warning has named."""
 
     _takes_arrays = False
     """Whether an update takes arrays where tensors were."""
@@ -283,86 +271,6 @@ class PyMetric(Metric, NoVariables, Checkpointed, _KerasMetric):  # type: ignore
         strategy.meet(Batch(args, kwargs), lambda batches: self._take(strategy, strategy.distinct(batches)))
 
     @as_written
-    def _dispatch_result(self) -> Any:
-        return as_logged(self, self._eager_result() if tf.executing_eagerly() else self._graph_result())
-
-    def _graph_result(self) -> Any:
-        graph, inlet = tf.compat.v1.get_default_graph(), self._inlet_here()
-        call = Traced.latest(self._on_host(), graph)
-        if call is not None:
-            if inlet.schedule.delays:
-                if loop.is_read_anew():
-                    loop.late.add(inlet)
-                else:
-                    call.make_exact()
-            return call.outputs()
-        reading = Traced(graph, self._structure())
-
-        def act(*_: tf.Tensor) -> list[np.ndarray]:
-            return self._step_values(reading)
-
-        return reading.structure.pack(call_host(self._who, act, inlet.order(current()), reading.structure.dtypes))
-
-    def _eager_result(self) -> Any:
-        try:
-            return self._eager_value()
-        except Exception as error:
-            if loop.is_in_step():  # with run_eagerly=True
-                structure = self._structure()
-                return as_tensors(tf.nest.pack_sequence_as(structure.example, self._values_despite(error, structure)))
-            if isinstance(error, TypeError) and loop.is_within("_validate_and_get_metrics_result"):
-                raise RuntimeError(
-                    f"{self._who}.result: got {shown(error)} at the end of an epoch or of evaluate, expected a value. Mend result(); this "
-                    "is a RuntimeError, because tf_keras passes over a TypeError here and shows what the last step showed."
-                ) from error
-            raise
-
-    def _eager_value(self) -> Any:
-        metric = self._on_host()
-        metric._take_in()
-        if not _in_replica():
-            began = time.perf_counter()
-            value = metric._job_result()
-            if metric._inlet is not None and metric._membership.job is None:
-                self._inlet_here().measured(time.perf_counter() - began)
-            return as_tensors(value)
-        changes = metric._membership.changes  # all replicas get one object; Keras would add up several
-        if self._shown is None or self._shown[0] != changes:
-            self.__dict__["_shown"] = changes, as_tensors(self._step_result())
-        return self._shown[1]
-
-    def _step_values(self, traced: Traced) -> list[np.ndarray]:
-        """Return what a step shows, as flat values."""
-        try:
-            result = self._step_result()
-        except Exception as error:
-            if not traced.in_keras:
-                raise
-            return self._values_despite(error, traced.structure)
-        return traced.structure.flatten(result)
-
-    def _values_despite(self, error: Exception, structure: Structure) -> list[np.ndarray]:
-        """Return NaN for a step whose result failed for want of data; raise what is no failure of ``result``, or was asked for."""
-        if self.step_failure == "raise" or not _came_through(Metric._folded_result, error):
-            raise error
-        if type(error) not in self._told:
-            self.__dict__["_told"] = self._told | {type(error)}
-            warnings.warn(
-                f"{self._who}.result (metric {shown(self.name)}): steps show NaN while it raises {_text(error)}; the end of an epoch and "
-                'eager code raise it. Set step_failure = "raise" to have steps raise it too.',
-                RuntimeWarning,
-                stacklevel=2,
-            )
-        return structure.placeholder()
-
-    def _step_result(self) -> Any:
-        metric = self._on_host()
-        if self.sync == "step":
-            return metric._job_result(alone=True)
-        metric._settle()
-        return metric._folded_result()
-
-    @as_written
     def _dispatch_reset_state(self) -> None:
         if tf.executing_eagerly():
             Metric._dispatch_reset_state(self._on_host())
@@ -457,20 +365,6 @@ class PyMetric(Metric, NoVariables, Checkpointed, _KerasMetric):  # type: ignore
             args, kwargs = batch.layout.arguments([tf.identity(t) for t in batch.tensors])
         return None if is_empty(args, kwargs) else (args, kwargs)
 
-    def _structure(self) -> Structure:
-        example = declared = self._declared_result()
-        if example is None:
-            try:
-                with warnings.catch_warnings(), eagerly():  # a result may compute with tensors, eager as in a step
-                    warnings.simplefilter("ignore")
-                    example = self._on_host()._result_when_empty()
-            except Exception:  # scikit-learn's functions and divisions by plain zeros fail on nothing; a number is usual
-                example = 0.0
-        return Structure(self._who, example, declared=declared is not None)
-
-    def _declared_result(self) -> Any:
-        return getattr(self._on_host(), "empty_result", None) if self.empty_result is None else self.empty_result
-
     @property
     def _who(self) -> str:
         return type(self).__name__
@@ -502,14 +396,6 @@ class PyMetric(Metric, NoVariables, Checkpointed, _KerasMetric):  # type: ignore
         return twin
 
 
-def _text(error: Exception) -> str:
-    return textwrap.shorten(f"{type(error).__name__}: {error}", 200)
-
-
-def _came_through(function: Callable[..., Any], error: Exception) -> bool:
-    return any(frame.f_code is function.__code__ for frame, _ in traceback.walk_tb(error.__traceback__))
-
-
 for _name in ("name", "variables"):
     _property = getattr(_KerasMetric, _name, None)
     if isinstance(_property, property):
@@ -523,9 +409,3 @@ def keras_names() -> frozenset[str]:
     before = frozenset(vars(blank))
     blank._construct(name="names")
     return frozenset(vars(blank)) - before - {"_joined"}
-
-
-def _in_replica() -> bool:
-    """Return whether this is part of a step that a strategy runs on several replicas."""
-    context = tf.distribute.get_replica_context()
-    return context is not None and context.num_replicas_in_sync > 1
