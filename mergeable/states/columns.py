@@ -30,10 +30,10 @@ def as_column(values: Any, name: str, who: str) -> np.ndarray:
         raise ValueError(
             f"{who}: got the column {shown(name)} of {array.ndim} axes, expected at most {_MOST_AXES}, which a file holds."
         )
+    if array.dtype.kind in "biuf" and array.dtype.itemsize <= 8:
+        return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
     if array.dtype.name == "bfloat16":
         return array.astype(np.float32)
-    if array.dtype.kind in "biuf" and array.dtype.itemsize <= 8:
-        return array.astype(array.dtype.newbyteorder("="), copy=False)
     if array.dtype.kind in "US":
         return array.astype(object)
     items = array.ravel().tolist()
@@ -76,9 +76,15 @@ def joined(mine: Chunks, others: Chunks, *, signs: bool) -> tuple[Chunks, Chunks
         return None
 
     def cast(chunks: Chunks) -> Chunks:
-        return [tuple(a.astype(dtype, copy=False) for a, dtype in zip(chunk, dtypes, strict=True)) for chunk in chunks]
+        return [tuple(map(_cast, chunk, dtypes)) for chunk in chunks]
 
     return cast(mine), cast(others)
+
+
+def _cast(array: np.ndarray, dtype: Any) -> np.ndarray:
+    if array.dtype == np.float32 and dtype == np.float64:
+        return as_array(array, "")  # also where this thread reads subnormal numbers as zero
+    return array.astype(dtype, copy=False)
 
 
 def _joined(mine: tuple[np.ndarray, ...], others: tuple[np.ndarray, ...], signs: bool) -> np.dtype[Any] | None:
