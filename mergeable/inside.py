@@ -11,7 +11,7 @@ from collections.abc import Callable
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
-from mergeable.errors import MergeableError
+from mergeable.errors import MergeableError, UnsupportedStrategy
 from mergeable.wording import shown
 
 if TYPE_CHECKING:
@@ -19,6 +19,20 @@ if TYPE_CHECKING:
 
 VERBS = ("update_state", "result", "reset_state", "merge_state")
 """What a subclass writes, and others call."""
+
+
+tracers: list[Callable[[], bool]] = []
+"""What says, of frameworks that are loaded, whether code runs now to be recorded, once for many calls."""
+
+
+def check_not_recorded(metric: Metric, name: str) -> None:
+    """Raise ``UnsupportedStrategy`` where the metric's code is recorded: what it does to its values would be done once."""
+    if any(is_recording() for is_recording in tracers):
+        who = f"{type(metric).__name__}.{metric.__dict__['_verb']}"
+        raise UnsupportedStrategy(
+            f"{who}: got {shown(name)} used in a tf.function, expected it outside, in Python that runs at every call: TensorFlow runs the "
+            "function once, when it traces, and later updates would be lost. Let the function return what the metric takes."
+        )
 
 
 def hosted(method: Callable[..., Any], verb: str | None = None) -> Callable[..., Any]:

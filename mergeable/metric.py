@@ -22,7 +22,7 @@ from mergeable.attempt import Attempt, Named
 from mergeable.coverage import Coverage
 from mergeable.errors import IncompatibleStates, UndeclaredState
 from mergeable.hints import NoFunction, check_no_classes
-from mergeable.inside import are_hosted, check_outside, host_verbs, hosted
+from mergeable.inside import are_hosted, check_not_recorded, check_outside, host_verbs, hosted, tracers
 from mergeable.intake import nothing, process
 from mergeable.membership import Membership
 from mergeable.registry import LABELS, default_name
@@ -409,6 +409,8 @@ class Metric(Running, Saveable, NoFunction):
                 return self._own_name()
             raise AttributeError(f"{shown(type(self).__name__)} object has no attribute {shown(name)}")
         if self._is_inside:
+            if tracers:
+                check_not_recorded(self, name)
             return self._view[name].view()
         return frozen(self._fold(name))[name].view()
 
@@ -435,6 +437,8 @@ class Metric(Running, Saveable, NoFunction):
             if isinstance(value, type):
                 check_no_classes(type(self), {name: value}, State)
             if inside and name not in self.scratch:
+                if tracers:
+                    check_not_recorded(self, name)
                 (self._cached if self.__dict__["_verb"] == "result" else self._undeclared).add(name)
             self._set_plain(name, value)
 

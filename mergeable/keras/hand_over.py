@@ -11,6 +11,7 @@ import tensorflow as tf
 from tensorflow.python.ops import control_flow_util
 
 from mergeable.errors import UnsupportedStrategy
+from mergeable.inside import tracers
 from mergeable.keras import loop
 from mergeable.keras.failures import passed_on
 from mergeable.keras.structure import Structure
@@ -24,6 +25,14 @@ def eagerly() -> Iterator[None]:
     """Leave whatever graph is being built, on the host. ``tf.init_scope`` does not leave a plain ``tf.Graph``, and pauses tapes."""
     with tf.__internal__.eager_context.eager_mode(), tf.device("/cpu:0"):
         yield
+
+
+def is_recording() -> bool:
+    """Return whether TensorFlow traces a function now. A graph of old is none: it is built by code that runs once."""
+    return not tf.executing_eagerly() and hasattr(tf.compat.v1.get_default_graph(), "outer_graph")
+
+
+tracers.append(is_recording)
 
 
 def call_host(
