@@ -9,6 +9,7 @@ import pytest
 import mergeable as mg
 from mergeable.canonical import canonical_bytes
 from tests.lines import interrupted, times
+from tests.register import ROWS
 
 
 class Inner(mg.Metric):
@@ -164,3 +165,45 @@ def test_what_an_interrupt_leaves_may_be_interrupted_too():
             assert not metric._lock._is_owned(), where
             assert held(metric) in allowed, where
     assert ends
+
+
+class Holds(mg.Metric):
+    """One state of the register."""
+
+    def __init__(self, row):
+        super().__init__()
+        self.row = row
+        self.add_state("held", mg.state(row.state))
+
+    def update_state(self, batch):
+        self.row.take(self._view["held"], batch)
+
+    def result(self):
+        return None
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_an_interrupt_of_an_update_of_every_state(name):
+    """Whatever a state is, an interrupt of an update leaves it as before or as after."""
+    *early, last = ROWS[name].fixed
+
+    def fed():
+        metric = Holds(ROWS[name])
+        for batch in early:
+            metric.update_state(batch)
+        return metric
+
+    def update(metric):
+        metric.update_state(last)
+
+    def value(metric):
+        return canonical_bytes((metric._fold(), metric.coverage.updates))
+
+    after = fed()
+    update(after)
+    allowed = value(fed()), value(after)
+    found = times(update, fed())
+    for n in random.Random(name).sample(found, min(12, len(found))):
+        metric = fed()
+        where = interrupted(update, metric, n)
+        assert value(metric) in allowed, where
