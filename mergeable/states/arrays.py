@@ -14,6 +14,7 @@ from mergeable.states.given import as_given, as_items, holds_arrays
 from mergeable.wording import short, shown
 
 _ONE = exact.key_of_value(1.0)
+_LEAST = np.uint64(1)
 _INFINITY, _MINUS_ZERO = np.uint64(0x7FF << 52), np.uint64(1 << 63)  # bits
 
 NORMAL_FLOAT32, ONE_FLOAT32 = 0x80_0000, 0x3F80_0000
@@ -234,8 +235,8 @@ def _checked(weights: Any, who: str) -> tuple[np.ndarray, bool]:
     """Return weights as a float64 array, and whether some are 0; by their bits, as this thread may read a subnormal number as 0."""
     array = as_float64(weights, who)
     bits = array.view(np.uint64)
-    if np.maximum.reduce(bits, axis=None, initial=0) < _INFINITY:
-        return array, not np.minimum.reduce(bits, axis=None, initial=1)
+    if np.maximum.reduce(bits - _LEAST, axis=None, initial=0) < _INFINITY - _LEAST:  # as most are; 0 has wrapped around
+        return array, False
     bad = (bits >= _INFINITY) & (bits != _MINUS_ZERO)
     if np.count_nonzero(bad):
         raise ValueError(
