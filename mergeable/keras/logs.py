@@ -20,7 +20,7 @@ import tensorflow as tf
 
 from mergeable.keras import loop
 from mergeable.keras.structure import as_tensors, with_keys
-from mergeable.wording import some
+from mergeable.wording import shown, some
 
 _ENDS = ("_get_metrics_result_or_logs", "_validate_and_get_metrics_result")  # of Keras 3, of tf_keras
 
@@ -71,7 +71,7 @@ def as_logged(metric: Logged, result: Any) -> Any:
     for name, value in _named(metric, asker.name, result):
         if name in logs or name in asker.taken:
             raise ValueError(
-                f"{metric._who}.result (metric {metric.name!r}): got two values of the name {name!r} in Keras's logs, expected names "
+                f"{metric._who}.result (metric {shown(metric.name)}): got two values of the name {shown(name)} in Keras's logs, expected names "
                 "of their own. Rename a key or a metric, or give a collection a prefix."
             )
         logs[name] = value
@@ -157,7 +157,7 @@ def _warn_of_lost(metric: Logged, result: Any) -> None:
     lost = [str(key) for key, times in keys.items() if times > 1]
     if lost:
         warnings.warn(
-            f"{metric._who}.result (metric {metric.name!r}): a step of your own reads a dict with several values under {some(lost)}. "
+            f"{metric._who}.result (metric {shown(metric.name)}): a step of your own reads a dict with several values under {some(lost)}. "
             "Keras 3 puts the values of a dict among its logs by their innermost keys, and keeps one of each. Return what "
             "self.get_metrics_result() gives, where each has a name of its own, or name them yourself.",
             UserWarning,
