@@ -6,6 +6,7 @@ Not its job: to know what its members compute, or how their states are kept.
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Callable, Iterable, Iterator, KeysView, Mapping
 from typing import Any, ClassVar, final
 
@@ -38,7 +39,7 @@ class MetricCollection(Metric):
 
     Raises:
         TypeError: what came is no metric of mergeable. ValueError: there are no metrics, two have one name, ``reads`` names no
-            metric or one that reads itself; in ``result``, two values have one key.
+            metric or one that reads itself; two values have one key, as far as results on empty states tell.
         IncompatibleStates: a metric reads states that the other one has not, or with other parameters.
         UndeclaredState: a member holds values in attributes that are not declared, or has a ``merge_state`` of its own.
 
@@ -89,6 +90,9 @@ class MetricCollection(Metric):
                 self.add_state(_key(member), state)
         descriptions = {member: described(state._metric) for member, state in members.items()}
         self.__dict__["_arguments"] = {"metrics": descriptions, "reads": self.reads, "prefix": prefix, "name": name}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            self._result_when_empty()  # two names that are one are refused now, and not when there is much to lose
 
     def update_state(self, *args: Any, **kwargs: Any) -> None:
         """Give every member the batch; a ``sample_weight`` that is None goes to those that take one."""

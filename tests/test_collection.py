@@ -128,12 +128,30 @@ def test_dicts_are_flat():
     assert ["val_w_mean", "val_w_of_worst", "val_in_a", "val_b"] == list(metric.result())
 
 
-def test_two_values_of_one_name_are_refused():
-    """The error names the key and both members."""
-    metric = mg.MetricCollection({"w": Weighted(), "w_mean": Other()})
-    with pytest.raises(
-        ValueError, match=r"^MetricCollection\.result: got two values of the name 'w_mean', of 'w' and of 'w_mean'"
-    ):
+@pytest.mark.parametrize(
+    ("metrics", "told"),
+    [
+        (lambda: {"w": Weighted(), "w_mean": Other()}, "'w_mean', of 'w' and of 'w_mean'"),
+        (lambda: {"a": mg.MetricCollection([Other()]), "b": mg.MetricCollection([Other()])}, "'other', of 'a' and of 'b'"),
+        (lambda: {"other": Other(), "b": mg.MetricCollection([Other()])}, "'other', of 'other' and of 'b'"),
+    ],
+)
+def test_two_values_of_one_name_are_refused(metrics, told):
+    """A collection whose values would share a name is refused when it is built; the error names the key and both members."""
+    with pytest.raises(ValueError, match=rf"^MetricCollection\.result: got two values of the name {told}, expected one\. Pass"):
+        mg.MetricCollection(metrics())
+
+
+def test_names_that_come_later_are_refused_then():
+    """Keys that are found may meet another member's name; the result is refused then."""
+
+    class Found(Other):
+        def result(self):
+            return {"mean": 1.0} if super().result() else {}
+
+    metric = mg.MetricCollection({"w": Found(), "w_mean": Other()})
+    metric.update_state([0], [3.0])
+    with pytest.raises(ValueError, match=r"^MetricCollection\.result: got two values of the name 'w_mean'"):
         metric.result()
 
 
