@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import math
 import struct
+import uuid
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from typing import Any
@@ -42,6 +44,8 @@ def canonical_bytes(value: Any) -> bytes:
         return _record("str", value.encode("utf-8", "surrogatepass"))
     if isinstance(value, bytes):
         return _record("bytes", value)
+    if type(value) in (dt.date, dt.datetime, uuid.UUID):
+        return _record("time or id", repr(value).encode())
     if isinstance(value, np.ndarray):
         return _array_bytes(value)
     if isinstance(value, Mapping):

@@ -13,6 +13,7 @@ one member, which says what it is:
     {"items": [[key, value], ...]}  any other dict; {"counter": [...]} is a collections.Counter
     {"array": 3}                    the array in entry 3; {"array": ["<i8", [2], "..."]} is a small one: dtype, shape, bytes
     {"scalar": ["<f4", "..."]}      a NumPy number: dtype, bytes
+    {"date": "2024-02-29"}, {"datetime": "2024-02-29T12:30:00+00:00"}, {"uuid": "..."}  those of Python, in the text of ISO 8601 or RFC 4122
     {"time": ["<M8[ns]", "..."]}    a NumPy time or span of time: dtype, bytes
     {"numpy_str": "..."}, {"numpy_bytes": "00ff"}  NumPy's strings
     {"objects": [[2], [...]]}       an array of Python objects: shape, items
@@ -27,10 +28,12 @@ Not its job: to know states, zip files, or what a pickle may hold.
 from __future__ import annotations
 
 import collections
+import datetime as dt
 import json
 import math
 import re
 import struct
+import uuid
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
@@ -48,9 +51,15 @@ _MAX_BITS = 8192  # of a whole number; the largest of a state's, in Moments, has
 _MAX_SHIFT = 4096
 _MAX_ALIKE = 256
 _MAX_AXES = 32
+_LONGEST = 64  # text of a date, a time or a UUID
 _MAX_EMPTY = 2**16  # bytes of an item of an array that has none
 _DTYPES = {"b": 1, "i": 8, "u": 8, "f": 8, "c": 16, "m": 8, "M": 8, "U": math.inf, "S": math.inf}  # kind and largest size
 _SCALARS = frozenset({type(None), bool, int, float, str})
+_TEXTS: dict[type, tuple[str, Callable[[Any], str], Callable[[str], Any]]] = {
+    dt.date: ("date", dt.date.isoformat, dt.date.fromisoformat),
+    dt.datetime: ("datetime", dt.datetime.isoformat, dt.datetime.fromisoformat),
+    uuid.UUID: ("uuid", str, uuid.UUID),
+}
 _INT = re.compile("(-?0x[0-9a-f]+)(?:p([0-9]{1,4}))?")
 _PAIR = re.compile("(?<=[\ud800-\udbff])(?=[\udc00-\udfff])")  # JSON takes two such halves for one character
 _TINY = 1e-290  # below it, text to number and back may pass subnormal numbers, which some threads flush to zero
@@ -87,6 +96,11 @@ class Writer:
             return {"bytes": value.hex() if len(value) <= self._small else self._stored(np.frombuffer(value, np.uint8))}
         if kind is np.ndarray and value.dtype != object:
             return self._array(value)
+        if kind in _TEXTS:
+            tag, to_text, of_text = _TEXTS[kind]
+            text = to_text(value)
+            if repr(of_text(text)) == repr(value):  # which zones with names have not
+                return {tag: text}
         if kind is np.str_:
             return {"numpy_str": _text(str.__str__(value))}
         if kind is np.bytes_:
@@ -394,6 +408,14 @@ def _read_scalar(body: Any, kinds: str, what: str) -> Any:
     return value
 
 
+def _read_text(kind: type, body: Any) -> Any:
+    tag, to_text, of_text = _TEXTS[kind]
+    value = of_text(body) if type(body) is str and len(body) <= _LONGEST else None
+    if value is None or to_text(value) != body:
+        raise Unreadable(f"found the {tag} {short(body)}, expected its standard text")
+    return value
+
+
 def _read_numpy_str(reader: Reader, body: Any) -> Any:
     text = body if type(body) is str else reader.value(body)
     if type(text) is not str:
@@ -424,12 +446,15 @@ _READ: dict[str, Callable[[Reader, Any], Any]] = {
     "array": _read_array,
     "scalar": lambda _, body: _read_scalar(body, "biufc", "a number's"),
     "time": lambda _, body: _read_scalar(body, "mM", "a time's"),
+    "date": lambda _, body: _read_text(dt.date, body),
+    "datetime": lambda _, body: _read_text(dt.datetime, body),
+    "uuid": lambda _, body: _read_text(uuid.UUID, body),
     "numpy_str": _read_numpy_str,
     "numpy_bytes": lambda _, body: np.bytes_(_bytes(body)),
     "objects": _read_objects,
     "pickle": lambda reader, body: reader.unpickled(body),
 }
-_LEAVES = frozenset({"int", "float", "str", "bytes", "array", "scalar", "time", "numpy_str", "numpy_bytes", "pickle"})
+_LEAVES = frozenset(_READ) - {"", "list", "tuple", "set", "frozenset", "dict", "items", "counter", "objects"}
 _COLLECTIONS = frozenset({list, tuple, dict, set, frozenset, collections.Counter, np.ndarray})
 
 

@@ -1,8 +1,10 @@
 """Plain data comes back from JSON and arrays as it was, and says what it is."""
 
 import collections
+import datetime as dt
 import json
 import math
+import uuid
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ from hypothesis import strategies as st
 
 from mergeable.archive import Archive, pack
 from mergeable.canonical import canonical_bytes
-from mergeable.plain import Reader, Writer, from_text, is_plain, to_text
+from mergeable.plain import Reader, Unreadable, Writer, from_text, is_plain, to_text
 from mergeable.wire import from_bytes, pickled, to_bytes
 
 SCALARS = (
@@ -208,3 +210,40 @@ def test_strings_and_times_of_numpy(value):
             canonical_bytes(found),
             len(repr(found)),
         )
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        dt.date(2024, 2, 29),
+        dt.datetime(1, 1, 1, 0, 0, 0, 1),  # noqa: DTZ001 - both kinds
+        dt.datetime(2024, 2, 29, 1, 2, 3, tzinfo=dt.timezone.utc),
+        uuid.UUID(int=7),
+    ],
+    ids=repr,
+)
+def test_dates_times_and_uuids(value):
+    """Dates, datetimes without a zone or with a fixed one, and UUIDs are data, as keys of dicts too."""
+    assert is_plain(value)
+    assert {value: [value]} == from_bytes(to_bytes({value: [value]}))
+    assert not is_plain(dt.datetime(2024, 1, 1, fold=1))  # noqa: DTZ001 - which its text does not say
+
+
+@pytest.mark.parametrize(
+    "tree",
+    [
+        {"date": "20240229"},
+        {"date": 5},
+        {"datetime": "2024-02-29"},
+        {"datetime": "2024-02-29T12:00"},
+        {"uuid": "7"},
+        {"uuid": "A" * 32},
+        {"numpy_str": 3},
+        {"numpy_bytes": "F"},
+    ],
+    ids=repr,
+)
+def test_times_that_no_writer_writes(tree):
+    """A text that is not the standard one is refused, so that one value has one text."""
+    with pytest.raises(Unreadable):
+        Reader([], None).value(tree)

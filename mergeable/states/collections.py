@@ -75,8 +75,8 @@ class _Counted(State):
 class Counter(_Counted):
     """How often each key came: an exact multiset. Memory grows with the distinct keys; ``bounded`` is False.
 
-    Keys are None, bools, numbers, strings, bytes and tuples of them, told apart by type (1, 1.0 and "1" are three
-    keys) and never by Python's ``hash()``. Counts are Python ints, without a limit. Empty: no keys. Exact, commutative.
+    Keys are None, bools, numbers, strings, bytes, dates, datetimes, UUIDs and tuples of them, told apart by type (1, 1.0 and "1" are
+    three keys) and never by Python's ``hash()``. A ``datetime64`` is the date or datetime that it stands for. Counts are Python ints, without a limit. Empty: no keys. Exact, commutative.
     Memory: about 150 bytes a key. The bounded alternative for numbers is ``Histogram``.
 
     ``update(keys)``: a list or an array of keys, or a mapping of keys to whole numbers not below 0.

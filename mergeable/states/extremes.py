@@ -190,7 +190,7 @@ class _ArgExtreme(State):
 class ArgMax(_ArgExtreme):
     """The largest value and the key it came with: the worst example and its id.
 
-    Ties go to the smallest key: numbers before strings before bytes before tuples, each in its own order.
+    Ties go to the smallest key: numbers before strings before bytes before tuples before times, each in its own order.
     Empty: (NaN, None). Exact, commutative. NaN never wins; ``n_nan`` says how many came in.
     Memory: one value and one key.
 

@@ -1,13 +1,16 @@
 """Keys and labels in one canonical form, so that equal keys are equal on every machine, and unequal ones are not.
 
-``1``, ``1.0``, ``True`` and ``"1"`` are four keys; ``np.int64(1)`` is ``1``; ``-0.0`` is ``0.0``; NaN is one key.
+``1``, ``1.0``, ``True`` and ``"1"`` are four keys; ``np.int64(1)`` is ``1``; ``-0.0`` is ``0.0``; NaN is one key. A ``datetime64`` is the date or the
+datetime that it stands for, in whatever unit; a datetime with a zone is its moment, in UTC.
 Python's ``hash()`` decides nothing.
 """
 
 from __future__ import annotations
 
+import datetime as dt
 import math
-from collections.abc import Iterable
+import uuid
+from collections.abc import Callable, Iterable
 from fractions import Fraction
 from typing import Any, TypeVar, final
 
@@ -28,7 +31,19 @@ MAX_BITS, MAX_DEPTH = 8192, 8
 """The longest whole number, and the deepest tuple, that is a key: what a file holds, and what anything can be done with on every stack."""
 
 _OTHERS = (np.datetime64, np.timedelta64, np.void)  # NumPy makes numbers, dates, None or tuples of them, as their units choose
-_RANK = {"none": 0, "bool": 1, int: 2, "float": 3, str: 4, bytes: 5, "tuple": 6}
+_RANK = {
+    "none": 0,
+    "bool": 1,
+    int: 2,
+    "float": 3,
+    str: 4,
+    bytes: 5,
+    "tuple": 6,
+    "date": 7,
+    "datetime": 8,
+    "moment": 9,
+    "uuid": 10,
+}
 _SIMPLE = ({int}, {str}, {bytes})
 
 
@@ -36,7 +51,7 @@ def canonical(key: Any, who: str, depth: int = 0) -> Canonical:
     """Return the canonical form of one key.
 
     Raises:
-        TypeError: it is none, or one that a file cannot hold as it is: times, objects, tuples in tuples and whole numbers beyond measure.
+        TypeError: it is none, or one that a file cannot hold as it is: fine times, objects, deep tuples and whole numbers beyond measure.
     """
     if type(key) is str:
         return key
@@ -54,12 +69,17 @@ def canonical(key: Any, who: str, depth: int = 0) -> Canonical:
         return "float", (None if math.isnan(key) else exact.key_of_value(key))
     if key is None:
         return "none", None
+    if isinstance(key, uuid.UUID):
+        return "uuid", key.int
+    time = _time(key)
+    if time is not None:
+        return time
     if isinstance(key, tuple) and depth < MAX_DEPTH:
         return "tuple", tuple(canonical(part, who, depth + 1) for part in key)
     raise TypeError(
-        f"{who}: got the key {shown(key)} ({type(key).__name__}), expected None, a bool, a number, a string, bytes or a tuple of them, of "
-        f"at most {MAX_BITS:,} bits, and tuples in tuples {MAX_DEPTH} deep. Turn it into one of these first, as str(key) or "
-        "keys.astype(str) does for times and ids."
+        f"{who}: got the key {shown(key)} ({type(key).__name__}), expected None, a bool, a number, a string, bytes or a tuple of them, "
+        f"a date, a datetime of whole microseconds or a UUID; numbers of at most {MAX_BITS:,} bits, and tuples in tuples {MAX_DEPTH} deep. Turn "
+        "it into one of these first, as str(key) or keys.astype(str) does for times."
     )
 
 
@@ -122,7 +142,7 @@ def plain(key: Canonical) -> Any:
         return tuple(plain(part) for part in value)
     if tag == "float":
         return math.nan if value is None else exact.value_of_key(value)
-    return value
+    return _PLAIN[tag](value) if tag in _PLAIN else value
 
 
 @final
@@ -167,3 +187,39 @@ def order(key: Canonical) -> Any:
     if tag == "tuple":
         value = tuple(order(part) for part in value)
     return _RANK[tag], value is None, (0 if value is None else value)
+
+
+def _time(given: Any) -> tuple[str, int] | None:
+    """Return the form of a date or a datetime: its day, or its microseconds, in UTC where it has a zone; None for what is neither."""
+    key: Any = given
+    if isinstance(key, np.datetime64):
+        if np.datetime_data(key.dtype)[0] in _FINE:
+            whole = key.astype("M8[us]")
+            key = whole if whole == key else None  # as NaT is not
+        key = None if key is None else key.item()  # a number where no date of Python's is
+    if not isinstance(key, dt.date) or key != key or getattr(given, "nanosecond", False):  # noqa: PLR0124 - as NaT of pandas
+        return None
+    if not isinstance(key, dt.datetime):
+        return "date", key.toordinal()
+    has_zone = key.utcoffset() is not None
+    if has_zone:
+        try:
+            key = key.astimezone(dt.timezone.utc)
+        except OverflowError:  # before year 1, or after 9999
+            return None
+    seconds = (key.toordinal() * 24 + key.hour) * 3600 + key.minute * 60 + key.second
+    return "moment" if has_zone else "datetime", seconds * 1_000_000 + key.microsecond
+
+
+def _datetime(microseconds: int) -> dt.datetime:
+    first = dt.datetime(1, 1, 1)  # noqa: DTZ001 - as the key had none
+    return first + dt.timedelta(days=-1, microseconds=microseconds)
+
+
+_FINE = ("ns", "ps", "fs", "as")
+_PLAIN: dict[str, Callable[[Any], Any]] = {
+    "date": dt.date.fromordinal,
+    "datetime": _datetime,
+    "moment": lambda microseconds: _datetime(microseconds).replace(tzinfo=dt.timezone.utc),
+    "uuid": lambda number: uuid.UUID(int=number),
+}

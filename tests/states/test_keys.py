@@ -13,9 +13,12 @@ import pytest
 from hypothesis import given
 
 import mergeable as mg
+from mergeable.canonical import canonical_bytes
 from mergeable.states import keys
+from mergeable.wire import from_bytes, to_bytes
 from tests import arbitrary, register
 
+NOON = dt.datetime(2024, 2, 29, 12, 0, 0, 1)  # noqa: DTZ001 - as most columns are
 NAN_PAYLOAD = struct.unpack("<d", struct.pack("<Q", 0xFFF8_0000_0000_0001))[0]
 
 
@@ -135,10 +138,10 @@ def test_canonical_forms_do_not_use_hash():
 @pytest.mark.parametrize(
     "key",
     [
-        dt.datetime(2024, 2, 29, tzinfo=dt.timezone.utc),
-        dt.date(2024, 2, 29),
-        uuid.UUID(int=7),
-        *(np.datetime64("2024-02-29", unit) for unit in ("D", "s", "us", "ns")),
+        dt.time(12),
+        dt.timedelta(1),
+        np.datetime64("2024-02-29T00:00:00.000000001", "ns"),
+        np.datetime64(10**12, "Y"),
         np.datetime64("NaT"),
         np.timedelta64(1, "ns"),
         arbitrary.nested(40),
@@ -149,8 +152,8 @@ def test_canonical_forms_do_not_use_hash():
 @pytest.mark.parametrize(
     "wrap", [list, lambda items: np.fromiter(items, object, 1), np.array], ids=["list", "objects", "array"]
 )
-def test_times_ids_and_boundless_keys_are_refused_by_name(key, wrap):
-    """Times of any unit, UUIDs, deep tuples and numbers that no file holds raise one TypeError that says what to do, and never become numbers."""
+def test_spans_fine_times_and_boundless_keys_are_refused_by_name(key, wrap):
+    """Spans and times of day, times below a microsecond or without a date, deep tuples and numbers that no file holds raise one TypeError that says what to do, and never become numbers."""
     if wrap is np.array and isinstance(key, tuple):
         return  # an array of many axes
     kind = type(key).__name__
@@ -168,3 +171,64 @@ def test_an_enum_of_strings_is_its_string():
     counter.update([arbitrary.Colour.RED, "red", np.str_("red"), np.str_("a\0"), "a\0", "a", arbitrary.Size.BIG, 3])
     assert {3: 2, "a": 1, "a\0": 2, "red": 3} == counter.result()
     assert {int, str} == {*map(type, counter)}
+
+
+class Stamp(dt.datetime):
+    """A time as pandas has it: with nanoseconds beside the microseconds."""
+
+    nanosecond = 0
+
+
+ZONE = dt.timezone(dt.timedelta(hours=2))
+
+
+@pytest.mark.parametrize(
+    ("key", "same", "shown"),
+    [
+        (dt.date(2024, 2, 29), np.datetime64("2024-02-29", "D"), dt.date(2024, 2, 29)),
+        (NOON, np.datetime64("2024-02-29T12:00:00.000001", "us"), NOON),
+        (NOON, np.datetime64("2024-02-29T12:00:00.000001", "ns"), NOON),
+        (NOON, Stamp(2024, 2, 29, 12, 0, 0, 1), NOON),
+        (NOON.replace(tzinfo=dt.timezone.utc), NOON.replace(hour=14, tzinfo=ZONE), NOON.replace(tzinfo=dt.timezone.utc)),
+        (uuid.UUID(int=7), uuid.UUID(int=7), uuid.UUID(int=7)),
+        (dt.datetime.min, np.datetime64("0001-01-01", "s"), dt.datetime.min),  # noqa: DTZ901 - the first one
+        (dt.datetime.max, dt.datetime.max, dt.datetime.max),  # noqa: DTZ901 - the last one
+    ],
+    ids=repr,
+)
+@pytest.mark.parametrize("wrap", [list, lambda items: np.fromiter(items, object, len(items))], ids=["list", "objects"])
+def test_dates_times_and_uuids_are_keys(key, same, shown, wrap):
+    """A date, a datetime and a UUID are kept as what they are, from Python or NumPy in any unit, through a file, in their order."""
+    counter, apart = mg.Counter(), mg.Keyed(mg.Count())
+    counter.update(wrap([key, same, str(key)]))
+    apart.update(wrap([same, key]), [1, 1])
+    assert ({str(key): 1, shown: 2}, {shown: 2}) == (counter.result(), apart.result())
+    assert type(shown) is type(next(iter(apart)))
+    back = mg.Counter()
+    back.from_data(from_bytes(to_bytes(counter.to_data())))
+    assert canonical_bytes(counter) == canonical_bytes(back)
+    if isinstance(same, np.datetime64):
+        counter.update(np.array([same]))
+    assert counter[key] == counter[same] >= 2
+
+
+def test_the_order_of_times():
+    """Dates come before datetimes, those before moments, each in the order of time; equal midnights of two kinds are two keys."""
+    days = [dt.date(2024, 1, 1), dt.date(2024, 1, 2)]
+    times = [dt.datetime(2024, 1, 1), NOON]  # noqa: DTZ001 - as most columns are
+    listed = [
+        "x",
+        (1,),
+        *days,
+        *times,
+        *(time.replace(tzinfo=dt.timezone.utc) for time in times),
+        uuid.UUID(int=1),
+        uuid.UUID(int=2),
+    ]
+    seen = mg.Set()
+    seen.update(listed[::-1])
+    assert listed == seen.result()
+    stamp = Stamp(2024, 1, 1)
+    stamp.__class__ = type("Finer", (Stamp,), {"nanosecond": 1})
+    with pytest.raises(TypeError, match=r"^Set\.update: got the key .* a datetime of whole microseconds"):
+        seen.update([stamp])
