@@ -171,11 +171,11 @@ def number(value: float) -> str:
 
 
 def rounded(value: float, digits: int = 4) -> str:
-    """Return a number in full where it is short, and else with so many digits that count.
+    """Return a number with so many digits that count where these are all that it has, or it is long, and else in full.
 
     Example:
         >>> rounded(140.0), rounded(16777217.0), rounded(2 / 3)
         ('140', '16777217', '0.6667')
     """
-    text = number(value)
-    return text if len(text) <= 12 else f"{value:.{digits}g}"
+    text, full = f"{value:.{digits}g}", number(value)
+    return text if float(text) == value or len(full) > 12 else full

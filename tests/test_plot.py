@@ -492,8 +492,9 @@ def test_the_coverage_stands_below():
         line.get_window_extent().y1 < ax.xaxis.label.get_window_extent().y0,
     )
 
-    lines = below(draw({"target": progression()}, coverage=MANY))[0].get_text().split("\n")
-    assert (3, True, "…") == (len(lines), str(MANY).startswith(lines[0]), lines[-1][-1])
+    named = MANY.named("a night " * 20).named("another one " * 15)
+    lines = below(draw({"target": progression()}, coverage=named))[0].get_text().split("\n")
+    assert (3, True, "…") == (len(lines), str(named).startswith(lines[0]), lines[-1][-1])
 
 
 def test_names_are_taken_literally():
