@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from mergeable.errors import IncompatibleStates, UndeclaredState, UnsupportedStrategy
 from mergeable.parameters import differences
+from mergeable.registry import name_of
 from mergeable.wording import shown, some
 
 if TYPE_CHECKING:
@@ -16,7 +17,10 @@ def check_mergeable(metric: Metric, other: Metric) -> None:
     """Raise ``IncompatibleStates`` unless the metrics have one class, equal parameters and equal states."""
     who = f"{type(metric).__name__}.merge_state"
     if type(other) is not type(metric):
-        raise IncompatibleStates(f"{who}: got a {type(other).__name__}, expected another {type(metric).__name__}.")
+        again = ""
+        if name_of(type(other)) == name_of(type(metric)):
+            again = " The class was defined again in between; merge_state([metric.snapshot()]) goes by its name."
+        raise IncompatibleStates(f"{who}: got a {type(other).__name__}, expected another {type(metric).__name__}.{again}")
     for name, difference in sorted(differences(metric._parameters(), other._parameters()).items()):
         raise IncompatibleStates(
             f"{who}: {difference}. Metrics merge only with equal parameters; if {name} changes with the data, declare it: "

@@ -9,6 +9,8 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from mergeable.hints import AS_INSTANCE
+
 
 def constructor_arguments(cls: type, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
     """Return the arguments of ``cls(*args, **kwargs)`` by name, defaults included; none where they do not fit."""
@@ -31,9 +33,6 @@ def check_instance(cls: type, args: tuple[Any, ...]) -> None:
         raise TypeError(
             f"{cls.__name__}: got {len(args)} arrays as the arguments of its constructor, which does not take them. {AS_INSTANCE.format(cls.__name__)}"
         )
-
-
-AS_INSTANCE = "If Keras made it, of a class among its metrics, write an instance: metrics=[{}()]."
 
 
 @functools.lru_cache(maxsize=256)  # reading a signature takes longer than a small update

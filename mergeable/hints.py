@@ -9,6 +9,8 @@ from typing import Any
 
 from mergeable.wording import shown
 
+AS_INSTANCE = "If Keras made it, of a class among its metrics, write an instance: metrics=[{}()]."
+
 _SIGNS = {
     "add": "+=",
     "sub": "-=",
@@ -110,10 +112,10 @@ def check_declared_facts(cls: type) -> None:
             )
 
 
-def check_no_classes(cls: type, attributes: Mapping[str, Any], state: type) -> None:
+def check_no_classes(cls: type, attributes: Mapping[str, Any]) -> None:
     """Raise ``TypeError`` where a metric has the class of a state in the place of a state."""
     for name, value in attributes.items():
-        if isinstance(value, type) and issubclass(value, state) and value.__qualname__ != f"{cls.__qualname__}.{name}":
+        if isinstance(value, type) and issubclass(value, Hints) and value.__qualname__ != f"{cls.__qualname__}.{name}":
             raise TypeError(
                 f"{cls.__name__}.{name}: got the class {value.__name__}, expected a state. Write {name} = {value.__name__}(...), with "
                 "parentheses."

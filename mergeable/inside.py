@@ -12,13 +12,11 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from mergeable.errors import MergeableError, UnsupportedStrategy
+from mergeable.names import VERBS
 from mergeable.wording import shown
 
 if TYPE_CHECKING:
     from mergeable.metric import Metric
-
-VERBS = ("update_state", "result", "reset_state", "merge_state")
-"""What a subclass writes, and others call."""
 
 
 tracers: list[Callable[[], bool]] = []

@@ -21,7 +21,7 @@ from mergeable.arguments import constructor_arguments, row_count, shallow
 from mergeable.attempt import Attempt, Named
 from mergeable.coverage import Coverage
 from mergeable.errors import IncompatibleStates, UndeclaredState
-from mergeable.hints import NoFunction, check_no_classes
+from mergeable.hints import NoFunction
 from mergeable.inside import are_hosted, check_not_recorded, check_outside, host_verbs, hosted, tracers
 from mergeable.intake import nothing, process
 from mergeable.membership import Membership
@@ -93,7 +93,6 @@ class Metric(Running, Saveable, NoFunction):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         names.claim(cls, _INTERNAL)
-        check_no_classes(cls, vars(cls), State)
         own = {name: value for name, value in vars(cls).items() if isinstance(value, State)}
         for name in own:
             vars(cls).get("__annotations__", {}).pop(name, None)  # a dataclass would take it for a field
@@ -406,18 +405,13 @@ class Metric(Running, Saveable, NoFunction):
         states = self.__dict__.get("_states", {})
         if name not in states:
             if name == "name":  # a constructor of the user's has not called ours
-                return self._own_name()
+                return names.own_name(self)
             raise AttributeError(f"{shown(type(self).__name__)} object has no attribute {shown(name)}")
         if self._is_inside:
             if tracers:
                 check_not_recorded(self, name)
             return self._view[name].view()
         return frozen(self._fold(name))[name].view()
-
-    def _own_name(self) -> str:
-        """Return the name that the constructor was given, or that of the class."""
-        name = self._arguments.get("name")
-        return name if isinstance(name, str) and name else default_name(type(self))
 
     def __setattr__(self, name: str, value: Any) -> None:
         inside = self._is_inside
@@ -434,8 +428,6 @@ class Metric(Running, Saveable, NoFunction):
                 self._enter(self._replace, name, value)
         else:
             names.check_attribute(type(self), name, value)
-            if isinstance(value, type):
-                check_no_classes(type(self), {name: value}, State)
             if inside and name not in self.scratch:
                 if tracers:
                     check_not_recorded(self, name)

@@ -1,6 +1,6 @@
-"""Names: which attributes of a metric are the library's, so that none of the user's takes its place unseen.
+"""Names: which attributes of a metric or a state are the library's, so that none of the user's takes its place unseen.
 
-Ours are the names with one underscore of the classes that a metric is made of, those of frameworks among them, and what their
+Ours are the names with one underscore of the classes that it is made of, those of frameworks among them, and what their
 constructors set. The classes themselves say which.
 
 Not its job: to know what any of them is for.
@@ -12,10 +12,12 @@ import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from mergeable.arguments import AS_INSTANCE
-from mergeable.hints import OfInstances
-from mergeable.inside import VERBS
+from mergeable.hints import AS_INSTANCE, OfInstances, check_no_classes
+from mergeable.registry import default_name
 from mergeable.wording import short, shown
+
+VERBS = ("update_state", "result", "reset_state", "merge_state")
+"""What a subclass of a metric writes, and others call."""
 
 _SET_BY_PYTHON = frozenset({"_abc_impl"})
 _OPEN = frozenset({"_direction", "_name"})
@@ -60,9 +62,28 @@ def claim(cls: Any, always: frozenset[str]) -> None:
     private = reserved(cls) | always
     check_methods(cls)
     check_class(cls, private)
+    check_no_classes(cls, vars(cls))
     cls._private_names = private - OF_EVERY_CLASS
     cls._names = private | methods(cls)
     cls._users = users(cls)
+
+
+_HOOKS = frozenset({"_undoes_updates", "_copy_value", "_undo_value"})
+"""What a state may say of itself, or do in a way of its own."""
+
+
+def claim_state(cls: Any) -> None:
+    """Check the attributes of a new class of states; those of the user's check what their instances get."""
+    private = reserved(cls).union(*(vars(base).get("_own", ()) for base in _library(cls))) - _HOOKS
+    check_class(cls, private)
+    if users(cls) and cls.__setattr__ is object.__setattr__:
+
+        def set_attribute(self: Any, name: str, value: Any) -> None:
+            if name in private and not is_set_by_library(type(self), 2):
+                refuse(type(self), name)
+            object.__setattr__(self, name, value)
+
+        cls.__setattr__ = set_attribute
 
 
 def check_attribute(cls: Any, name: str, value: Any) -> None:
@@ -71,6 +92,14 @@ def check_attribute(cls: Any, name: str, value: Any) -> None:
         refuse(cls, name)
     if name in FACTS:
         check_fact(cls, name, value)
+    if isinstance(value, type):
+        check_no_classes(cls, {name: value})
+
+
+def own_name(metric: Any) -> str:
+    """Return the name that a metric's constructor was given, or that of its class."""
+    name = metric._arguments.get("name")
+    return name if isinstance(name, str) and name else default_name(type(metric))
 
 
 def check_class(cls: type, names: frozenset[str]) -> None:
@@ -128,7 +157,7 @@ FACTS = {
 def refuse(cls: type, name: str, where: str = "") -> None:
     """Raise ``TypeError`` that names an attribute of the user's whose name the library uses."""
     raise TypeError(
-        f"{cls.__name__}.{name}: got an attribute of this name{where}, expected another name, because metrics use this one themselves. "
+        f"{cls.__name__}.{name}: got an attribute of this name{where}, expected another name, because mergeable uses this one itself. "
         "Rename yours."
     )
 
@@ -139,9 +168,9 @@ def check_text(cls: type, name: Any) -> None:
         raise TypeError(f"{cls.__name__}: got {short(name)} as its name, expected a text. {AS_INSTANCE.format(cls.__name__)}")
 
 
-def is_set_by_library(cls: type) -> bool:
-    """Return whether the code that sets an attribute, three calls above, is of a library whose class is among the bases."""
-    module = str(sys._getframe(3).f_globals.get("__name__", ""))
+def is_set_by_library(cls: type, calls: int = 3) -> bool:
+    """Return whether the code that sets an attribute, so many calls above, is of a library whose class is among the bases."""
+    module = str(sys._getframe(calls).f_globals.get("__name__", ""))
     return module.partition(".")[0] in {base.__module__.partition(".")[0] for base in _library(cls)} - {"builtins"}
 
 

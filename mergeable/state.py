@@ -16,6 +16,7 @@ import numpy as np
 from mergeable.buffer import BUFFER_BYTES, PART_BYTES, Buffer, Savepoint
 from mergeable.errors import IncompatibleStates, ReadOnlyState
 from mergeable.hints import Hints, check_declared_facts
+from mergeable.names import claim_state
 from mergeable.parameters import differences
 from mergeable.wording import brief, shown, some
 
@@ -84,6 +85,7 @@ class State(Hints, ABC):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         check_declared_facts(cls)
+        claim_state(cls)
         for name, guard in _GUARDS.items():
             method = cls.__dict__.get(name)
             if method is not None and not hasattr(method, "__guarded__"):

@@ -318,3 +318,19 @@ def test_a_repr_inside_of_a_verb():
     metric.update_state([3])
     assert 3 == metric.result()
     assert ["<Calling calling = 3 (1 update, 2 rows, replica 0)>"] == shown
+
+
+def test_a_class_that_was_defined_again():
+    """A metric of a class that a notebook's cell has defined again in between says how to merge it: by its snapshot."""
+    classes = [type("Again", (Rows,), {"__qualname__": "Again"}) for _ in range(2)]
+    old, new = (cls() for cls in classes)
+    old.update_state([1, 2])
+    new.update_state([3])
+    with pytest.raises(
+        mg.IncompatibleStates,
+        match=r"^Again\.merge_state: got a Again, expected another Again\. The class was defined again in between; "
+        r"merge_state\(\[metric\.snapshot\(\)\]\) goes by its name\.$",
+    ):
+        new.merge_state([old])
+    new.merge_state([old.snapshot()])
+    assert 3 == new.result()

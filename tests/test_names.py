@@ -1,5 +1,6 @@
 """No attribute of the user's takes the place of one of the library's unseen."""
 
+import copy
 import dataclasses
 import pickle
 import re
@@ -42,7 +43,7 @@ METHODS = [
 def refused(name, where=""):
     return pytest.raises(
         TypeError,
-        match=rf"^[A-Z]\w*\.{name}: got an attribute of this name{where}, expected another name, because metrics use this one themselves\. "
+        match=rf"^[A-Z]\w*\.{name}: got an attribute of this name{where}, expected another name, because mergeable uses this one itself\. "
         r"Rename yours\.",
     )
 
@@ -247,3 +248,88 @@ def test_a_dataclass_with_slots():
         ),
     ):
         dataclasses.dataclass(type("Slotted", (Rows,), {"__annotations__": {"k": int}, "k": 1}), slots=True)
+
+
+# States.
+
+
+class Words(mg.State):
+    def __init__(self):
+        self.words = []
+
+    def update(self, words):
+        self.words = [*self.words, *words]
+
+    def merge(self, other):
+        self.words = self.words + other.words
+
+    def result(self):
+        return len(self.words)
+
+
+IN_STATES = sorted(
+    {name for name in vars(mg.State) if name.startswith("_") and name[:2] != "__"}
+    - {"_abc_impl", "_undoes_updates", "_copy_value", "_undo_value"}
+)
+
+
+def test_what_states_use_is_found():
+    """The names come from the class, and those that a copy leaves out are among them."""
+    assert {"_restore", "_attributes", "_record"} <= {*IN_STATES}
+    assert {"_waiting", "_saved", "_frozen", "_limit"} <= mg.State._own
+
+
+@pytest.mark.parametrize("name", sorted({*IN_STATES, *mg.State._own}))
+def test_an_attribute_of_a_state(name):
+    """A name that states use is refused on the class, in a constructor and in an update, which is undone."""
+
+    class Setting(Words):
+        def __init__(self, early=False):
+            super().__init__()
+            if early:
+                setattr(self, name, 1)
+
+        def update(self, words):
+            super().update(words)
+            setattr(self, name, 1)
+
+    class Holding(mg.Metric):
+        state = Setting()
+
+        def update_state(self, words):
+            self.state.update(words)
+
+        def result(self):
+            return self.state.result()
+
+    with refused(name):
+        Setting(early=True)
+    with refused(name):
+        type("Own", (Words,), {name: 3})
+    metric = Holding()
+    with refused(name):
+        metric.update_state(["a"])
+    assert 0 == metric.result()
+
+
+def test_other_names_of_states_are_the_users():
+    """Names with an underscore of a state's own are a part of its value."""
+
+    class Counting(Words):
+        def __init__(self):
+            super().__init__()
+            self._updates = 0
+
+        def update(self, words):
+            super().update(words)
+            self._updates += 1
+
+        def merge(self, other):
+            super().merge(other)
+            self._updates += other._updates
+
+    state, other = Counting(), Counting()
+    state.update(["a"])
+    other.update(["b"])
+    state.merge(other)
+    assert (2, 2) == (copy.deepcopy(state)._updates, state.result())

@@ -8,7 +8,7 @@ from typing import Any
 import tensorflow as tf
 
 from mergeable import collection, metrics
-from mergeable.arguments import AS_INSTANCE
+from mergeable.hints import AS_INSTANCE
 from mergeable.keras.hosted import HostedMetric
 from mergeable.keras.py_metric import PyMetric
 from mergeable.metric import Metric

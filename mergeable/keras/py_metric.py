@@ -12,10 +12,10 @@ import numpy as np
 import tensorflow as tf
 
 from mergeable.agreement import check_commutative
-from mergeable.arguments import AS_INSTANCE, check_instance, with_weights_it_takes
+from mergeable.arguments import check_instance, with_weights_it_takes
 from mergeable.errors import UnsupportedStrategy
 from mergeable.exchange import Exchange
-from mergeable.hints import NoVariables, OfInstances
+from mergeable.hints import AS_INSTANCE, NoVariables, OfInstances
 from mergeable.inside import check_outside
 from mergeable.intake import nothing
 from mergeable.keras.batch import Arguments, Batch, is_empty, rows_of_first
@@ -30,7 +30,7 @@ from mergeable.keras.read import Read
 from mergeable.keras.schedule import Schedule
 from mergeable.keras.site import Site, take_each
 from mergeable.metric import Metric
-from mergeable.names import check_class, check_text, is_private, refuse
+from mergeable.names import check_class, check_text, is_private, own_name, refuse
 from mergeable.strategies import current
 from mergeable.strategy import Strategy
 from mergeable.wording import shown
@@ -157,7 +157,7 @@ class PyMetric(Read, Metric, NoVariables, Checkpointed, _KerasMetric):  # type: 
     def __getattr__(self, name: str) -> Any:
         if self._joined is None and name in keras_names():  # a constructor of the user's has not called ours
             with tf.init_scope():
-                self._join_keras(name=self._own_name(), dtype=self._arguments.get("dtype"))
+                self._join_keras(name=own_name(self), dtype=self._arguments.get("dtype"))
             self._join_job()
             return getattr(self, name)
         return super().__getattr__(name)

@@ -27,7 +27,7 @@ class Rows(mg.PyMetric):
 
 def refused(name):
     return pytest.raises(
-        TypeError, match=rf"^\w+\.{name}: got an attribute of this name, expected another name, because metrics use this"
+        TypeError, match=rf"^\w+\.{name}: got an attribute of this name, expected another name, because mergeable uses this"
     )
 
 
