@@ -167,7 +167,7 @@ def test_a_rollback_leaves_no_trace(name):
 
 
 def with_an_odd_item(batch, item):
-    """Yield batches of one row in which one column, as a list and as an array of objects, or one value has the item in its place."""
+    """Yield batches of one row in which one column, the first as objects too, or one value has the item in its place."""
     if isinstance(batch, dict):
         try:
             batch = {item: 1}
@@ -176,7 +176,8 @@ def with_an_odd_item(batch, item):
     columns = batch if isinstance(batch, tuple) else (batch,)
     rows = [column[:1] if hasattr(column, "__len__") and not isinstance(column, dict) else column for column in columns]
     for i, row in enumerate(rows):
-        for odd in ([item], np.fromiter([item], object, 1)) if hasattr(row, "__len__") else (item,):
+        wrapped = [[item]] if i else [[item], np.fromiter([item], object, 1)]
+        for odd in wrapped if hasattr(row, "__len__") else [item]:
             replaced = (*rows[:i], odd, *rows[i + 1 :])
             yield row if isinstance(row, dict) else replaced if isinstance(batch, tuple) else odd
 
