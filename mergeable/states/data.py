@@ -11,7 +11,7 @@ import numpy as np
 
 from mergeable.plain import check_hashes
 from mergeable.states import exact, keys
-from mergeable.wording import short, shown, some
+from mergeable.wording import named, short, shown
 
 INT64_MAX = 2**63 - 1
 """The largest count in an array."""
@@ -31,7 +31,7 @@ def fields(data: Any, *names: str) -> list[Any]:
     """Return the members of a dict that has these names and no others."""
     if type(data) is not dict or data.keys() != set(names):
         found = shown(sorted(map(str, data))[:10]) if isinstance(data, dict) else type(data).__name__
-        raise ValueError(f"found {found}, expected {some(names[:10])}")
+        raise ValueError(f"found {found}, expected {', '.join(map(named, names[:10]))}")
     return [data[name] for name in names]
 
 
