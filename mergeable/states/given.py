@@ -43,6 +43,10 @@ def as_given(values: Any, who: str) -> np.ndarray:
         gaps = values.null_count
         if gaps() if callable(gaps) else gaps:
             return objects(values.to_pylist() if hasattr(kind, "to_pylist") else values.to_list())
+    if hasattr(kind, "isna") and hasattr(getattr(values, "dtype", None), "na_value"):  # of pandas, which does the same
+        missing = np.asarray(values.isna())
+        if missing.any():
+            return objects([None if gap else item for item, gap in zip(values.tolist(), missing.tolist(), strict=True)])
     if hasattr(kind, "__dataframe__"):  # its columns may be of several kinds
         return np.asarray(values, object)
     return np.asarray(values)

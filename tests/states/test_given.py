@@ -1,7 +1,9 @@
 """The one door for input: every item is what it was, or is refused."""
 
 import fractions
+import functools
 import math
+import types
 
 import numpy as np
 import pytest
@@ -31,6 +33,23 @@ class Gaps:
 
     def __array__(self, dtype=None, copy=None):
         return np.array([math.nan if item is None else item for item in self.items])
+
+
+class Extension:
+    """A column of pandas that has a dtype of its own, which does the same with its gaps."""
+
+    dtype = types.SimpleNamespace(na_value="<NA>")
+
+    def __init__(self, items):
+        self.items = items
+
+    def isna(self):
+        return np.array([item is None for item in self.items])
+
+    def tolist(self):
+        return [self.dtype.na_value if item is None else item for item in self.items]
+
+    __array__ = Gaps.__array__
 
 
 def objects(*items):
@@ -98,19 +117,23 @@ def test_uneven_rows_are_refused(rows):
             door(rows, "Who")
 
 
-@pytest.mark.parametrize("by_call", [False, True], ids=["property", "method"])
-def test_gaps_of_a_column_do_not_round_what_is_beside_them(by_call):
+@pytest.mark.parametrize(
+    "column",
+    [functools.partial(Gaps, by_call=False), functools.partial(Gaps, by_call=True), Extension],
+    ids=["property", "method", "extension"],
+)
+def test_gaps_of_a_column_do_not_round_what_is_beside_them(column):
     """A column with gaps is None and the numbers that it holds; without gaps it is its array."""
     ids = [BIG + 1, BIG, None]
-    assert ids == as_given(Gaps(ids, by_call), "Who").tolist()
-    assert np.float64 == as_given(Gaps([0.5], by_call), "Who").dtype
+    assert ids == as_given(column(ids), "Who").tolist()
+    assert np.float64 == as_given(column([0.5]), "Who").dtype
     seen = mg.Set()
-    seen.update(Gaps(ids, by_call))
+    seen.update(column(ids))
     assert [None, BIG, BIG + 1] == seen.result()
     with pytest.raises(
         TypeError, match=r"^Mean\.update: got values of dtype object \(for instance None\), .* Drop or fill gaps first"
     ):
-        mg.Mean().update(Gaps([0.5, None], by_call))
+        mg.Mean().update(column([0.5, None]))
 
 
 @pytest.mark.parametrize(
