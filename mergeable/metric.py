@@ -42,7 +42,8 @@ class Metric(Running, Saveable, NoFunction):
     A subclass names its states on the class, or calls ``add_state`` in ``__init__``, and writes ``update_state`` and
     ``result`` as for one process and one pass. ``reset_state``, ``merge_state``, pickling, copies and the fold over replicas
     are derived. A ``reset_state`` or ``merge_state`` of your own is for attributes that are not declared: it runs after the
-    derived one, which has reset or merged the declared states already.
+    derived one, which has reset or merged the declared states already. A verb calls no other verb of its metric, which would find
+    half of an update: what two of them need goes into a method of its own.
 
     Verbs may be called from any thread, one runs at a time, and each is done as a whole or not at all, wherever an exception, an
     interrupt (Ctrl-C) or a fork cuts it off. While the code of a verb runs, other threads wait: a thread that it starts and waits for

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from mergeable.inside import check_outside
 from mergeable.keras import loop
 from mergeable.keras.hand_over import Traced, as_written, call_host, eagerly
 from mergeable.keras.logs import as_logged
@@ -34,6 +35,7 @@ class Read(_Base):  # type: ignore[misc]  # what it uses of PyMetric is not know
 
     @as_written
     def _dispatch_result(self) -> Any:
+        check_outside(self._on_host(), "result")
         return as_logged(self, self._eager_result() if tf.executing_eagerly() else self._graph_result())
 
     def _graph_result(self) -> Any:

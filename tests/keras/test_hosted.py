@@ -106,3 +106,30 @@ def test_an_unknown_sync_is_refused():
     """What a step shows is one of two things."""
     with pytest.raises(ValueError, match=r"Seen\.sync: got 'batch', expected 'epoch' or 'step'"):
         mg.PyMetric.of(Seen(), sync="batch")
+
+
+@pytest.mark.parametrize("call", ["update_state", "result", "reset_state", "merge_state", "snapshot", "restore"])
+def test_its_verbs_inside_of_the_hosted_metric(call):
+    """A hosted metric whose update reaches for the Keras metric around it is refused what it may not call of itself."""
+
+    class Reaching(mg.Metric):
+        n = mg.Count()
+        around = None
+
+        def update_state(self, xs):
+            self.n += len(xs)
+            if Reaching.around:
+                getattr(Reaching.around, call)(*arguments)
+
+        def result(self):
+            return self.n.result()
+
+    arguments = {"update_state": [[3.0]], "merge_state": [[Reaching()]], "restore": [Reaching().snapshot()]}.get(call, [])
+    metric = mg.PyMetric.of(Reaching())
+    metric.update_state([1.0, 2.0])
+    Reaching.around = metric
+    with pytest.raises(
+        mg.MergeableError, match=rf"^Reaching\.{call}: called inside of update_state, expected a call when that"
+    ):
+        metric.update_state([3.0])
+    assert (2, 1) == (int(metric.result()), metric.coverage.updates)
