@@ -42,8 +42,7 @@ class Labels(mg.PyMetric):
     def result(self):
         states = canonical_bytes({name: getattr(self, name) for name in self._states})
         digest = hashlib.blake2b(states, digest_size=6).digest()  # as many bits as a float has room for
-        shown = {"rows": self.rows.result(), "total": self.total.result(), "digest": int.from_bytes(digest, "big")}
-        return {f"{self.name}_{key}": value for key, value in shown.items()}
+        return {"rows": self.rows.result(), "total": self.total.result(), "digest": int.from_bytes(digest, "big")}
 
 
 class RowsSeen(mg.Metric):
@@ -112,7 +111,7 @@ def bits(strategy):
     model, metrics = compiled(strategy, plain, weighted=[weighted], enable="before")
 
     def read():
-        return {name: value for metric in metrics for name, value in told(metric.result()).items()}
+        return {f"{metric.name}_{name}": value for metric in metrics for name, value in told(metric.result()).items()}
 
     shown = {"fit": told(model.fit(train, validation_data=test, epochs=2, verbose=0).history)}
     shown["evaluate"] = told(model.evaluate(test, verbose=0, return_dict=True))

@@ -49,5 +49,5 @@ def test_fit_goes_on_from_a_backup(tmp_path):
     alone.update_state(y, y)
 
     assert [2] == begun
-    assert {name: [np.float64(value).tobytes()] for name, value in alone.result().items()} == history
+    assert {f"plain_{name}": [np.float64(value).tobytes()] for name, value in alone.result().items()} == history
     assert [(begun, history)] * 2 == others

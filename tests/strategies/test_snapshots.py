@@ -27,7 +27,9 @@ def test_files_of_workers_merge_to_the_epoch(saved):
     for epoch in (0, 1):
         merged = mg.merge(sorted(folder.glob(f"labels-train-000{epoch}-*.mg")))
         one = as_bits(merged.result(Labels(name="labels")))
-        assert [one] * 3 == [{name: history[name][8 * epoch : 8 * (epoch + 1)] for name in one} for history, _ in seen]
+        assert [one] * 3 == [
+            {name: history[f"labels_{name}"][8 * epoch : 8 * (epoch + 1)] for name in one} for history, _ in seen
+        ]
         assert (ROWS, (0, 1, 2)) == (merged.coverage.rows, merged.coverage.workers)
         assert [0, 1, 2] == sorted(row["worker"] for row in merged.metadata)
         assert tuple(f"job 7/labels-train-{epoch}-{worker}" for worker in range(3)) == merged.origins
