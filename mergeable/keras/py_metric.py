@@ -58,6 +58,9 @@ class PyMetric(Read, Metric, NoVariables, Checkpointed, _KerasMetric):  # type: 
     The structure of a result must be known when a step is traced. It is learnt from ``result()`` on empty states; where that
     raises, it is one number, unless the class declares ``empty_result``, an example.
 
+    In Keras's logs every value has a name of its own: that of the metric and the keys of a dict, joined by ``_``. Lists of numbers are
+    arrays there. In code, ``result()`` gives what ``result`` returns.
+
     Raises:
         UnsupportedStrategy: when a step is traced for XLA or a TPU; when Keras has another backend.
         ExchangeTimeout: a process did not come to the exchange. IncompatibleStates: processes run different programs.
