@@ -77,6 +77,8 @@ def as_logged(metric: Logged, result: Any) -> Any:
         logs[name] = value
     _names.update(logs)
     if asker.ended is not None:
+        if asker.name not in asker.taken | logs.keys():
+            asker.ended.pop(asker.name, None)  # one number, as long as nothing else was known
         for name in logs.keys() - asker.ended.keys():  # found since the step was traced; Keras looks for equal names
             asker.ended[name] = logs[name]
     return logs

@@ -2,6 +2,7 @@
 
 import csv
 import re
+import warnings
 
 import numpy as np
 import pytest
@@ -274,3 +275,32 @@ def test_declared_keys_that_are_not_found():
     assert {f"found_n_y{i}" for i in (0, 1, 2, 3, 4, 5, 9)} == set(logs)
     assert np.isnan(logs["found_n_y9"])
     assert 1 == logs["found_n_y1"]
+
+
+@pytest.mark.parametrize("how", ["compiled", "attribute"])
+def test_a_dict_that_steps_did_not_know(how):
+    """Where steps took a result that failed for one number, its values are in the logs at the end, and other values are right."""
+
+    class Late(Report):
+        def result(self):
+            if self.rows < 5:
+                raise ValueError("too few rows")
+            return super().result()
+
+    class WithAttribute(keras.Model):
+        def compute_metrics(self, x, y, y_pred, sample_weight=None):
+            self.late.update_state(y, y_pred)
+            return super().compute_metrics(x, y, y_pred, sample_weight)
+
+    late, rows = Late({"a": 1}, name="late"), Report(1, name="rows")
+    if how == "compiled":
+        model = built([late, rows])
+    else:
+        model = built([rows], kind=WithAttribute)
+        model.late = late
+        late.step_result = "never"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        logs = model.evaluate(Y, Y, batch_size=2, verbose=0, return_dict=True)
+
+    assert {"late_a": 6, "rows": 6} == {name: value for name, value in logs.items() if name != "loss"}
