@@ -35,8 +35,8 @@ def test_in_fit(replicated, through, rng):
     alone.update_state(y, p)
 
     assert alone.result() == metric.result()
-    assert alone.result()["worst"] == logs["worst"]
-    assert 11 == int(logs["rows"])
+    assert alone.result()["worst"] == logs["worst_worst"]
+    assert 11 == int(logs["worst_rows"])
 
 
 def test_name_coverage_and_repr():
