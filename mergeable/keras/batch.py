@@ -63,6 +63,21 @@ class Layout:
         args, kwargs = tf.nest.pack_sequence_as(self._structure, leaves, expand_composites=True)
         return args, kwargs
 
+    def is_alike(self, other: Layout) -> bool:
+        """Return whether another layout puts the same tensors together to the same arguments."""
+        mine, theirs = ((layout._places, layout._args, layout._names, layout._leaves) for layout in (self, other))
+        try:
+            tf.nest.assert_same_structure(self._structure, other._structure)
+            specs = tf.nest.flatten(self._structure) == tf.nest.flatten(other._structure)
+        except (TypeError, ValueError):
+            return False
+        return bool(specs) and mine[:3] == theirs[:3] and [*map(_exactly, mine[3])] == [*map(_exactly, theirs[3])]
+
+
+def _exactly(leaf: Any) -> tuple[type, Any]:
+    """Return what equals that of the same value alone: 0.0 is not -0.0, and 1 is not True."""
+    return type(leaf), repr(leaf) if isinstance(leaf, float) else leaf
+
 
 def _without_tensors(value: Any) -> Any:
     if tf.is_tensor(value):

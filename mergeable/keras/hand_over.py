@@ -36,15 +36,17 @@ tracers.append(is_recording)
 
 
 def call_host(
-    who: str, act: Callable[..., Sequence[Any]], tensors: Sequence[tf.Tensor], dtypes: Sequence[tf.DType]
+    owner: Any, act: Callable[..., Sequence[Any]], tensors: Sequence[tf.Tensor], dtypes: Sequence[tf.DType]
 ) -> list[tf.Tensor]:
-    """Add to the graph one call of ``act`` on the host with eager tensors; return the tensors that it will give.
+    """Add to the graph one call of ``act`` on the host, with the metric and eager tensors; return the tensors that it will give.
 
-    TensorFlow runs such calls in the order of the program.
+    TensorFlow runs such calls in the order of the program, and keeps ``act`` for ever, so it must hold no metric and no graph. A
+    graph keeps its metrics alive as little as its variables.
 
     Raises:
         UnsupportedStrategy: the graph is compiled by XLA, which cannot call the host.
     """
+    who, kept = owner._who, weakref.ref(owner)
     if control_flow_util.GraphOrParentsInXlaContext(tf.compat.v1.get_default_graph()):
         raise UnsupportedStrategy(
             f"{who}: got a step that is compiled by XLA (jit_compile=True), expected one that is not, because XLA cannot call "
@@ -54,7 +56,12 @@ def call_host(
     @as_written
     def on_host(*arrived: tf.Tensor) -> Sequence[Any]:
         try:
-            return act(*arrived)
+            owner = kept()
+            if owner is None:
+                raise RuntimeError(
+                    f"{who}: got a step of a metric that is gone, expected one that something keeps. Keep the metric."
+                )
+            return act(owner, *arrived)
         except Exception as error:
             raise passed_on(error) from error
 

@@ -24,7 +24,7 @@ from mergeable.keras.ending import end_as_failed
 from mergeable.keras.hand_over import DUE, as_written, call_host, eagerly
 from mergeable.keras.packing import ROW_BYTES, Packed, pack
 from mergeable.keras.schedule import Schedule
-from mergeable.keras.site import Run, Site
+from mergeable.keras.site import Run, Site, Taker
 from mergeable.metric import Metric
 from mergeable.strategy import Strategy
 from mergeable.wording import shown
@@ -55,7 +55,8 @@ class Inlet:
 
     They are taken by whoever first needs the states: a step whose result is due or that finds the queue full, or a verb that is
     called from outside. What an update raises is kept until then, and names the step. Nothing that waits is lost: not when a
-    step fails or is interrupted, not in a fork, which finds the queue empty, and not when the program ends.
+    step fails or is interrupted, not in a fork, which finds the queue empty, and not when the program ends. It goes with a metric
+    that nobody keeps: a graph keeps none.
 
     Memory: ``QUEUE_BYTES``, and a batch of each step that runs at that moment; beside it, while they are taken, a few copies of
     ``RUN_BYTES``.
@@ -64,7 +65,7 @@ class Inlet:
     def __init__(self, metric: Metric, schedule: Schedule) -> None:
         self._metric = metric
         self.schedule = schedule
-        self._sites: list[tuple[Site, list[tf.DType]]] = []
+        self._sites: list[tuple[Taker, Site]] = []  # one for each kind of batch; what it becomes is told by the first place
         self._waiting: collections.deque[Packed] = collections.deque()  # not in the queue any more
         self._place = _Place(0, None, 0, ())
         self._dequeuing = threading.Lock()
@@ -94,21 +95,21 @@ class Inlet:
 
     # In the graph.
 
-    def put(self, site: Site, tensors: Sequence[tf.Tensor], strategy: Strategy) -> list[tf.Tensor]:
+    def put(self, taker: Taker, site: Site, tensors: Sequence[tf.Tensor], strategy: Strategy) -> list[tf.Tensor]:
         """Add to the graph what puts tensors down, and calls Python where it is due; return the result that was computed last."""
         queue = self.order(strategy)
-        number, shape = len(self._sites), site.structure.packed_shape
-        self._sites.append((site, [tensor.dtype for tensor in tensors]))
+        number, shape = self._number(taker, site), site.structure.packed_shape
         shown = self._shown_of(shape)
         with eagerly():
             always = site.traced.always = ResourceVariable(np.int64(0), trainable=False)
 
-        def act(_: tf.Tensor, sent: tf.Tensor) -> list[np.ndarray]:
-            return self._wake(site, float(sent))
+        def act(taker: Taker, _: tf.Tensor, sent: tf.Tensor) -> list[np.ndarray]:
+            values: list[np.ndarray] = taker._inlet_here()._wake(taker, site, float(sent))
+            return values
 
         @as_written
         def wake() -> tf.Tensor:
-            value, left = call_host(site.who, act, [*queue, tf.timestamp()], [tf.float64, tf.int64])
+            value, left = call_host(taker, act, [*queue, tf.timestamp()], [tf.float64, tf.int64])
             value.set_shape(shape)
             left.set_shape([2])
             shown.assign(value)
@@ -122,6 +123,14 @@ class Inlet:
             due = (tf.reduce_min(self._left.read_value()) <= 0) | (always.read_value() > 0)
             return site.structure.unpacked(tf.cond(due, wake, as_written(shown.read_value), name=DUE))
 
+    def _number(self, taker: Taker, site: Site) -> int:
+        """Return the number under which batches of a place are put down; a step that is traced again has the one it had."""
+        for number, (known, other) in enumerate(self._sites):
+            if known is taker and other.brings_alike(site):
+                return number
+        self._sites.append((taker, site))
+        return len(self._sites) - 1
+
     def _shown_of(self, shape: tuple[int, ...]) -> Any:
         if shape not in self._shown:
             with eagerly():
@@ -130,21 +139,23 @@ class Inlet:
 
     # On the host.
 
-    def _wake(self, site: Site, sent: float) -> list[np.ndarray]:
+    def _wake(self, taker: Taker, site: Site, sent: float) -> list[np.ndarray]:
         """Take what waits; return the result, and what may be put down until Python is called next."""
         waking = min(max(0.0, time.time() - sent), 0.1)  # clocks may be set
-        return self._metric._enter(self._awake, site, waking, time.perf_counter(), self._steps)
+        return self._metric._enter(self._awake, taker, site, waking, time.perf_counter(), self._steps)
 
-    def _awake(self, site: Site, waking: float, began: float, before: int) -> list[np.ndarray]:
+    def _awake(self, taker: Taker, site: Site, waking: float, began: float, before: int) -> list[np.ndarray]:
         self.raise_failures()
         taking, steps = time.perf_counter() - began, max(1, self._steps - before)
         self._per_step = min(self._per_step, taking / steps)  # what must be done, whenever it is
-        values = self.result(site, 2 * waking + taking - steps * self._per_step)  # the way back takes as long as that here
+        values = self.result(
+            taker, site, 2 * waking + taking - steps * self._per_step
+        )  # the way back takes as long as that here
         ahead = 1 if self._is_exact() else max(1, min(QUEUE_BATCHES, self.schedule.next - self._steps))
         ahead = ahead if site.traced.wanted else QUEUE_BATCHES
         return [site.structure.packed(values), np.array([ahead, QUEUE_BYTES], np.int64)]
 
-    def result(self, site: Site, beside: float = 0.0) -> list[np.ndarray]:
+    def result(self, taker: Taker, site: Site, beside: float = 0.0) -> list[np.ndarray]:
         """Return the result after the steps so far, computed anew where it is wanted and due.
 
         ``beside`` is what it took to get here, in seconds.
@@ -152,7 +163,7 @@ class Inlet:
         due = site.traced.is_exact or self._is_exact() or self.schedule.is_due(self._steps)
         if site.traced.wanted and due:
             began = time.perf_counter()
-            self._last[site.structure.key] = site.compute()
+            self._last[site.structure.key] = taker._step_values(site.traced)
             self.schedule.computed(self._steps, time.perf_counter() - began, beside)
         return self._last.get(site.structure.key) or site.structure.placeholder()
 
@@ -230,11 +241,11 @@ class Inlet:
                 self._place = self._place._replace(packed=None)
                 return False
             packed, at = self._waiting[0], 0
-        site, types = self._sites[packed.number(at)]
+        taker, site = self._sites[packed.number(at)]
         try:
-            columns, at = packed.columns(at, types)
+            columns, at = packed.columns(at, site.types)
             after = steps + len(columns[0])
-            self._place = _Place(after, packed, at, site.runs(columns, range(steps + 1, after + 1)))
+            self._place = _Place(after, packed, at, site.runs(taker, columns, range(steps + 1, after + 1)))
         except Exception as error:  # what comes later is taken all the same
             add_note(
                 error, f"in batches after step {steps} since the last reset; those that waited from there on were not taken"

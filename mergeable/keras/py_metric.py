@@ -282,11 +282,11 @@ class PyMetric(Read, Metric, NoVariables, Checkpointed, _KerasMetric):  # type: 
             self._strategy().meet(None, self._reset_in_graph)
 
     def _reset_in_graph(self, _: list[None]) -> None:
-        def act(*_: tf.Tensor) -> list[Any]:
-            Metric._dispatch_reset_state(self._on_host())
+        def act(metric: PyMetric, *_: tf.Tensor) -> list[Any]:
+            Metric._dispatch_reset_state(metric._on_host())
             return []
 
-        call_host(self._who, act, self._inlet_here().order(current()), [])
+        call_host(self, act, self._inlet_here().order(current()), [])
 
     def _inlet_here(self) -> Inlet:
         """Return where steps leave batches for the metric on the host."""
@@ -306,30 +306,31 @@ class PyMetric(Read, Metric, NoVariables, Checkpointed, _KerasMetric):  # type: 
                     self._take_one(replica, *batch.layout.arguments([tf.identity(t) for t in batch.tensors]))
             return
         traced = Traced(tf.compat.v1.get_default_graph(), self._structure())
-        site = Site(self._who, batches, traced, self)
+        site = Site(batches, traced)
         tensors = [tensor for batch in batches for tensor in batch.tensors]
         inlet = self._inlet_here()
         in_queue = self.hand_over == "queued" and inlet.serves(strategy) and inlet.schedule.step_result != 1
         packs = bool(tensors) and can_pack([tensor.dtype for tensor in tensors])
         if in_queue and packs and site.structure.is_numeric and not self._on_host()._undeclared:
-            outputs = inlet.put(site, tensors, strategy)
+            outputs = inlet.put(self, site, tensors, strategy)
         else:
             outputs = self._call(strategy, site, tensors)
         traced.keep(self._on_host(), outputs)
 
     def _call(self, strategy: Strategy, site: Site, tensors: list[tf.Tensor]) -> list[tf.Tensor]:
         """Have the step call the host with the batches of all replicas, and wait for it."""
-        inlet, ticket = self._inlet_here(), strategy.ticket()
+        ticket = strategy.ticket()
+        sizes = len(ticket), len(tensors)
 
-        def act(*arrived: tf.Tensor) -> list[np.ndarray]:
-            start = len(arrived) - len(tensors)
-            with strategy.admit(act, arrived[start - len(ticket) : start]) as first_slot:
+        def act(metric: PyMetric, *arrived: tf.Tensor) -> list[np.ndarray]:
+            inlet, start = metric._inlet_here(), len(arrived) - sizes[1]
+            with strategy.admit(site, arrived[start - sizes[0] : start]) as first_slot:
                 if first_slot is not None:
-                    take_each(site.runs([[tensor] for tensor in arrived[start:]], range(1), first_slot))
+                    take_each(site.runs(metric, [[tensor] for tensor in arrived[start:]], range(1), first_slot))
             inlet.stepped()
-            return inlet.result(site)
+            return inlet.result(metric, site)
 
-        return call_host(self._who, act, [*inlet.order(strategy), *ticket, *tensors], site.structure.dtypes)
+        return call_host(self, act, [*self._inlet_here().order(strategy), *ticket, *tensors], site.structure.dtypes)
 
     def _take_one(
         self, replica: int, args: tuple[Any, ...], kwargs: dict[str, Any], then: Callable[[], None] = nothing

@@ -50,10 +50,10 @@ class Read(_Base):  # type: ignore[misc]  # what it uses of PyMetric is not know
             return call.outputs()
         reading = Traced(graph, self._structure())
 
-        def act(*_: tf.Tensor) -> list[np.ndarray]:
-            return self._step_values(reading)
+        def act(metric: Read, *_: tf.Tensor) -> list[np.ndarray]:
+            return metric._step_values(reading)
 
-        return reading.structure.pack(call_host(self._who, act, inlet.order(current()), reading.structure.dtypes))
+        return reading.structure.pack(call_host(self, act, inlet.order(current()), reading.structure.dtypes))
 
     def _eager_result(self) -> Any:
         try:

@@ -16,6 +16,7 @@ from mergeable.keras.structure import Structure
 class Taker(Protocol):
     """The metric that takes batches."""
 
+    _who: str
     _takes_arrays: bool
 
     def _take_one(self, replica: int, args: tuple[Any, ...], kwargs: dict[str, Any], then: Callable[[], None]) -> None: ...
@@ -24,35 +25,40 @@ class Taker(Protocol):
         self, replica: int, args: tuple[Any, ...], kwargs: dict[str, Any], updates: int, then: Callable[[], None]
     ) -> bool: ...
 
+    def _inlet_here(self) -> Any: ...
+
     def _step_values(self, traced: Traced) -> list[np.ndarray]: ...
 
 
 @final
 class Site:
-    """What the host must know to take the tensors of the batches that replicas bring to one place in a graph."""
+    """What the host must know to take the tensors of the batches that replicas bring to one place in a graph; it holds neither."""
 
-    def __init__(self, who: str, batches: Sequence[Batch], traced: Traced, metric: Taker) -> None:
-        self.who = who
+    def __init__(self, batches: Sequence[Batch], traced: Traced) -> None:
         self.traced = traced
         self._parts = [(batch.layout, len(batch.tensors)) for batch in batches]
-        self._metric = metric
+        self.types = [tensor.dtype for batch in batches for tensor in batch.tensors]
 
     @property
     def structure(self) -> Structure:
         """What the result is like."""
         return self.traced.structure
 
-    def runs(self, columns: Sequence[Column], steps: range, first_slot: int = 0) -> list[Run]:
+    def brings_alike(self, other: Site) -> bool:
+        """Return whether the tensors of another place become the same updates."""
+        return (
+            self.types == other.types
+            and len(self._parts) == len(other._parts)
+            and all(a[1] == b[1] and a[0].is_alike(b[0]) for a, b in zip(self._parts, other._parts, strict=True))
+        )
+
+    def runs(self, metric: Taker, columns: Sequence[Column], steps: range, first_slot: int = 0) -> list[Run]:
         """Return the updates that the columns of the batches of these steps make, in the order of the replicas."""
         runs, start = [], 0
         for slot, (layout, size) in enumerate(self._parts, first_slot):
-            runs.append(Run(self._metric, slot, layout, columns[start : start + size], steps))
+            runs.append(Run(metric, slot, layout, columns[start : start + size], steps))
             start += size
         return runs
-
-    def compute(self) -> list[np.ndarray]:
-        """Compute the result, as flat values."""
-        return self._metric._step_values(self.traced)
 
 
 @final
