@@ -19,7 +19,8 @@ def AUROC(  # noqa: N802 - it makes what it is called
 ) -> PyMetric:
     """Return ``mergeable.metrics.AUROC`` as a Keras metric, for ``compile`` and loops of your own.
 
-    In ``weighted_metrics``, or where a layer masks, pass ``weighted=True``. The options are ``sync``, ``step_result``,
+    In ``weighted_metrics``, or where a layer masks, pass ``weighted=True``. Callbacks of Keras 3 know that more is better; those of
+    tf_keras go by the name alone, so give them ``mode="max"``. The options are ``sync``, ``step_result``,
     ``step_failure`` and ``hand_over`` of ``PyMetric``.
 
     Example:

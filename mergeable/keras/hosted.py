@@ -44,6 +44,8 @@ class HostedMetric(PyMetric):
             )
         self._join_keras(name=name or metric.name, dtype=dtype)
         self.metric = metric
+        if hasattr(metric, "_direction"):
+            self._direction = metric._direction  # Keras's callbacks look for it, to know which way is better
         self.sync, self.step_result, self.step_failure, self.hand_over = sync, step_result, step_failure, hand_over
         self._join_job()
 

@@ -217,6 +217,20 @@ class PyMetric(Read, Metric, NoVariables, Checkpointed, _KerasMetric):  # type: 
         self.update_state(*args, **kwargs)
         return self.result()
 
+    def stateless_update_state(self, metric_variables: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ARG002 - Keras's signature
+        """Raise ``TypeError``: the states of this metric are no variables, which Keras 3 could keep elsewhere."""
+        raise TypeError(self._stateless("update_state"))
+
+    def stateless_reset_state(self) -> Any:
+        """Raise ``TypeError``, as ``stateless_update_state`` does."""
+        raise TypeError(self._stateless("reset_state"))
+
+    def _stateless(self, verb: str) -> str:
+        return (
+            f"{self._who}.stateless_{verb}: got a call that must not change the metric, expected {verb}, because its states are Python's "
+            f"and no variables that somebody else could hold. Call {verb}, or use a copy of the metric."
+        )
+
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments, in the forms that Keras writes into files."""
         return {**written(self._arguments), "name": self.name, "dtype": self.dtype}

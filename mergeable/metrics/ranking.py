@@ -38,6 +38,7 @@ class AUROC(Metric):
     """
 
     joins = True
+    _direction = "up"  # Keras's name for which way is better
     plots: ClassVar[Mapping[str, str]] = {"roc": "scores", "precision recall": "scores"}
 
     def __init__(self, precision: int = 7, weighted: bool = False, name: str | None = None) -> None:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import mergeable as mg
 from mergeable import metrics
 from mergeable.canonical import canonical_bytes
 from mergeable.keras import AUROC, PyMetric
@@ -38,3 +39,32 @@ def test_configuration():
     assert isinstance(twin, PyMetric)
     assert ("mine", 9, True) == (twin.name, twin.metric.scores.precision, twin.metric.scores.weighted)
     assert tf.keras.metrics.Metric in type(twin).__mro__
+
+
+@pytest.mark.skipif("tf_keras" in tf.keras.metrics.Metric.__module__, reason="tf_keras asks no metric, but its name")
+@pytest.mark.parametrize("callback", [tf.keras.callbacks.EarlyStopping, tf.keras.callbacks.ReduceLROnPlateau])
+def test_callbacks_know_which_way_is_better(callback, trained, data):
+    """A callback that monitors a ready-made metric needs no mode; of a metric that does not say, Keras asks for one."""
+    x = np.tile(data[0], (1, 3))
+    chosen = callback(monitor="val_auroc", patience=1)
+    model = trained(tf.distribute.get_strategy(), [AUROC()])
+    model.fit(x, data[1], validation_data=(x, data[1]), verbose=0, callbacks=[chosen])
+
+    assert tf.keras.ops.greater is chosen.monitor_op
+    assert all(hasattr(getattr(metrics, name), "_direction") for name in metrics.__all__)
+    assert not hasattr(PyMetric.of(Silent()), "_direction")
+
+
+class Silent(mg.Metric):
+    """A metric that does not say which way is better."""
+
+
+def test_stateless_verbs_are_refused():
+    """What must not change the metric cannot be done, and does not change it."""
+    metric = AUROC()
+    metric.update_state([0, 1], [0.1, 0.2])
+    for verb, arguments in (("update_state", ([], [0, 1], [0.5, 0.1])), ("reset_state", ())):
+        with pytest.raises(TypeError, match=rf"AUROC.stateless_{verb}: got a call that must not change the metric"):
+            getattr(metric, f"stateless_{verb}")(*arguments)
+
+    assert 1.0 == float(metric.result())
