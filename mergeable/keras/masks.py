@@ -46,6 +46,7 @@ def _where(mask: tf.Tensor, weights: Any) -> tf.Tensor:
     if weights is None:
         return tf.cast(mask, tf.float32)
     weights = as_sent(np.asarray(weights) if isinstance(weights, int | float) else weights)
+    weights = tf.cast(weights, tf.float32) if weights.dtype == tf.bool else weights  # tf_keras passes the mask itself
     ranks = tf.rank(mask), tf.rank(weights)
     mask, weights = _with_axes(mask, ranks[1] - ranks[0]), _with_axes(weights, ranks[0] - ranks[1])
     return tf.where(mask, weights, tf.zeros([], weights.dtype))

@@ -25,6 +25,27 @@ class MeanError(mg.PyMetric):
         return self.error.result()
 
 
+class Dtype(mg.PyMetric):
+    """The dtypes of the weights that came."""
+
+    seen = mg.Set()
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        self.seen.update([sample_weight.dtype.name])
+
+    def result(self):
+        return len(self.seen)
+
+
+def test_a_mask_becomes_numbers(data):
+    """In both Kerases the weights are numbers, by which errors can be multiplied."""
+    x, y, *_ = data
+    metric = Dtype()
+    passing(tf.distribute.get_strategy(), metrics=[metric]).evaluate(x, y, verbose=0)
+
+    assert {"float32"} == set(metric.seen.result())
+
+
 class HostError(mg.Metric):
     """The same without a framework."""
 

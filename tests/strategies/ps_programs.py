@@ -276,8 +276,8 @@ def fit():
         refused = raised(lambda: sharded.evaluate(data, verbose=0))
         return {
             "keras": tf.keras.Model.__module__.split(".")[0],
-            "history": history["rows"],
-            "evaluation": evaluation["rows"],
+            "history": history["seen_rows"],
+            "evaluation": evaluation["seen_rows"],
             "updates": metric.coverage.updates,
             "shards": refused,
         }
