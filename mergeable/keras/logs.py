@@ -77,11 +77,19 @@ def as_logged(metric: Logged, result: Any) -> Any:
         logs[name] = value
     _names.update(logs)
     if asker.ended is not None:
-        if asker.name not in asker.taken | logs.keys():
-            asker.ended.pop(asker.name, None)  # one number, as long as nothing else was known
-        for name in logs.keys() - asker.ended.keys():  # found since the step was traced; Keras looks for equal names
-            asker.ended[name] = logs[name]
+        _rename(asker.ended, asker.name, logs, nothing_known=metric._declared_result() == {})
     return logs
+
+
+def _rename(ended: dict[str, Any], name: str, logs: Mapping[str, Any], *, nothing_known: bool) -> None:
+    """Let a step's logs have the names of a dict's values, as Keras expects of its own: they may be known only now."""
+    filed = ended.get(name)
+    was_dict = isinstance(filed, Mapping)  # which a step of the user's own put there
+    was_number = filed is not None and _is_number(filed) and bool(np.isnan(filed))  # as far as any step knew
+    if name not in logs and (was_dict or was_number):
+        del ended[name]
+    if was_dict or was_number or nothing_known or logs.keys() & ended.keys():
+        ended.update({new: value for new, value in logs.items() if new not in ended})
 
 
 def _asker(metric: Logged) -> _Asker | None:
@@ -93,13 +101,14 @@ def _asker(metric: Logged) -> _Asker | None:
     known, ended = frame.f_locals, None
     outer = frame.f_back
     if frame.f_code.co_name == "get_metrics_result":
-        collected, siblings, name, before = known["return_metrics"], known["self"].metrics, metric.name, ""
+        collected, siblings, name, before = known.get("return_metrics", {}), known["self"].metrics, metric.name, ""
         taken = set(_names_in(collected))
         if outer is not None and outer.f_code.co_name in _ENDS:
             logs = outer.f_locals["logs"]
             ended = logs if isinstance(logs, dict) and collected.keys() <= logs.keys() else None
     elif frame.f_code.co_name == "result" and type(known.get("self")).__name__ == "CompileMetrics":
-        collected, siblings, name = known["results"], known["mls"].metrics, known["name"]
+        collected, siblings = known.get("results", {}), getattr(known.get("mls"), "metrics", ())
+        name = known.get("name", metric.name)
         before = name.removesuffix(metric.name) if name.endswith(metric.name) else ""
         taken = {*_names_in(collected), *_names_in(outer.f_locals.get("return_metrics", {}) if outer is not None else {})}
     else:
@@ -184,10 +193,15 @@ def _watch_progress() -> None:
 
     @functools.wraps(original)
     def update(self: Any, current: Any, values: Any = None, finalize: Any = None) -> Any:
-        ours = {name for name, _ in values or () if str(name).removeprefix("val_") in _names}
+        shown, ours = [], set()
+        for whole, result in values or ():
+            for name, value in _flat(whole, result) if isinstance(result, Mapping) else [(whole, result)]:
+                if isinstance(result, Mapping) or str(name).removeprefix("val_") in _names:
+                    ours.add(name)
+                if name not in ours or _is_number(value):
+                    shown.append((name, value))
         if isinstance(getattr(self, "stateful_metrics", None), set):
             self.stateful_metrics |= ours
-        shown = [(name, value) for name, value in values or () if name not in ours or _is_number(value)]
         return original(self, current, shown, finalize)
 
     update.__mergeable__ = True  # type: ignore[attr-defined]  # so that a reload does not wrap it twice

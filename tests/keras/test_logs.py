@@ -167,6 +167,30 @@ def test_a_step_of_ones_own():
     assert set(NAMES) == set(logged(built([Report(NESTED)], kind=Guide)))
 
 
+@pytest.mark.parametrize(
+    "read", [lambda report: report.result(), lambda report: report.result()["0"]["recall"]], ids=["all", "one"]
+)
+def test_an_attribute_in_a_step_of_ones_own(read):
+    """At the end of an epoch a dict that a step returned has its names; a number that a step took from it is left alone."""
+
+    class Own(keras.Model):
+        def test_step(self, data):
+            logs = super().test_step(data)
+            self.report.update_state(data[1], data[1])
+            return {"loss": logs["loss"], "report": read(self.report)}
+
+    model = built([], kind=Own)
+    model.report = Report(NESTED)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        logs = logged(model)
+
+    expected = NAMES if "report" not in logs else {"report": 12}
+
+    assert expected == {name: np.asarray(value).tolist() for name, value in logs.items()}
+    assert ("report" in logs) == (len(logs) == 1)
+
+
 # Arrays.
 
 
@@ -202,6 +226,21 @@ def test_the_progress_bar(capsys, verbose):
     assert "number: 42.0000" in shown
     assert "array" not in shown
     assert "list" not in shown
+
+
+@pytest.mark.skipif(not LEGACY, reason="Keras 3 takes dicts apart before")
+def test_the_progress_bar_of_dicts(capsys):
+    """What a step of the user's own puts into tf_keras's logs as a dict is shown by its keys."""
+
+    class Guide(keras.Model):
+        def train_step(self, data):
+            super().train_step(data)
+            return {metric.name: metric.result() for metric in self.metrics}
+
+    history = built([Report(NESTED)], kind=Guide).fit(Y, Y, batch_size=2).history
+
+    assert "report_1_recall: 24.0000" in capsys.readouterr().out
+    assert 24 == history["report_1_recall"][0]
 
 
 # Keys that are found.
