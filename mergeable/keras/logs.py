@@ -77,7 +77,8 @@ def as_logged(metric: Logged, result: Any) -> Any:
         logs[name] = value
     _names.update(logs)
     if asker.ended is not None:
-        _rename(asker.ended, asker.name, logs, nothing_known=metric._declared_result() == {})
+        declared = metric._declared_result()
+        _rename(asker.ended, asker.name, logs, nothing_known=isinstance(declared, Mapping) and not declared)
     return logs
 
 
