@@ -48,13 +48,22 @@ class _Asker(NamedTuple):
     ended: dict[str, Any] | None
 
 
-def as_logged(metric: Logged, result: Any) -> Any:
+def as_logged(metric: Logged, result: Any, kept: dict[str | None, Any]) -> Any:
     """Return a result of tensors as Keras's logs are to show it, where Keras asks; in a step of the user's own lists become arrays.
+
+    What was ``kept`` for replicas that asked before is given to all: tf_keras would add up several.
 
     Raises:
         ValueError: two values would have one name.
     """
     asker = _asker(metric)
+    name = None if asker is None else asker.name
+    if name not in kept:
+        kept[name] = _logged(metric, result, asker)
+    return kept[name]
+
+
+def _logged(metric: Logged, result: Any, asker: _Asker | None) -> Any:
     if asker is None:
         if isinstance(result, Mapping | list | tuple) and loop.is_in_step():
             _warn_of_lost(metric, result)

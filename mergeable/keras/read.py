@@ -28,7 +28,7 @@ class Read(_Base):  # type: ignore[misc]  # what it uses of PyMetric is not know
     """How a ``PyMetric`` gives its result."""
 
     _shown: Any = None
-    """The last eager result under several replicas, and the number of changes before it."""
+    """The number of changes before the last eager result under several replicas, that result, and it as logs show it."""
 
     _told: frozenset[type] = frozenset()
     """The types of exceptions that a warning has named."""
@@ -36,7 +36,9 @@ class Read(_Base):  # type: ignore[misc]  # what it uses of PyMetric is not know
     @as_written
     def _dispatch_result(self) -> Any:
         check_outside(self._on_host(), "result")
-        return as_logged(self, self._eager_result() if tf.executing_eagerly() else self._graph_result())
+        result = self._eager_result() if tf.executing_eagerly() else self._graph_result()
+        kept = self._shown[2] if self._shown is not None and self._shown[1] is result else {}
+        return as_logged(self, result, kept)
 
     def _graph_result(self) -> Any:
         graph, inlet = tf.compat.v1.get_default_graph(), self._inlet_here()
@@ -80,7 +82,7 @@ class Read(_Base):  # type: ignore[misc]  # what it uses of PyMetric is not know
             return as_tensors(value)
         changes = metric._membership.changes  # all replicas get one object; Keras would add up several
         if self._shown is None or self._shown[0] != changes:
-            self.__dict__["_shown"] = changes, as_tensors(self._step_result())
+            self.__dict__["_shown"] = changes, as_tensors(self._step_result()), {}
         return self._shown[1]
 
     def _step_values(self, traced: Traced) -> list[np.ndarray]:

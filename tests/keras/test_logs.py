@@ -210,6 +210,15 @@ def test_arrays(shape, eagerly):
     assert expected.shape == np.shape(steps[0])
 
 
+@pytest.mark.parametrize("shape", [1, [1, 2], {"a": [1, 2]}], ids=str)
+def test_replicas_in_eager_code(shape):
+    """Replicas show one value in eager code too, which tf_keras does not add up."""
+    model = built([Report(shape)], strategy="mirrored-2", run_eagerly=True)
+    shown = next(value for name, value in model.test_on_batch(Y, Y, return_dict=True).items() if name != "loss")
+
+    assert np.array_equal(6 * np.asarray(shape["a"] if isinstance(shape, dict) else shape), shown)
+
+
 def test_lists_of_several_shapes():
     """What is no array has a name for each part."""
     assert {"report_0": 6, "report_1_a": 12} == logged(built([Report([1, {"a": 2}])]))
