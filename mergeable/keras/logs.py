@@ -41,10 +41,15 @@ class Logged(Protocol):
 
 
 class _Asker(NamedTuple):
-    """Keras, asking for its logs: what it files the metric as, the names that are taken, and a step's logs, at a loop's end."""
+    """Keras, asking for its logs: what it files the metric as, the names that are taken, and, at a loop's end, a step's logs.
+
+    ``ended`` are these where they may get other names. A metric that is an attribute of a model and compiled is asked twice.
+    """
 
     name: str
+    is_listed_twice: bool
     taken: set[str]
+    last: dict[str, Any] | None
     ended: dict[str, Any] | None
 
 
@@ -60,7 +65,16 @@ def as_logged(metric: Logged, result: Any, kept: dict[str | None, Any]) -> Any:
     name = None if asker is None else asker.name
     if name not in kept:
         kept[name] = _logged(metric, result, asker)
+    if asker is not None and asker.last is not None and metric._on_host()._inlet in loop.late:
+        _refresh(asker.last, asker.name, kept[name])
     return kept[name]
+
+
+def _refresh(last: dict[str, Any], name: str, value: Any) -> None:
+    """Put the values of now into a step's logs, which Keras shows where it finds other names in them than it expects."""
+    values = {name: value, **(value if isinstance(value, Mapping) else {})}
+    for key in values.keys() & last.keys():
+        last[key] = tf.nest.map_structure(np.asarray, values[key])
 
 
 def _logged(metric: Logged, result: Any, asker: _Asker | None) -> Any:
@@ -77,8 +91,10 @@ def _logged(metric: Logged, result: Any, asker: _Asker | None) -> Any:
         _names.add(asker.name)
         return result
     logs: dict[str, Any] = {}
-    for name, value in _named(metric, asker.name, result):
-        if name in logs or name in asker.taken:
+    named = list(_named(metric, asker.name, result))
+    is_known = asker.is_listed_twice and asker.taken.issuperset(name for name, _ in named)  # it has been asked before
+    for name, value in named:
+        if name in logs or (name in asker.taken and not is_known):
             raise ValueError(
                 f"{metric._who}.result (metric {shown(metric.name)}): got two values of the name {shown(name)} in Keras's logs, expected names "
                 "of their own. Rename a key or a metric, or give a collection a prefix."
@@ -112,18 +128,29 @@ def _asker(metric: Logged) -> _Asker | None:
     outer = frame.f_back
     if frame.f_code.co_name == "get_metrics_result":
         collected, siblings, name, before = known.get("return_metrics", {}), known["self"].metrics, metric.name, ""
+        listed = [one for other in siblings for one in (other, *getattr(other, "metrics", ()))]
+        is_listed_twice = sum(metric is one for one in listed) > 1
         taken = set(_names_in(collected))
-        if outer is not None and outer.f_code.co_name in _ENDS:
-            logs = outer.f_locals["logs"]
-            ended = logs if isinstance(logs, dict) and collected.keys() <= logs.keys() else None
+        last = _last_logs(outer)
+        if last is not None and not is_listed_twice and collected.keys() <= last.keys():
+            ended = last
     elif frame.f_code.co_name == "result" and type(known.get("self")).__name__ == "CompileMetrics":
-        collected, siblings = known.get("results", {}), getattr(known.get("mls"), "metrics", ())
+        collected, siblings, is_listed_twice = known.get("results", {}), getattr(known.get("mls"), "metrics", ()), False
         name = known.get("name", metric.name)
         before = name.removesuffix(metric.name) if name.endswith(metric.name) else ""
         taken = {*_names_in(collected), *_names_in(outer.f_locals.get("return_metrics", {}) if outer is not None else {})}
+        last = _last_logs(None if outer is None else outer.f_back)
     else:
         return None
-    return _Asker(name, taken | {f"{before}{other.name}" for other in siblings if other is not metric}, ended)
+    return _Asker(
+        name, is_listed_twice, taken | {f"{before}{other.name}" for other in siblings if other is not metric}, last, ended
+    )
+
+
+def _last_logs(frame: FrameType | None) -> dict[str, Any] | None:
+    """Return the logs of the last step of a loop that ends in this frame."""
+    logs = frame.f_locals.get("logs") if frame is not None and frame.f_code.co_name in _ENDS else None
+    return logs if isinstance(logs, dict) else None
 
 
 def _names_in(logs: Mapping[str, Any]) -> Iterator[str]:

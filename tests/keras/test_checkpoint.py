@@ -655,7 +655,7 @@ def test_a_saved_model_brings_the_compiled_metric_back_empty(owner, tmp_path):
     model.save(tmp_path / "model.keras")
     loaded = tf.keras.models.load_model(tmp_path / "model.keras", custom_objects={"Owned": Owned})
 
-    assert 5 == loaded.evaluate(X[:5], Y[:5], verbose=0, return_dict=True)["rows"]
+    assert 5 == loaded.evaluate(X[:5], Y[:5], verbose=0, return_dict=True)["owned_rows"]
 
 
 # fit, cut and started again.
@@ -701,6 +701,6 @@ def test_fit_goes_on_from_a_backup(trained, tmp_path, replicas, cut_in, is_attri
     first = fit("cut", cut_in)
     second = fit("cut")
 
-    assert [12.0] * 3 == [logs["rows"] for logs in expected.values()]
+    assert [12.0] * 3 == [logs["owned_rows"] for logs in expected.values()]
     assert (list(range(cut_in[0])), list(range(cut_in[0], 3))) == (list(first), list(second))
     assert expected == first | second

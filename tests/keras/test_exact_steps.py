@@ -266,3 +266,29 @@ def test_where_calls_cannot_be_watched_all_is_exact(monkeypatch):
     model.fit(Y, Y, batch_size=2, verbose=0, callbacks=[keep])
 
     assert [2, 4, 6, 8, 10, 12, 14] == shown
+
+
+# Metrics that Keras meets more than once, or late.
+
+
+class Named(Rows):
+    """The number of rows, in a dict."""
+
+    def result(self):
+        return {"rows": self.rows.result()}
+
+
+@pytest.mark.parametrize("kind", [Rows, Named])
+@pytest.mark.parametrize("is_attribute", [False, True], ids=["compiled", "an attribute too"])
+def test_a_metric_of_the_model_that_comes_after_its_step_was_traced(kind, is_attribute):
+    """Keras finds other names at the end than in the logs of the last step, and shows these: they are those of now."""
+    model, metric = built(metric=kind(name="rows" if kind is Rows else "all"))
+    if is_attribute:
+        model.owned = metric
+    name = "rows" if kind is Rows else "all_rows"
+    data = {"batch_size": 2, "verbose": 0}
+    assert [14.0] == model.fit(Y, Y, **data).history[name]
+    assert 10.0 == model.evaluate(Y[:10], Y[:10], return_dict=True, **data)[name]
+    model.later = keras.metrics.Mean(name="later")
+    assert [14.0, 14.0] == model.fit(Y, Y, epochs=2, **data).history[name]
+    assert 10.0 == model.evaluate(Y[:10], Y[:10], return_dict=True, **data)[name]
