@@ -116,8 +116,8 @@ def one_pass(y_true, probability):
     jaccard = jaccard_score(label, predicted, average="macro")
     auroc = roc_auc_score(label, probability, multi_class="ovr", average="macro")
     precision, recall, f1, _ = precision_recall_fscore_support(label, predicted)
-    values = {"batch_jaccard": jaccard, "jaccard": jaccard, "auroc": auroc, "f1": f1.mean()}
-    return values | {"precision": precision, "recall": recall, "hard": len(hard), "hard ids": hard}
+    values = {"batch_jaccard": jaccard, "jaccard": jaccard, "auroc": auroc, "report_f1": f1.mean()}
+    return values | {"report_precision": precision, "report_recall": recall, "hard": len(hard), "hard ids": hard}
 
 
 def main():
@@ -164,7 +164,7 @@ def main():
         "states merge exactly, but its value depends on where the rows were cut. jaccard reads the same score from a matrix."
     )
     for name in ("precision", "recall"):
-        console.print(f"\n{name} of the digits 0 to 9:", *(f"{value:.2f}" for value in many[name]), end="")
+        console.print(f"\n{name} of the digits 0 to 9:", *(f"{value:.2f}" for value in many[f"report_{name}"]), end="")
     console.print(f"\nhard examples: {', '.join(map(str, many['hard ids']))}\ncovered: {hard.coverage!r}")
     sys.exit(f"These do not compare as they should: {', '.join(wrong)}." if wrong else 0)
 

@@ -24,7 +24,16 @@ def run(program, *arguments):
 def check_digits(out):
     cells = [[cell.strip() for cell in line.split("│")] for line in out.splitlines() if line.startswith("│")]
     rows = {row[1]: row[2:6] for row in cells}
-    assert rows.keys() == {"batch_jaccard", "jaccard", "auroc", "f1", "precision", "recall", "hard", "hard ids"}
+    assert rows.keys() == {
+        "batch_jaccard",
+        "jaccard",
+        "auroc",
+        "report_f1",
+        "report_precision",
+        "report_recall",
+        "hard",
+        "hard ids",
+    }
     assert {name for name, row in rows.items() if row[3] != "yes"} == {"batch_jaccard"}
     assert len(set(rows["batch_jaccard"][:3])) == 3
     assert len(set(rows["auroc"][:3])) == 1
