@@ -243,6 +243,8 @@ class Metric(Running, Saveable, NoFunction):
             if not self._merges_by_itself:
                 check_declared(self, other)
         brought: Slot | None = None
+        if self._merges_by_itself:  # whose code reads them while this one is held
+            metrics = [other._enter(other._still) for other in metrics]
         with Named(self, "merge_state"):
             for other in metrics:  # one after the other: threads that had two metrics to themselves could wait for one another
                 brought = other._enter(other._joined_to, brought)

@@ -40,6 +40,10 @@ class Running(Intake):
         finally:
             state["_view"], state["_verb"] = outer
 
+    def _still(self: Any) -> Any:
+        """Return a metric that holds what this one holds now, and that nobody else has."""
+        return self._twin({replica: slot.copied() for replica, slot in self._slots.items()}, self._undeclared_values())
+
     def _stand_in(self, states: States) -> Any:
         """Return a metric for one call of the user's code on states that are not this metric's: what it sets is gone with it."""
         twin = object.__new__(type(self))

@@ -127,6 +127,45 @@ def test_metrics_that_merge_one_another():
     run(lambda: merge(a, b), lambda: merge(b, a))
 
 
+class ByItself(Twice):
+    """Merges an attribute that is not declared, and looks at the declared states of the others."""
+
+    def reset_state(self):
+        self.seen = 0
+
+    def update_state(self, values):
+        super().update_state(values)
+        self.seen += len(values)
+
+    def merge_state(self, metrics):
+        for metric in metrics:
+            assert metric.seen == metric.rows.result() == metric.total.result()
+            self.seen += metric.seen
+
+
+def test_merges_of_their_own_find_whole_metrics_and_wait_for_none():
+    """A merge that a class has by itself gets copies: two threads merge two metrics into one another while a third updates them."""
+    a, b = ByItself(), ByItself()
+
+    def merge(mine, other):
+        for _ in range(100):
+            mine.reset_state()
+            try:
+                mine.merge_state([other])
+            except mg.DuplicateOrigin:  # the other one has merged this one before
+                continue
+
+    def update():
+        for _ in range(100):
+            a.update_state([1.0])
+            b.update_state([1.0, 1.0])
+
+    run(lambda: merge(a, b), lambda: merge(b, a), update)
+    for metric in (a, b):
+        check(metric)
+        assert metric.seen == metric.rows.result()
+
+
 @pytest.mark.parametrize(
     "read", [copy.deepcopy, pickle.dumps, lambda metric: metric.snapshot(), lambda metric: metric.result()]
 )
