@@ -53,7 +53,9 @@ class Slot:
         Raises:
             DuplicateOrigin: the same updates would count twice; nothing was merged.
         """
-        check_distinct(self.coverage, other.coverage)
+        apart = self.names.keys().isdisjoint(other.names.keys())
+        if not apart or not self.contributions.keys().isdisjoint(other.contributions.keys()):
+            check_distinct(self.coverage, other.coverage)  # which copies them, so not at every merge of many
         merge_alike(self.states, other.states)
         self.contributions |= other.contributions
         self.names |= other.names

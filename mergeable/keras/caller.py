@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 
+from mergeable.keras.loop import library
+
 _KERASES = {
     "keras": ("Keras 3", "leave TF_USE_LEGACY_KERAS unset"),
     "tf_keras": ("tf_keras", "set TF_USE_LEGACY_KERAS=1"),
@@ -20,9 +22,9 @@ def check_caller(who: str, base: type) -> None:
         TypeError: the other Keras calls it.
     """
     frame = sys._getframe(1)
-    while frame.f_back is not None and _package(frame.f_globals) in ("mergeable", "tensorflow"):
+    while frame.f_back is not None and library(frame) in ("mergeable", "tensorflow"):
         frame = frame.f_back
-    mine, caller = base.__module__.split(".")[0], _package(frame.f_globals)
+    mine, caller = base.__module__.split(".")[0], library(frame)
     if caller in _KERASES and caller != mine:
         (mine, _), (other, choice) = _KERASES[mine], _KERASES[caller]
         raise TypeError(
@@ -30,7 +32,3 @@ def check_caller(who: str, base: type) -> None:
             f"would average its results, and never reset it. For models of {other}, {choice} in the environment before TensorFlow is "
             f"imported; or build the model with {mine}."
         )
-
-
-def _package(names: dict[str, object]) -> str:
-    return str(names.get("__name__", "")).partition(".")[0]
