@@ -30,10 +30,7 @@ def shown(value: Any, longest: int = LONGEST) -> str:
         >>> shown([*range(300_000)])[-8:]
         '19, ...]'
     """
-    text = printable(" ".join(_repr.repr(value).split("\n")))
-    if len(text) > longest:
-        text = f"{text[: longest // 2]}...{text[-longest // 2 + 3 :]}"
-    return text
+    return _cut(printable(" ".join(_repr.repr(value).split("\n"))), longest)
 
 
 class _Repr(reprlib.Repr):
@@ -59,10 +56,15 @@ class _Repr(reprlib.Repr):
             text = " ".join(repr(x).split())
         except Exception:  # a repr of the user's raises anything
             return f"<{type(x).__name__} whose repr fails>"
-        return text if len(text) <= self.maxother else f"{text[: self.maxother // 2]}...{text[-self.maxother // 2 + 3 :]}"
+        return _cut(text, self.maxother)
 
 
 _repr = _Repr()
+
+
+def _cut(text: str, longest: int) -> str:
+    """Return a text, or its beginning and its end."""
+    return text if len(text) <= longest else f"{text[: longest // 2]}...{text[-longest // 2 + 3 :]}"
 
 
 def short(value: Any) -> str:
