@@ -2,12 +2,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 WORKERS ?= auto
-FRAMEWORK_FREE := tests/states tests/metrics tests/test_coverage.py tests/test_errors.py tests/test_laws.py tests/test_metric.py tests/test_collection.py \
-	tests/test_register.py tests/test_state.py tests/test_canonical.py tests/test_wire.py tests/test_exchange.py tests/test_doubling.py \
-	tests/test_plain.py tests/test_snapshot.py tests/test_merging.py tests/test_whole_or_absent.py tests/test_disk.py \
-	tests/test_hints.py tests/test_inside.py tests/test_interrupts.py tests/test_names.py tests/test_parameters.py tests/test_threads.py \
-	mergeable/states mergeable/metrics mergeable/state.py mergeable/metric.py mergeable/registry.py mergeable/snapshot.py mergeable/merging.py mergeable/saveable.py \
-	mergeable/collection.py
+FRAMEWORK_FREE := tests/encoding tests/exchange tests/laws tests/metric tests/metrics tests/numeric tests/snapshot tests/state tests/states \
+	tests/test_coverage.py tests/test_errors.py tests/test_moved.py tests/test_register.py \
+	mergeable/encoding mergeable/exchange mergeable/metric mergeable/metrics mergeable/numeric mergeable/snapshot mergeable/state mergeable/states \
+	mergeable/coverage.py mergeable/registry.py
 export CUDA_VISIBLE_DEVICES ?= -1
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 import mergeable as mg
-from mergeable.canonical import canonical_bytes
+from mergeable.encoding.canonical import canonical_bytes
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from tests import streams

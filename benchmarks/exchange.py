@@ -78,7 +78,7 @@ def worker():
 
 def simulated(size, state):
     """Return the bytes that the busiest process receives, by doubling and by a gather, and the seconds that its merges take."""
-    from mergeable.wire import from_bytes, to_bytes
+    from mergeable.encoding.wire import from_bytes, to_bytes
 
     payload = to_bytes(state)
     rounds = (size - 1).bit_length()

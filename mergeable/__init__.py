@@ -2,8 +2,10 @@
 
 from typing import TYPE_CHECKING, Any
 
-from mergeable import metrics  # noqa: F401 - registers them, so that files of them are read
-from mergeable.collection import MetricCollection
+from mergeable import (
+    metrics,  # noqa: F401 - registers them, so that files of them are read
+    moved,  # noqa: F401 - finds what older pickles name
+)
 from mergeable.coverage import Contribution, Coverage
 from mergeable.errors import (
     DuplicateOrigin,
@@ -15,10 +17,12 @@ from mergeable.errors import (
     UndeclaredState,
     UnsupportedStrategy,
 )
-from mergeable.merging import merge
 from mergeable.metric import Metric
+from mergeable.metric.collection import MetricCollection
+from mergeable.numeric.estimate import Estimate
 from mergeable.registry import register
 from mergeable.snapshot import Snapshot, load
+from mergeable.snapshot.merging import merge
 from mergeable.state import State
 from mergeable.states import (
     ArgMax,
@@ -57,12 +61,11 @@ from mergeable.states import (
     Windowed,
     state,
 )
-from mergeable.states.estimate import Estimate
+from mergeable.version import __version__  # noqa: F401 - the usual name
 
 if TYPE_CHECKING:
     from mergeable.keras import PyMetric
 
-__version__ = "0.1.0"
 __all__ = [
     "ArgMax",
     "ArgMin",

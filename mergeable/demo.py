@@ -18,8 +18,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 import mergeable as mg
-from mergeable.canonical import canonical_bytes
-from mergeable.merging import interrupts_held
+from mergeable.encoding.canonical import canonical_bytes
+from mergeable.snapshot.merging import interrupts_held
 
 SHARDS = 8
 BATCH = 16

@@ -87,7 +87,7 @@ class Strategy(ABC):
     ) -> T:
         """Return the items of all processes merged in their order, the same everywhere. ``merge`` may change its operands.
 
-        Here every process receives all items; where processes can talk in pairs, ``mergeable.doubling`` receives fewer bytes.
+        Here every process receives all items; where processes can talk in pairs, ``mergeable.exchange.doubling`` receives fewer bytes.
 
         Raises:
             ExchangeTimeout: a process did not come in time.

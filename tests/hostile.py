@@ -19,11 +19,12 @@ import zlib
 import numpy as np
 
 import mergeable as mg
-from mergeable import archive, registry
-from mergeable.canonical import canonical_bytes
-from mergeable.description import Description
-from mergeable.plain import Unreadable
+from mergeable import registry
+from mergeable.encoding import archive
+from mergeable.encoding.canonical import canonical_bytes
+from mergeable.encoding.plain import Unreadable
 from mergeable.snapshot import Snapshot, opened
+from mergeable.snapshot.description import Description
 from tests import register
 
 BLANK = archive._SEAL + b"0" * (2 * archive._DIGEST_BYTES)

@@ -9,7 +9,7 @@ import mergeable as mg
 from mergeable import errors, wording
 from mergeable.coverage import listed
 from mergeable.laws import LawBroken
-from mergeable.parameters import difference
+from mergeable.state.parameters import difference
 
 ERRORS = {
     mg.IncompatibleStates: ValueError,

@@ -16,56 +16,32 @@ import mergeable as mg
 ROOT = pathlib.Path(__file__).parent.parent
 PACKAGE = ROOT / "mergeable"
 
-# A room may import from rooms of lower floors, and from its own.
-FLOORS = {
-    "errors": 0,
-    "wording": 0,
-    "parameters": 0,
-    "buffer": 0,
-    "hints": 0,
-    "names": 0,
-    "plain": 0,
-    "registry": 0,
-    "doubling": 0,
-    "strategy": 0,
-    "archive": 1,
-    "disk": 1,
-    "state": 1,
-    "wire": 2,
-    "states": 2,
-    "canonical": 2,
-    "arguments": 2,
-    "coverage": 2,
-    "slot": 2,
-    "attempt": 2,
-    "inside": 2,
-    "intake": 2,
-    "running": 2,
-    "membership": 2,
-    "agreement": 2,
-    "drawing": 3,
-    "plot": 3,
-    "description": 3,
-    "manifest": 3,
-    "snapshot": 4,
-    "merging": 5,
-    "saveable": 6,
-    "metric": 7,
-    "metrics": 8,
-    "members": 8,
-    "collection": 8,
-    "law": 8,
-    "laws": 8,
-    "program": 8,
-    "parcel": 8,
-    "exchange": 9,
-    "strategies": 9,
-    "keras": 10,
-    "demo": 11,
-    "cli": 12,
-    "__main__": 13,
-    "__init__": 13,
-}
+# The rooms from the lowest to the highest: one may import from those before it, and from its own.
+ROOMS = [
+    "version",
+    "errors",
+    "wording",
+    "registry",
+    "moved",
+    "strategy",
+    "state",
+    "encoding",
+    "coverage",
+    "numeric",
+    "states",
+    "plot",
+    "snapshot",
+    "metric",
+    "metrics",
+    "laws",
+    "exchange",
+    "strategies",
+    "keras",
+    "demo",
+    "cli",
+    "__main__",
+    "__init__",
+]
 
 PUBLIC = [
     "ArgMax",
@@ -134,29 +110,23 @@ def room(path):
 
 
 def imported_rooms(source):
-    """Return the rooms of this package that a source imports anywhere, but for the names that only types need."""
+    """Return the rooms of this package that a source imports anywhere, also for types alone."""
+    return {name.split(".")[1] for name in imported(source)}
+
+
+def imported(source):
+    """Return the dotted names of this package that a source imports anywhere: modules, and what it takes from them."""
     found = set()
-    tree = ast.parse(source)
-    skipped = {
-        id(inner)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
-        for inner in ast.walk(node)
-    }
-    for node in ast.walk(tree):
-        if id(node) in skipped:
-            continue
-        names = []
+    for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.ImportFrom) and node.module:
-            names = [f"{node.module}.{alias.name}" if node.module == "mergeable" else node.module for alias in node.names]
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
         elif isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        found |= {name.split(".")[1] for name in names if name.startswith("mergeable.")}
-    return found
+            found |= {alias.name for alias in node.names}
+    return {name for name in found if name.startswith("mergeable.")}
 
 
 def upward(path_room, source):
-    return {name for name in imported_rooms(source) if FLOORS[name] > FLOORS[path_room]}
+    return {name for name in imported_rooms(source) if name in ROOMS and ROOMS.index(name) > ROOMS.index(path_room)}
 
 
 @pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
@@ -167,9 +137,45 @@ def test_arrows_point_down(path):
 
 def test_the_arrow_test_can_fail():
     """An import of a metric in a state would be found, wherever it stands."""
-    assert {"metric"} == upward("states", "def f():\n    from mergeable.metric import Metric\n")
+    assert {"metric"} == upward("states", "def f():\n    from mergeable.metric.metric import Metric\n")
     assert {"keras"} == upward("metric", "import mergeable.keras.py_metric\n")
     assert {"keras"} == upward("metric", "from mergeable import keras\n")
+
+
+def circle(arrows):
+    """Return modules that import one another in a circle, or None."""
+    done = set()
+
+    def walk(name, trail):
+        if name in trail:
+            return [*trail[trail.index(name) :], name]
+        if name not in done:
+            for other in sorted(arrows.get(name, ())):
+                found = walk(other, [*trail, name])
+                if found:
+                    return found
+            done.add(name)
+        return None
+
+    return next(filter(None, (walk(name, []) for name in sorted(arrows))), None)
+
+
+@pytest.mark.xfail(strict=True, reason="the parts of a metric know its type")
+def test_no_module_imports_itself_in_a_circle():
+    """No chain of imports leads back to its beginning, also where an import is late or only for types."""
+    names = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in modules()}
+    arrows = {}
+    for name, path in names.items():
+        found = imported(path.read_text())
+        arrows[name] = {known for full in found for known in (full, full.rpartition(".")[0]) if known in names}
+
+    assert circle(arrows) is None
+
+
+def test_the_circle_test_can_fail():
+    """A circle is found wherever it begins."""
+    assert ["b", "c", "b"] == circle({"a": {"b"}, "b": {"c"}, "c": {"b"}})
+    assert circle({"a": {"b", "c"}, "b": {"c"}}) is None
 
 
 @pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
@@ -181,7 +187,7 @@ def test_frameworks_have_their_rooms(path):
     tops = {name.split(".")[0] for name in names}
 
     assert not tops & {"tensorflow", "keras", "tf_keras"} or room(path) in ("keras", "strategies")
-    assert not tops & {"sklearn"} or room(path) in ("drawing", "demo")
+    assert not tops & {"sklearn"} or room(path) in ("plot", "demo")
     assert not tops & {"rich", "click"} or room(path) in ("cli", "demo")
 
 

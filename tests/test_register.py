@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 
 import mergeable as mg
 from mergeable import laws
-from mergeable.canonical import canonical_bytes
-from mergeable.law import Subject
-from mergeable.states.held import Held
+from mergeable.encoding.canonical import canonical_bytes
+from mergeable.laws.rules import Subject
+from mergeable.states.declared import Held
 from tests import arbitrary, register
 
 ROOT = Path(__file__).parent.parent
@@ -27,8 +27,8 @@ EXAMPLES = int(os.environ.get("EXAMPLES", "16"))  # fewer where the same laws ru
 DIGESTS = """
 import hashlib, json, sys
 sys.path.insert(0, sys.argv[1])
-from mergeable.canonical import canonical_bytes
-from mergeable.law import Subject
+from mergeable.encoding.canonical import canonical_bytes
+from mergeable.laws.rules import Subject
 from tests.register import ROWS
 print(json.dumps({name: hashlib.sha256(canonical_bytes(row.fed())).hexdigest() for name, row in ROWS.items()}))
 """

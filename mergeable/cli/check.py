@@ -16,10 +16,10 @@ from mergeable.cli.named import import_all, name_of, named
 from mergeable.cli.options import modules
 from mergeable.cli.printing import complain, write_table
 from mergeable.cli.progress import progress
-from mergeable.law import LAWS, LawBroken
+from mergeable.laws.rules import LAWS, LawBroken
 from mergeable.metric import Metric
 from mergeable.state import State
-from mergeable.states.held import state as declare
+from mergeable.states.declared import state as declare
 from mergeable.wording import shown
 
 Test = Callable[[Iterable[str]], object]

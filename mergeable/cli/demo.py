@@ -6,9 +6,9 @@ import tempfile
 
 import click
 
-from mergeable import disk
 from mergeable.cli.command import Command, Failure
 from mergeable.cli.printing import write, write_table
+from mergeable.snapshot import disk
 
 
 @click.command(

@@ -13,11 +13,10 @@ from typing import Any, final
 
 import click
 
-from mergeable import disk
 from mergeable.cli.command import Failure, sentence
 from mergeable.cli.printing import complain, write_json
 from mergeable.errors import MergeableError
-from mergeable.snapshot import SUFFIX, Snapshot, opened
+from mergeable.snapshot import SUFFIX, Snapshot, disk, opened
 
 PATHS = f"PATHS are files, folders (their *{SUFFIX} files, in order) and quoted patterns ('runs/**/*{SUFFIX}')."
 
@@ -119,7 +118,7 @@ def _in_folder(folder: str) -> list[str]:
 
 
 def _has_pickle(tree: Any) -> bool:
-    """Return whether a value, written as ``mergeable.plain`` does, has a pickle in it."""
+    """Return whether a value, written as ``mergeable.encoding.plain`` does, has a pickle in it."""
     if isinstance(tree, list):
         return any(map(_has_pickle, tree))
     for tag, body in tree.items() if isinstance(tree, dict) else ():  # one member, which says what it is

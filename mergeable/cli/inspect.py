@@ -8,15 +8,15 @@ from typing import Any
 import click
 import numpy as np
 
-from mergeable.archive import Archive
 from mergeable.cli import options
 from mergeable.cli.command import Command
 from mergeable.cli.files import PATHS, Reading, found, write_objects
 from mergeable.cli.printing import write, write_table, write_title
 from mergeable.cli.values import JSON_RULES, as_json, as_text, count, coverage, first, size
-from mergeable.description import Unbuilt
-from mergeable.plain import to_text
+from mergeable.encoding.archive import Archive
+from mergeable.encoding.plain import to_text
 from mergeable.snapshot import Snapshot
+from mergeable.snapshot.description import Unbuilt
 from mergeable.wording import shown
 
 _HELP = f"""Show what stands in snapshot files: versions, metric, states, sizes, origins, metadata.
@@ -99,7 +99,7 @@ def _bytes(tree: Any, arrays: Sequence[np.ndarray]) -> int:
 
 
 def _arrays(tree: Any) -> Iterator[int]:
-    """Yield the numbers of the arrays that a value, written as ``mergeable.plain`` does, refers to."""
+    """Yield the numbers of the arrays that a value, written as ``mergeable.encoding.plain`` does, refers to."""
     if isinstance(tree, list):
         for part in tree:
             yield from _arrays(part)

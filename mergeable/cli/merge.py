@@ -12,7 +12,6 @@ from typing import Any
 import click
 
 import mergeable as library
-from mergeable import disk
 from mergeable.cli import options
 from mergeable.cli.command import Command, Failure, in_options, sentence
 from mergeable.cli.files import PATHS, found, total_bytes
@@ -21,7 +20,7 @@ from mergeable.cli.printing import complain, is_terminal, say, write_bytes
 from mergeable.cli.progress import progress
 from mergeable.cli.values import count, size
 from mergeable.errors import MergeableError
-from mergeable.snapshot import Snapshot
+from mergeable.snapshot import Snapshot, disk
 
 _MANY_FILES = 200
 _MANY_BYTES = 64_000_000

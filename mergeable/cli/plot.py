@@ -7,13 +7,13 @@ from typing import Any
 
 import click
 
-from mergeable import disk
 from mergeable.cli import options
 from mergeable.cli.command import Command, Failure, in_options, sentence
 from mergeable.cli.files import found, means_several, read
 from mergeable.cli.named import import_all
 from mergeable.cli.printing import write_table
 from mergeable.plot import KINDS, possible
+from mergeable.snapshot import disk
 from mergeable.wording import shown
 
 _DPI = 150

@@ -10,16 +10,16 @@ from typing import Any
 import click
 
 from mergeable import registry
-from mergeable.archive import Archive
 from mergeable.cli import options
 from mergeable.cli.command import Command, Failure, in_options, sentence, wants_traceback
 from mergeable.cli.files import PATHS, Reading, found, pickled, write_objects
 from mergeable.cli.named import import_all, named_metric
 from mergeable.cli.printing import write, write_table, write_title
 from mergeable.cli.values import JSON_RULES, as_json, as_text, coverage, first, flat
-from mergeable.description import Unbuilt
+from mergeable.encoding.archive import Archive
 from mergeable.errors import MergeableError
 from mergeable.snapshot import Snapshot
+from mergeable.snapshot.description import Unbuilt
 from mergeable.wording import shown
 
 _ROWS = 20

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import click
 
-from mergeable.archive import Archive
 from mergeable.cli import options
 from mergeable.cli.command import Command
 from mergeable.cli.files import PATHS, Reading, found, pickled, total_bytes
@@ -14,7 +13,8 @@ from mergeable.cli.named import import_all
 from mergeable.cli.printing import write, write_json
 from mergeable.cli.progress import progress
 from mergeable.cli.values import count, size
-from mergeable.description import Unbuilt
+from mergeable.encoding.archive import Archive
+from mergeable.snapshot.description import Unbuilt
 
 _HELP = f"""Check snapshot files: every checksum, every structure, every value of a class that is known here.
 

@@ -5,8 +5,8 @@ try:
 except ImportError as error:
     raise ImportError("mergeable.PyMetric needs TensorFlow: pip install 'mergeable[tensorflow]'") from error
 
-from mergeable.keras.faces import AUROC, MetricCollection
 from mergeable.keras.py_metric import PyMetric
+from mergeable.keras.ready_made import AUROC, MetricCollection
 from mergeable.keras.save_snapshots import SaveSnapshots
 
 __all__ = ["AUROC", "MetricCollection", "PyMetric", "SaveSnapshots"]

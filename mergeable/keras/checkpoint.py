@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from mergeable.encoding.wire import local_classes
 from mergeable.metric import Metric
 from mergeable.snapshot import opened
-from mergeable.wire import local_classes
 
 _PythonState: Any = tf.train.experimental.PythonState
 

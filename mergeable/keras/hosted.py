@@ -13,8 +13,8 @@ from mergeable.keras.batch import is_empty, to_numpy
 from mergeable.keras.configuration import read, written
 from mergeable.keras.py_metric import PyMetric
 from mergeable.metric import Metric
+from mergeable.metric.saving import is_saved
 from mergeable.registry import subclasses
-from mergeable.saveable import is_saved
 from mergeable.snapshot import Snapshot
 from mergeable.state import State
 from mergeable.wording import shown

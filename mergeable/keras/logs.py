@@ -19,7 +19,7 @@ import numpy as np
 import tensorflow as tf
 
 from mergeable.keras import loop
-from mergeable.keras.structure import as_tensors, with_keys
+from mergeable.keras.result_structure import as_tensors, with_keys
 from mergeable.wording import shown, some
 
 _ENDS = ("_get_metrics_result_or_logs", "_validate_and_get_metrics_result")  # of Keras 3, of tf_keras

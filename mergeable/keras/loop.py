@@ -76,7 +76,7 @@ def is_in_loop() -> bool:
         if library(frame) not in _LIBRARIES or id(frame.f_code) in _CALLS:
             return False
         name: str = frame.f_globals.get("__name__", "")
-        if name == "mergeable.keras.hand_over":  # a graph that users' code calls on the host, within a step
+        if name == "mergeable.keras.graph_call":  # a graph that users' code calls on the host, within a step
             return True
         if name.startswith(_COORDINATOR):  # a worker's thread, which takes what others schedule
             return any(id(caller.f_code) in _LOOPS for top in sys._current_frames().values() for caller in _stack(top))

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from mergeable.arguments import found, places
 from mergeable.keras.batch import Arguments, as_sent
+from mergeable.metric.arguments import found, places
 
 
 def folded(update: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Arguments:

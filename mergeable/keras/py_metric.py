@@ -11,26 +11,26 @@ from typing import Any, TypeVar
 import numpy as np
 import tensorflow as tf
 
-from mergeable.agreement import check_commutative
-from mergeable.arguments import check_instance, with_weights_it_takes
 from mergeable.errors import UnsupportedStrategy
 from mergeable.exchange import Exchange
-from mergeable.hints import AS_INSTANCE, NoVariables, OfInstances
-from mergeable.inside import check_outside
-from mergeable.intake import nothing
 from mergeable.keras.batch import Arguments, Batch, is_empty, rows_of_first
+from mergeable.keras.batch_queue import Inlet
+from mergeable.keras.call_site import Site, take_each
 from mergeable.keras.caller import check_caller
 from mergeable.keras.checkpoint import Checkpointed
 from mergeable.keras.configuration import read, written
-from mergeable.keras.hand_over import Traced, as_written, call_host, eagerly
-from mergeable.keras.inlet import Inlet
+from mergeable.keras.graph_call import Traced, as_written, call_host, eagerly
 from mergeable.keras.masks import folded
 from mergeable.keras.packing import can_pack
 from mergeable.keras.read import Read
-from mergeable.keras.schedule import Schedule
-from mergeable.keras.site import Site, take_each
+from mergeable.keras.result_schedule import Schedule
 from mergeable.metric import Metric
-from mergeable.names import check_class, check_text, is_private, own_name, refuse
+from mergeable.metric.agreement import check_commutative
+from mergeable.metric.arguments import check_instance, with_weights_it_takes
+from mergeable.metric.inside import check_outside
+from mergeable.metric.intake import nothing
+from mergeable.state.hints import AS_INSTANCE, NoVariables, OfInstances
+from mergeable.state.names import check_class, check_text, is_private, own_name, refuse
 from mergeable.strategies import current
 from mergeable.strategy import Strategy
 from mergeable.wording import shown

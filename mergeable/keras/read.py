@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from mergeable.inside import check_outside
 from mergeable.keras import loop
-from mergeable.keras.hand_over import Traced, as_written, call_host, eagerly
+from mergeable.keras.graph_call import Traced, as_written, call_host, eagerly
 from mergeable.keras.logs import as_logged
-from mergeable.keras.structure import Structure, as_tensors
+from mergeable.keras.result_structure import Structure, as_tensors
 from mergeable.metric import Metric
+from mergeable.metric.inside import check_outside
 from mergeable.strategies import current
 from mergeable.wording import shown
 

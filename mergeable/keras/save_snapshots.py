@@ -14,10 +14,9 @@ from typing import Any, final
 
 import tensorflow as tf
 
-from mergeable import disk
 from mergeable.coverage import check_name
 from mergeable.keras.py_metric import PyMetric
-from mergeable.snapshot import SUFFIX
+from mergeable.snapshot import SUFFIX, disk
 from mergeable.wording import shown
 
 _Callback: Any = tf.keras.callbacks.Callback

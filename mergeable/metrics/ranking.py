@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, final
 
 from mergeable.metric import Metric
+from mergeable.numeric.estimate import Estimate
 from mergeable.registry import register
 from mergeable.states import ScoreHistogram
-from mergeable.states.estimate import Estimate
 
 
 @register

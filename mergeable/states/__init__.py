@@ -3,23 +3,23 @@
 from mergeable.registry import register
 from mergeable.states.bootstrap import Bootstrap
 from mergeable.states.calibration import Calibration
-from mergeable.states.collections import Counter, Set, TopK
 from mergeable.states.combinators import Dict, Tuple
 from mergeable.states.comoments import CoMoments
 from mergeable.states.confusion import ConfusionMatrix
 from mergeable.states.count_min import CountMin
+from mergeable.states.counting import Counter, Set, TopK
 from mergeable.states.covariance import Covariance
+from mergeable.states.declared import Held, state
 from mergeable.states.deduplicated import Deduplicated
 from mergeable.states.extremes import ArgMax, ArgMin, Max, Min
 from mergeable.states.first_last import First, Last
 from mergeable.states.frequent_items import FrequentItems
-from mergeable.states.held import Held, state
 from mergeable.states.histogram import Histogram
 from mergeable.states.hyperloglog import HyperLogLog
 from mergeable.states.keyed import Keyed
 from mergeable.states.log_linear import LogLinearHistogram
+from mergeable.states.metric_state import Nested
 from mergeable.states.moments import Mean, Moments
-from mergeable.states.nested import Nested
 from mergeable.states.rank_quantiles import RankQuantiles
 from mergeable.states.rows import Rows
 from mergeable.states.samples import BottomK, WeightedBottomK

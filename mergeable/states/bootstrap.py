@@ -8,13 +8,13 @@ from typing import Any, final
 
 import numpy as np
 
-from mergeable.buffer import BUFFER_BYTES
-from mergeable.parameters import as_whole
-from mergeable.states import data, hashes
-from mergeable.states.batch import Batch, Place, behind, check_columns, place_of_weights, present
+from mergeable.numeric import hashes, saved_values
+from mergeable.numeric.estimate import Estimate
+from mergeable.numeric.row_batch import Batch, Place, behind, check_columns, place_of_weights, present
+from mergeable.state.buffer import BUFFER_BYTES
+from mergeable.state.parameters import as_whole
 from mergeable.states.combinators import Product, cells_of, described, empty_of, inner_of
 from mergeable.states.confusion import ConfusionMatrix
-from mergeable.states.estimate import Estimate
 from mergeable.wording import short, shown
 
 _MANY = 10_000  # replicates
@@ -126,8 +126,8 @@ class Bootstrap(Product[int]):
 
     def from_data(self, saved: Any) -> None:
         """Let every replicate take over its own."""
-        (states,) = data.fields(saved, "states")
-        for part, found in zip(self._parts.values(), data.listed(states, "states", len(self._parts)), strict=True):
+        (states,) = saved_values.fields(saved, "states")
+        for part, found in zip(self._parts.values(), saved_values.listed(states, "states", len(self._parts)), strict=True):
             part.from_data(found)
 
 

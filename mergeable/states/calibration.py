@@ -7,11 +7,11 @@ from typing import Any, final
 
 import numpy as np
 
-from mergeable.parameters import as_whole
+from mergeable.numeric import exact, saved_values
+from mergeable.numeric.arrays import as_scored, as_shares
+from mergeable.numeric.nonfinite import added
 from mergeable.state import State
-from mergeable.states import data, exact
-from mergeable.states.arrays import as_scored, as_shares
-from mergeable.states.special import added
+from mergeable.state.parameters import as_whole
 
 _UNIT = exact.UNIT_BITS
 _MOST_BINS = 1 << 16
@@ -64,7 +64,7 @@ class Calibration(State):
     @classmethod
     def cells(cls, parameters: dict[str, Any]) -> int:
         """Three for each bin."""
-        return 3 * data.whole(parameters["bins"], 1, _MOST_BINS)
+        return 3 * saved_values.whole(parameters["bins"], 1, _MOST_BINS)
 
     @property
     def edges(self) -> np.ndarray:
@@ -126,8 +126,8 @@ class Calibration(State):
         """Return the sums of each bin: the amounts of label 0 and 1, and of w * p; that of w * (p - y)**2; and how much was NaN."""
         self.flush()
         return {
-            "negative": data.packed(self._negative),
-            "positive": data.packed(self._positive),
+            "negative": saved_values.packed(self._negative),
+            "positive": saved_values.packed(self._positive),
             "predicted": list(self._predicted),
             "squares": self._squares,
             "nan": self._nan,
@@ -135,19 +135,21 @@ class Calibration(State):
 
     def from_data(self, saved: Any) -> None:
         """Take over sums."""
-        negative, positive, predicted, squares, nan = data.fields(saved, "negative", "positive", "predicted", "squares", "nan")
-        most = data.LARGEST_SUM if self.weighted else data.INT64_MAX
-        amounts = [data.wholes(column, self.bins, 0, most) for column in (negative, positive)]
-        sums = data.wholes(predicted, self.bins)
+        negative, positive, predicted, squares, nan = saved_values.fields(
+            saved, "negative", "positive", "predicted", "squares", "nan"
+        )
+        most = saved_values.LARGEST_SUM if self.weighted else saved_values.INT64_MAX
+        amounts = [saved_values.wholes(column, self.bins, 0, most) for column in (negative, positive)]
+        sums = saved_values.wholes(predicted, self.bins)
         edges = [*map(exact.units_of, self.edges.tolist())]
         everything = added(*amounts)
         for amount, total, low, high in zip(everything, sums, edges[:-1], edges[1:], strict=True):
             if not low * amount <= total <= high * amount:
                 raise ValueError("found a sum of probabilities that its bin does not hold")
-        if sum(everything) + data.whole(nan, 0, most) > most:
+        if sum(everything) + saved_values.whole(nan, 0, most) > most:
             raise ValueError("found more rows than were ever counted")
         difference = (sum(amounts[1]) << _UNIT) - sum(sums)
-        if difference**2 > data.whole(squares, 0, sum(everything) << 2 * _UNIT) * sum(everything):
+        if difference**2 > saved_values.whole(squares, 0, sum(everything) << 2 * _UNIT) * sum(everything):
             raise ValueError("found a sum of squares that no probabilities have")
         self._negative, self._positive = amounts
         self._predicted, self._squares, self._nan = sums, squares, nan
@@ -194,7 +196,7 @@ class Calibration(State):
 
     def _add(self, columns: list[list[int]], squares: int, nan: int) -> None:
         negative, positive, predicted = map(added, (self._negative, self._positive, self._predicted), columns)
-        if not self.weighted and sum(negative) + sum(positive) + self._nan + nan > data.INT64_MAX:
+        if not self.weighted and sum(negative) + sum(positive) + self._nan + nan > saved_values.INT64_MAX:
             raise OverflowError(
                 "Calibration: there would be more than 2**63 - 1 rows, which an int64 does not hold. Nothing was counted."
             )

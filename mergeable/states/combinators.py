@@ -6,9 +6,9 @@ import functools
 from typing import Any, Generic, TypeVar, final
 
 from mergeable import registry
+from mergeable.numeric import saved_values
+from mergeable.numeric.row_batch import Place, place_of_weights
 from mergeable.state import State
-from mergeable.states import data
-from mergeable.states.batch import Place, place_of_weights
 from mergeable.wording import short, shown
 
 K = TypeVar("K")
@@ -85,7 +85,7 @@ class Product(State, Generic[K]):
 
     def from_data(self, saved: Any) -> None:
         """Let every part take over its own."""
-        for part, found in zip(self._parts.values(), data.fields(saved, *map(str, self._parts)), strict=True):
+        for part, found in zip(self._parts.values(), saved_values.fields(saved, *map(str, self._parts)), strict=True):
             part.from_data(found)
 
     def __getitem__(self, name: K) -> State:

@@ -7,11 +7,11 @@ from typing import Any, final
 
 import numpy as np
 
+from mergeable.numeric import exact, saved_values
+from mergeable.numeric.arrays import as_float64, flat, weighed
+from mergeable.numeric.nonfinite import NONE_SPECIAL, added, special_value, split_special
 from mergeable.state import State
-from mergeable.states import data, exact
-from mergeable.states.arrays import as_float64, flat, weighed
 from mergeable.states.moments import as_ddof, units_of_ddof
-from mergeable.states.special import NONE_SPECIAL, added, special_value, split_special
 
 _UNIT = exact.UNIT_BITS
 
@@ -103,15 +103,15 @@ class CoMoments(State):
 
     def from_data(self, saved: Any) -> None:
         """Take over exact sums."""
-        weight, first, second, special = data.fields(saved, "weight", "first", "second", "special")
-        self._weight = w = data.whole(weight)
-        self._first, self._second = data.wholes(first, 2, None), data.wholes(second, 3, None)
-        counts = data.wholes(special, 6)
+        weight, first, second, special = saved_values.fields(saved, "weight", "first", "second", "special")
+        self._weight = w = saved_values.whole(weight)
+        self._first, self._second = saved_values.wholes(first, 2, None), saved_values.wholes(second, 3, None)
+        counts = saved_values.wholes(special, 6)
         self._special = [counts[:3], counts[3:]]
-        most = w * data.LARGEST**2
+        most = w * saved_values.LARGEST**2
         xx, xy, yy = self._second
         c, vx, vy = self._centred()
-        if w > data.LARGEST_SUM or not (0 <= xx <= most and 0 <= yy <= most) or vx < 0 or vy < 0 or xy * xy > xx * yy:
+        if w > saved_values.LARGEST_SUM or not (0 <= xx <= most and 0 <= yy <= most) or vx < 0 or vy < 0 or xy * xy > xx * yy:
             raise ValueError("found sums of powers that no pairs have")
         if not any(counts) and c * c > vx * vy:
             raise ValueError("found a sum of products that no pairs have")

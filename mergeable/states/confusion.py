@@ -9,12 +9,12 @@ from typing import Any, Literal, final
 
 import numpy as np
 
-from mergeable.parameters import as_whole
+from mergeable.numeric import exact, keys, saved_values
+from mergeable.numeric.arrays import as_float64, is_zero, weighed
+from mergeable.numeric.given import as_items, objects
 from mergeable.state import State
-from mergeable.states import data, exact, keys
-from mergeable.states.arrays import as_float64, is_zero, weighed
-from mergeable.states.collections import add_counts, counts_of, set_counts
-from mergeable.states.given import as_items, objects
+from mergeable.state.parameters import as_whole
+from mergeable.states.counting import add_counts, counts_of, set_counts
 from mergeable.states.sums import Count, Sum, check_weights, twin_of
 from mergeable.wording import repeated, short, shown
 
@@ -163,8 +163,12 @@ class ConfusionMatrix(State):
         if not isinstance(self._cells, dict):
             return self._cells.to_data()
         pairs = sorted(self._cells, key=lambda pair: tuple(map(keys.order, pair)))
-        amounts = data.packed([self._cells[pair] for pair in pairs])
-        return {"true": data.column(t for t, _ in pairs), "pred": data.column(p for _, p in pairs), "amounts": amounts}
+        amounts = saved_values.packed([self._cells[pair] for pair in pairs])
+        return {
+            "true": saved_values.column(t for t, _ in pairs),
+            "pred": saved_values.column(p for _, p in pairs),
+            "amounts": amounts,
+        }
 
     def from_data(self, saved: Any) -> None:
         """Take over cells."""
@@ -172,10 +176,10 @@ class ConfusionMatrix(State):
             self._cells.from_data(saved)
             check_weights(self._cells)
             return
-        true, pred, amounts = data.fields(saved, "true", "pred", "amounts")
-        pairs = list(zip(data.keys_of(true), data.keys_of(pred), strict=True))
-        most = data.LARGEST_SUM if self.weighted else data.INT64_MAX
-        self._cells = data.distinct(pairs, data.wholes(amounts, len(pairs), 1, most))
+        true, pred, amounts = saved_values.fields(saved, "true", "pred", "amounts")
+        pairs = list(zip(saved_values.keys_of(true), saved_values.keys_of(pred), strict=True))
+        most = saved_values.LARGEST_SUM if self.weighted else saved_values.INT64_MAX
+        self._cells = saved_values.distinct(pairs, saved_values.wholes(amounts, len(pairs), 1, most))
         if not {type(label) for pair in pairs for label in pair} <= {int, str}:
             raise ValueError("found labels that are neither whole numbers nor strings")
 

@@ -7,12 +7,12 @@ from typing import Any, final
 
 import numpy as np
 
-from mergeable.parameters import as_whole
+from mergeable.numeric import hashes, saved_values
+from mergeable.numeric.arrays import are_counts, as_array, room, shared, writable
+from mergeable.numeric.estimate import Estimate
+from mergeable.numeric.saved_values import INT64_MAX
 from mergeable.state import State
-from mergeable.states import data, hashes
-from mergeable.states.arrays import are_counts, as_array, room, shared, writable
-from mergeable.states.data import INT64_MAX
-from mergeable.states.estimate import Estimate
+from mergeable.state.parameters import as_whole
 
 _LARGE = 2**40  # a batch of more is counted at once, so that what waits in the buffer never passes 2**62
 _NEARLY_FULL = 2**62
@@ -125,13 +125,13 @@ class CountMin(State):
 
     def from_data(self, saved: Any) -> None:
         """Take over a table."""
-        (table,) = data.fields(saved, "table")
-        table = data.array(table, np.int64, (self.depth, self.width))
-        data.whole(int(table.min()))
+        (table,) = saved_values.fields(saved, "table")
+        table = saved_values.array(table, np.int64, (self.depth, self.width))
+        saved_values.whole(int(table.min()))
         totals = {_sum(row) for row in table}
         if len(totals) > 1:
             raise ValueError("found rows of a table that add up to other totals, expected each to count all keys")
-        self._table, self._total = shared(table), data.whole(totals.pop(), high=INT64_MAX)
+        self._table, self._total = shared(table), saved_values.whole(totals.pop(), high=INT64_MAX)
 
     def _grown(self, more: int) -> int:
         if self._total + more > INT64_MAX:

@@ -8,13 +8,13 @@ from typing import Any, NamedTuple, final
 
 import numpy as np
 
-from mergeable.parameters import as_whole
+from mergeable.numeric import saved_values
+from mergeable.numeric.arrays import as_float64, room, shared
+from mergeable.numeric.estimate import Estimate
+from mergeable.numeric.nonfinite import special_value
 from mergeable.state import State
-from mergeable.states import data
-from mergeable.states.arrays import as_float64, room, shared
-from mergeable.states.estimate import Estimate
+from mergeable.state.parameters import as_whole
 from mergeable.states.moments import as_ddof
-from mergeable.states.special import special_value
 
 _BLOCK = 1024  # rows whose mean and products are summed at once
 _FEW = 16_384  # products that are made at once, so that they stay in the cache
@@ -83,7 +83,7 @@ class Covariance(State):
     @classmethod
     def cells(cls, parameters: dict[str, Any]) -> int:
         """One for each pair of columns, and five for each column."""
-        return data.cells((parameters["d"], parameters["d"])) + data.cells((parameters["d"], 5))
+        return saved_values.cells((parameters["d"], parameters["d"])) + saved_values.cells((parameters["d"], 5))
 
     @property
     def n(self) -> int:
@@ -135,17 +135,17 @@ class Covariance(State):
 
     def from_data(self, saved: Any) -> None:
         """Take over means and products."""
-        n, merges, scale, mean, scatter, special = data.fields(saved, *_Part._fields, "special")
+        n, merges, scale, mean, scatter, special = saved_values.fields(saved, *_Part._fields, "special")
         d = self.d
-        n = data.whole(n, 0, _MOST)
+        n = saved_values.whole(n, 0, _MOST)
         part = _Part(
             n,
-            data.whole(merges, 0, max(n - 1, 0)),
-            data.array(scale, np.int64, (d,)),
-            data.array(mean, np.float64, (d,)),
-            shared(data.array(scatter, np.float64, (d, d))),
+            saved_values.whole(merges, 0, max(n - 1, 0)),
+            saved_values.array(scale, np.int64, (d,)),
+            saved_values.array(mean, np.float64, (d,)),
+            shared(saved_values.array(scatter, np.float64, (d, d))),
         )
-        special = data.array(special, np.int64, (d, 3))
+        special = saved_values.array(special, np.int64, (d, 3))
         if scale.min() < _LOWEST or scale.max() > _HIGHEST or not np.isfinite(mean).all() or not np.isfinite(scatter).all():
             raise ValueError("found scales, means or products out of range")
         if special.min() < 0 or special.max() > n or special.sum(axis=1).max() > n:

@@ -6,12 +6,12 @@ from typing import Any, final
 
 import numpy as np
 
+from mergeable.numeric.arrays import run_begins
+from mergeable.numeric.given import as_items
+from mergeable.numeric.row_batch import Place, place_of_weights, present
+from mergeable.numeric.row_order import as_column
 from mergeable.state import State
-from mergeable.states.arrays import run_begins
-from mergeable.states.batch import Place, place_of_weights, present
-from mergeable.states.columns import as_column
 from mergeable.states.combinators import PART, Product, cells_of, described, empty_of, inner_of, one_more
-from mergeable.states.given import as_items
 from mergeable.states.rows import Rows
 from mergeable.states.sums import Count
 from mergeable.wording import shown

@@ -7,9 +7,9 @@ from typing import Any, final
 
 import numpy as np
 
+from mergeable.numeric import exact, keys, saved_values
+from mergeable.numeric.arrays import as_float64, as_number, flat
 from mergeable.state import State
-from mergeable.states import data, exact, keys
-from mergeable.states.arrays import as_float64, as_number, flat
 from mergeable.states.number import Number
 from mergeable.wording import shown
 
@@ -61,8 +61,8 @@ class _Extreme(Number):
 
     def from_data(self, saved: Any) -> None:
         """Take over an extreme."""
-        value, n_nan = data.fields(saved, "value", "n_nan")
-        self._key, self._n_nan = None if value is None else _number(value), data.whole(n_nan)
+        value, n_nan = saved_values.fields(saved, "value", "n_nan")
+        self._key, self._n_nan = None if value is None else _number(value), saved_values.whole(n_nan)
 
     def assign_number(self, value: Any) -> None:
         """Replace the value by one number; NaN and the infinity that loses to every number empty the state."""
@@ -165,10 +165,10 @@ class _ArgExtreme(State):
 
     def from_data(self, saved: Any) -> None:
         """Take over an extreme and its key."""
-        best, n_nan = data.fields(saved, "best", "n_nan")
-        self._n_nan = data.whole(n_nan)
+        best, n_nan = saved_values.fields(saved, "best", "n_nan")
+        self._n_nan = saved_values.whole(n_nan)
         if best is not None:
-            value, key = data.listed(best, "a value and its key", 2)
+            value, key = saved_values.listed(best, "a value and its key", 2)
             self._best = _number(value), keys.canonical(key, "key")
 
     def result(self) -> tuple[float, Any]:

@@ -8,12 +8,12 @@ from typing import Any, final
 
 import numpy as np
 
-from mergeable.canonical import canonical_bytes
-from mergeable.plain import is_plain
+from mergeable.encoding.canonical import canonical_bytes
+from mergeable.encoding.plain import is_plain
+from mergeable.numeric import exact, keys, saved_values
+from mergeable.numeric.arrays import as_array
+from mergeable.numeric.given import as_given
 from mergeable.state import State
-from mergeable.states import data, exact, keys
-from mergeable.states.arrays import as_array
-from mergeable.states.given import as_given
 from mergeable.wording import short, shown
 
 _MOST_BITS = 1024  # of a whole float64
@@ -66,7 +66,7 @@ class _ByStep(State):
 
     def from_data(self, saved: Any) -> None:
         """Take over a step and a value."""
-        step, value = data.fields(saved, "step", "value")
+        step, value = saved_values.fields(saved, "step", "value")
         if step is None and value is None:
             return
         whole = type(step) is int and step.bit_length() <= _MOST_BITS

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any, final
 
-from mergeable.parameters import as_whole
+from mergeable.numeric import keys, saved_values
+from mergeable.numeric.estimate import Estimate
 from mergeable.state import State
-from mergeable.states import data, keys
-from mergeable.states.collections import add_counts, by_plain_key, counted, counts_of, ranked, set_counts
-from mergeable.states.estimate import Estimate
+from mergeable.state.parameters import as_whole
+from mergeable.states.counting import add_counts, by_plain_key, counted, counts_of, ranked, set_counts
 
 _MOST_K = 1 << 20
 
@@ -113,17 +113,17 @@ class FrequentItems(State):
         """Return how many keys came, what was taken, and the keys with counters in their canonical order, with their counts."""
         self.flush()
         found = keys.in_order(self._counts)
-        counts = data.packed([self._counts[key] for key in found])
-        return {"total": self._total, "max_error": self._taken, "keys": data.column(found), "counts": counts}
+        counts = saved_values.packed([self._counts[key] for key in found])
+        return {"total": self._total, "max_error": self._taken, "keys": saved_values.column(found), "counts": counts}
 
     def from_data(self, saved: Any) -> None:
         """Take over counters."""
-        total, taken, found, counts = data.fields(saved, "total", "max_error", "keys", "counts")
-        held = data.distinct(data.keys_of(found), data.wholes(counts, low=1))
-        lost = data.whole(total) - sum(held.values())
+        total, taken, found, counts = saved_values.fields(saved, "total", "max_error", "keys", "counts")
+        held = saved_values.distinct(saved_values.keys_of(found), saved_values.wholes(counts, low=1))
+        lost = saved_values.whole(total) - sum(held.values())
         if len(held) > self.k:
             raise ValueError(f"found {len(held)} counters, expected at most {self.k}")
-        if lost < data.whole(taken) * (self.k + 1) or (lost and not taken):
+        if lost < saved_values.whole(taken) * (self.k + 1) or (lost and not taken):
             raise ValueError("found counts that do not add up to the total and what was taken from them")
         self._total, self._taken, self._counts = total, taken, held
 

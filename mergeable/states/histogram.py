@@ -9,9 +9,9 @@ from typing import Any, final
 
 import numpy as np
 
+from mergeable.numeric import exact
+from mergeable.numeric.arrays import as_float64, as_weighted, flat
 from mergeable.state import State
-from mergeable.states import exact
-from mergeable.states.arrays import as_float64, as_weighted, flat
 from mergeable.states.sums import Count, Sum, check_weights, twin_of
 from mergeable.wording import shown
 

@@ -7,11 +7,11 @@ from typing import Any, final
 
 import numpy as np
 
-from mergeable.parameters import as_whole
+from mergeable.numeric import hashes, saved_values
+from mergeable.numeric.arrays import room, shared, writable
+from mergeable.numeric.estimate import Estimate
 from mergeable.state import State
-from mergeable.states import data, hashes
-from mergeable.states.arrays import room, shared, writable
-from mergeable.states.estimate import Estimate
+from mergeable.state.parameters import as_whole
 
 _LOWEST, _HIGHEST = 4, 18  # precisions
 _NORMAL = 1.959964  # a normal variable lies within so many standard deviations with a probability of 95 %
@@ -114,9 +114,9 @@ class HyperLogLog(State):
 
     def from_data(self, saved: Any) -> None:
         """Take over registers."""
-        (registers,) = data.fields(saved, "registers")
-        self._registers = shared(data.array(registers, np.uint8, self._registers.shape))
-        data.whole(int(registers.max()), 0, 64 - self.precision + 1)
+        (registers,) = saved_values.fields(saved, "registers")
+        self._registers = shared(saved_values.array(registers, np.uint8, self._registers.shape))
+        saved_values.whole(int(registers.max()), 0, 64 - self.precision + 1)
 
     def _copy_value(self) -> dict[str, Any]:
         shared(self._registers)  # and copied when it is written to

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Generic, TypeVar, final
 
 from mergeable.errors import IncompatibleStates
+from mergeable.numeric import keys, saved_values
+from mergeable.numeric.arrays import as_rows
+from mergeable.numeric.row_batch import Place, behind, check_columns, place_of_weights, present
 from mergeable.state import State
-from mergeable.states import data, keys
-from mergeable.states.arrays import as_rows
-from mergeable.states.batch import Place, behind, check_columns, place_of_weights, present
 from mergeable.states.combinators import assign_part, cells_of, described, empty_of, inner_of, one_more
 from mergeable.wording import shown
 
@@ -120,12 +120,12 @@ class Keyed(State, Generic[S]):
     def to_data(self) -> Any:
         """Return the keys in their canonical order, and what the state of each gives."""
         found = keys.in_order(self._states)
-        return {"keys": data.column(found), "states": [self._states[label].to_data() for label in found]}
+        return {"keys": saved_values.column(found), "states": [self._states[label].to_data() for label in found]}
 
     def from_data(self, saved: Any) -> None:
         """Take over keys and their states."""
-        labels, states = data.fields(saved, "keys", "states")
-        for label, found in data.distinct(data.keys_of(labels), data.listed(states, "states")).items():
+        labels, states = saved_values.fields(saved, "keys", "states")
+        for label, found in saved_values.distinct(saved_values.keys_of(labels), saved_values.listed(states, "states")).items():
             self._mixed = self._mixed or type(label) is tuple
             self._states[label] = self._fresh()
             self._states[label].from_data(found)

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple, final
 
 import numpy as np
 
-from mergeable.parameters import as_whole
-from mergeable.states import data, exact, octaves
-from mergeable.states.arrays import as_float64, flat, shared, writable
-from mergeable.states.estimate import Estimate
+from mergeable.numeric import exact, float_bins, saved_values
+from mergeable.numeric.arrays import as_float64, flat, shared, writable
+from mergeable.numeric.estimate import Estimate
+from mergeable.state.parameters import as_whole
 from mergeable.states.quantiles import Quantiles, as_shares, rank_of
 from mergeable.wording import shown
 
@@ -67,7 +67,7 @@ class LogLinearHistogram(Quantiles):
     _undoes_updates = True
 
     def __init__(self, precision: int = 7, max_bins: int = 4096) -> None:
-        self.precision = as_whole(precision, "LogLinearHistogram: got precision {}", 0, octaves.BITS)
+        self.precision = as_whole(precision, "LogLinearHistogram: got precision {}", 0, float_bins.BITS)
         self.max_bins = as_whole(max_bins, "LogLinearHistogram: got max_bins {}", 2, _MOST_BINS)
         self._precision = self.precision  # what is left of it
         self._sides: list[_Side | None] = [None, None]  # the negative numbers, the positive ones
@@ -119,18 +119,18 @@ class LogLinearHistogram(Quantiles):
         """Take buffered values (n,)."""
         bits = values.view(np.int64)
         magnitudes = bits & _MAGNITUDE
-        odd = (magnitudes == 0) | (magnitudes >= octaves.INFINITY)
+        odd = (magnitudes == 0) | (magnitudes >= float_bins.INFINITY)
         special = [0, 0, 0, 0]
         if np.count_nonzero(odd):
-            of_minus = np.int64(octaves.INFINITY - 2**63)
-            special = [int((bits == of_minus).sum()), int((magnitudes == 0).sum()), int((bits == octaves.INFINITY).sum()), 0]
+            of_minus = np.int64(float_bins.INFINITY - 2**63)
+            special = [int((bits == of_minus).sum()), int((magnitudes == 0).sum()), int((bits == float_bins.INFINITY).sum()), 0]
             special[3] = int(odd.sum()) - sum(special)
             bits, magnitudes = bits[~odd], magnitudes[~odd]
-        positions, negative = octaves.positions(magnitudes), bits < 0
+        positions, negative = float_bins.positions(magnitudes), bits < 0
         parts = [positions[negative], positions[~negative]] if np.count_nonzero(negative) else [positions[:0], positions]
         spans = [(int(part.min()), int(part.max())) if part.size else None for part in parts]
         precision = self._fitting(spans, self._precision)
-        shift = octaves.BITS - precision
+        shift = float_bins.BITS - precision
         sides = [
             _Side(*span, np.bincount((part >> shift) - (span[0] >> shift))) if span else None
             for part, span in zip(parts, spans, strict=True)
@@ -150,7 +150,7 @@ class LogLinearHistogram(Quantiles):
         A bin's number is the position of what it begins with, without the low bits: see ``precision``.
         """
         self.flush()
-        shift = octaves.BITS - self._precision
+        shift = float_bins.BITS - self._precision
         sides = [
             side and {"extremes": [*map(_value, side[:2])], "first": side.low >> shift, "counts": shared(side.counts)}
             for side in self._sides
@@ -159,18 +159,20 @@ class LogLinearHistogram(Quantiles):
 
     def from_data(self, saved: Any) -> None:
         """Take over counts."""
-        precision, special, *sides = data.fields(saved, "precision", "special", "negative", "positive")
-        odd = data.wholes(special, 4, 0, data.INT64_MAX)
+        precision, special, *sides = saved_values.fields(saved, "precision", "special", "negative", "positive")
+        odd = saved_values.wholes(special, 4, 0, saved_values.INT64_MAX)
         found = [None if side is None else self._side(side) for side in sides]
         spans = [side and side[:2] for side in found]
-        if data.whole(precision, None) != self._fitting(spans, self.precision):
+        if saved_values.whole(precision, None) != self._fitting(spans, self.precision):
             raise ValueError(f"found bins of {precision} bits, which are not those of this range")
-        shift = octaves.BITS - precision
+        shift = float_bins.BITS - precision
         for side, part in zip(found, sides, strict=True):
-            if side and (data.whole(part["first"], None) != side.low >> shift or side.counts.size != _bins(*side[:2], shift)):
+            if side and (
+                saved_values.whole(part["first"], None) != side.low >> shift or side.counts.size != _bins(*side[:2], shift)
+            ):
                 raise ValueError("found bins that do not reach from the smallest number to the largest")
         numbers = sum(sum(side.counts.tolist()) for side in found if side)
-        if sum(odd) + numbers > data.INT64_MAX:
+        if sum(odd) + numbers > saved_values.INT64_MAX:
             raise ValueError("found more items than were ever counted")
         self._precision, self._sides, self._numbers, self._odd = precision, found, numbers, odd
 
@@ -209,10 +211,10 @@ class LogLinearHistogram(Quantiles):
 
     def _bin(self, side: _Side, index: int, *, smallest: bool, largest: bool) -> tuple[float, float, float]:
         """Return the smallest magnitude that a bin's items may have, the one nearest to all of them, and the largest."""
-        shift = octaves.BITS - self._precision
+        shift = float_bins.BITS - self._precision
         number = (side.low >> shift) + index
-        low = octaves.units_from(side.high if largest else max(number << shift, side.low))
-        high = octaves.units_to(side.low if smallest else min(((number + 1) << shift) - 1, side.high))
+        low = float_bins.units_from(side.high if largest else max(number << shift, side.low))
+        high = float_bins.units_to(side.low if smallest else min(((number + 1) << shift) - 1, side.high))
         value = exact.to_float(2 * low * high, (low + high) << exact.UNIT_BITS)  # its relative distance to both is the same
         return exact.to_float(low, _UNIT), value, exact.to_float(high, _UNIT)
 
@@ -222,28 +224,28 @@ class LogLinearHistogram(Quantiles):
             both = [found for found in (mine, span) if found]
             if both:
                 low, high = min(found[0] for found in both), max(found[1] for found in both)
-                while _bins(low, high, octaves.BITS - precision) > self.max_bins:
+                while _bins(low, high, float_bins.BITS - precision) > self.max_bins:
                     precision -= 1
         return precision
 
     def _take(self, sides: Sequence[_Side | None], numbers: int, odd: list[int], precision: int) -> None:
         """Add counts in bins of this precision."""
-        if sum(self._odd) + sum(odd) + self._numbers + numbers > data.INT64_MAX:
+        if sum(self._odd) + sum(odd) + self._numbers + numbers > saved_values.INT64_MAX:
             raise OverflowError(
                 "LogLinearHistogram: there would be more than 2**63 - 1 items, which an int64 does not hold. Nothing was counted."
             )
         mine = [_coarser(side, self._precision, precision) for side in self._sides]
-        self._sides = [_joined(a, b, octaves.BITS - precision) for a, b in zip(mine, sides, strict=True)]
+        self._sides = [_joined(a, b, float_bins.BITS - precision) for a, b in zip(mine, sides, strict=True)]
         self._odd = [a + b for a, b in zip(self._odd, odd, strict=True)]
         self._precision = precision
         self._numbers += numbers
 
     def _side(self, saved: Any) -> _Side:
         """Return one sign's numbers as they were saved."""
-        extremes, _, counts = data.fields(saved, "extremes", "first", "counts")
-        low, high = (_position(value) for value in data.listed(extremes, "the smallest and largest magnitude", 2))
+        extremes, _, counts = saved_values.fields(saved, "extremes", "first", "counts")
+        low, high = (_position(value) for value in saved_values.listed(extremes, "the smallest and largest magnitude", 2))
         size = len(counts) if isinstance(counts, np.ndarray) and counts.ndim == 1 else 0
-        counts = data.array(counts, np.int64, (size,))
+        counts = saved_values.array(counts, np.int64, (size,))
         if low > high or not 0 < size <= self.max_bins or counts.min() < 0 or not (counts[0] and counts[-1]):
             raise ValueError("found counts that no numbers between these extremes have")
         if counts.sum(dtype=object) == 1 and low != high:
@@ -259,7 +261,7 @@ def _coarser(side: _Side | None, precision: int, wanted: int) -> _Side | None:
     """Return the counts in bins of a lower precision."""
     if side is None or precision == wanted:
         return side
-    first = side.low >> (octaves.BITS - precision)
+    first = side.low >> (float_bins.BITS - precision)
     numbers = (first + np.arange(side.counts.size)) >> (precision - wanted)
     starts = np.flatnonzero(np.diff(numbers, prepend=numbers[0] - 1))
     return _Side(side.low, side.high, np.add.reduceat(side.counts, starts))
@@ -281,11 +283,11 @@ def _joined(a: _Side | None, b: _Side | None, shift: int) -> _Side | None:
 
 
 def _value(position: int) -> float:
-    return exact.to_float(octaves.units_from(position), _UNIT)
+    return exact.to_float(float_bins.units_from(position), _UNIT)
 
 
 def _position(value: Any) -> int:
     """Return the position of a magnitude that was saved."""
-    if type(value) is not float or not 0 < exact.key_of_value(value) < octaves.INFINITY:
+    if type(value) is not float or not 0 < exact.key_of_value(value) < float_bins.INFINITY:
         raise ValueError(f"found {shown(value)}, expected a positive finite float")
-    return int(octaves.positions(np.array([exact.key_of_value(value)]))[0])
+    return int(float_bins.positions(np.array([exact.key_of_value(value)]))[0])

@@ -7,11 +7,11 @@ from typing import Any, final
 
 import numpy as np
 
+from mergeable.numeric import exact, saved_values
+from mergeable.numeric.arrays import as_number, as_weighted, is_zero
+from mergeable.numeric.nonfinite import NONE_SPECIAL, added, special_value, split_special, split_total
 from mergeable.state import State
-from mergeable.states import data, exact
-from mergeable.states.arrays import as_number, as_weighted, is_zero
 from mergeable.states.number import Number
-from mergeable.states.special import NONE_SPECIAL, added, special_value, split_special, split_total
 from mergeable.wording import shown
 
 _UNIT = exact.UNIT_BITS
@@ -88,9 +88,13 @@ class Mean(Number):
 
     def from_data(self, saved: Any) -> None:
         """Take over exact sums."""
-        total, weight, special = data.fields(saved, "total", "weight", "special")
-        self._total, self._weight, self._special = data.whole(total, None), data.whole(weight), data.wholes(special, 3)
-        if weight > data.LARGEST_SUM or abs(total) > weight * data.LARGEST:
+        total, weight, special = saved_values.fields(saved, "total", "weight", "special")
+        self._total, self._weight, self._special = (
+            saved_values.whole(total, None),
+            saved_values.whole(weight),
+            saved_values.wholes(special, 3),
+        )
+        if weight > saved_values.LARGEST_SUM or abs(total) > weight * saved_values.LARGEST:
             raise ValueError("found a total that no values of this weight have")
 
     def result(self) -> float:
@@ -187,10 +191,10 @@ class Moments(State):
 
     def from_data(self, saved: Any) -> None:
         """Take over exact sums."""
-        powers, special = data.fields(saved, "powers", "special")
-        self._powers, self._special = data.wholes(powers, 3, None), data.wholes(special, 3)
+        powers, special = saved_values.fields(saved, "powers", "special")
+        self._powers, self._special = saved_values.wholes(powers, 3, None), saved_values.wholes(special, 3)
         w, s1, s2 = self._powers
-        if not 0 <= w <= data.LARGEST_SUM or not 0 <= s2 <= w * data.LARGEST**2 or s1 * s1 > s2 * w:
+        if not 0 <= w <= saved_values.LARGEST_SUM or not 0 <= s2 <= w * saved_values.LARGEST**2 or s1 * s1 > s2 * w:
             raise ValueError("found sums of powers that no values have")
 
     @property

@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
+from mergeable.numeric import exact
 from mergeable.state import State
-from mergeable.states import exact
 
 Self = TypeVar("Self", bound="Number")
 

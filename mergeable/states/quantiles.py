@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from mergeable.numeric import arrays
+from mergeable.numeric.arrays import as_float64
 from mergeable.state import State
-from mergeable.states import arrays
-from mergeable.states.arrays import as_float64
 from mergeable.states.number import as_written
 
 

@@ -8,12 +8,12 @@ from typing import Any, final
 
 import numpy as np
 
-from mergeable.parameters import as_whole
-from mergeable.states import data
-from mergeable.states.arrays import as_float64, as_number, flat
-from mergeable.states.estimate import Estimate
+from mergeable.numeric import saved_values
+from mergeable.numeric.arrays import as_float64, as_number, flat
+from mergeable.numeric.estimate import Estimate
+from mergeable.numeric.sketches import library
+from mergeable.state.parameters import as_whole
 from mergeable.states.quantiles import Quantiles, as_shares, rank_of
-from mergeable.states.sketches import library
 
 _LEAST_K, _MOST_K = 8, 65535
 _MOST = 2**62  # items
@@ -150,10 +150,10 @@ class RankQuantiles(Quantiles):
 
     def from_data(self, saved: Any) -> None:
         """Take over a sample. The library, which trusts the bytes that it reads, gets them made of what was checked."""
-        special, extremes, sizes, items = data.fields(saved, "special", "extremes", "levels", "items")
-        odd = data.wholes(special, 3, 0, _MOST)
-        sizes = data.wholes(sizes, None, 0, _MOST)
-        items = data.array(items, np.float64, (sum(sizes),))
+        special, extremes, sizes, items = saved_values.fields(saved, "special", "extremes", "levels", "items")
+        odd = saved_values.wholes(special, 3, 0, _MOST)
+        sizes = saved_values.wholes(sizes, None, 0, _MOST)
+        items = saved_values.array(items, np.float64, (sum(sizes),))
         n = sum(size << level for level, size in enumerate(sizes[:64]))
         if len(sizes) > _MOST.bit_length() or n + sum(odd) > _MOST or (sizes and not sizes[-1]):
             raise ValueError("found more items, or levels of them, than any updates make")
@@ -251,7 +251,7 @@ def _ordered(values: np.ndarray) -> np.ndarray:
 
 def _extremes(saved: Any) -> list[float]:
     """Return the smallest and the largest item, as they were saved."""
-    found = data.listed(saved, "the smallest and largest item", 2)
+    found = saved_values.listed(saved, "the smallest and largest item", 2)
     if not all(type(value) is float and math.isfinite(value) for value in found):
         raise ValueError("found extremes that are no finite floats")
     if _ordered(np.array(found)).tobytes() != np.array(found).tobytes():

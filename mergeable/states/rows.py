@@ -7,9 +7,9 @@ from typing import Any, final
 import numpy as np
 
 from mergeable.errors import IncompatibleStates
+from mergeable.numeric import saved_values
+from mergeable.numeric.row_order import Chunks, as_column, canonical_order, described, joined, kinds_of, sort_keys
 from mergeable.state import State
-from mergeable.states import data
-from mergeable.states.columns import Chunks, as_column, canonical_order, described, joined, kinds_of, sort_keys
 from mergeable.wording import repeated, short, shown
 
 _MANY = 2**16  # rows of nothing, such as an array (n, 0), that a file may hold: they take memory when they are read
@@ -133,10 +133,10 @@ class Rows(State):
 
     def from_data(self, saved: Any) -> None:
         """Take over rows."""
-        (columns,) = data.fields(saved, "columns")
+        (columns,) = saved_values.fields(saved, "columns")
         if columns is None:
             return
-        columns = data.listed(columns, f"{len(self.columns)} columns", len(self.columns))
+        columns = saved_values.listed(columns, f"{len(self.columns)} columns", len(self.columns))
         if not all(isinstance(column, np.ndarray) for column in columns):
             raise ValueError("found a column that is no array")
         arrays = tuple(as_column(column, name, "Rows") for name, column in zip(self.columns, columns, strict=True))

@@ -10,13 +10,13 @@ from typing import Any, ClassVar, TypeVar, final
 import numpy as np
 
 from mergeable.errors import IncompatibleStates
-from mergeable.parameters import as_whole
+from mergeable.numeric import exact, hashes, keys, saved_values
+from mergeable.numeric.arrays import check_lengths, weighed
+from mergeable.numeric.estimate import Estimate
+from mergeable.numeric.given import objects
+from mergeable.numeric.row_order import as_column, canonical_order, described, joined, kinds_of, sort_keys
 from mergeable.state import State
-from mergeable.states import data, exact, hashes, keys
-from mergeable.states.arrays import check_lengths, weighed
-from mergeable.states.columns import as_column, canonical_order, described, joined, kinds_of, sort_keys
-from mergeable.states.estimate import Estimate
-from mergeable.states.given import objects
+from mergeable.state.parameters import as_whole
 
 _BLOCK = 16_384  # rows: after the first block hardly any row is small enough to be looked at
 _NORMAL = 1.959964  # a normal variable lies within so many standard deviations with a probability of 95 %
@@ -160,17 +160,17 @@ class _Lowest(State):
     def to_data(self) -> Any:
         """Return the keys in the order of their ranks, and the columns, or None where there are no keys."""
         self.flush()
-        return {"keys": data.column(self._keys.tolist()), "columns": list(self._columns) if self._keys.size else None}
+        return {"keys": saved_values.column(self._keys.tolist()), "columns": list(self._columns) if self._keys.size else None}
 
     def from_data(self, saved: Any) -> None:
         """Take over keys and columns."""
-        listed, columns = data.fields(saved, "keys", "columns")
-        labels = objects(data.keys_of(listed))
+        listed, columns = saved_values.fields(saved, "keys", "columns")
+        labels = objects(saved_values.keys_of(listed))
         if not labels.size and columns is None:
             return
         if not 0 < labels.size <= self.k + self._spare:
             raise ValueError(f"found {labels.size} keys, expected from 1 to {self.k + self._spare}")
-        arrays = tuple(data.listed(columns, "columns"))
+        arrays = tuple(saved_values.listed(columns, "columns"))
         if not all(isinstance(array, np.ndarray) for array in arrays):
             raise ValueError("found a column that is no array")
         taken = tuple(as_column(array, str(i), type(self).__name__) for i, array in enumerate(arrays))

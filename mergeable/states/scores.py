@@ -8,15 +8,15 @@ from typing import Any, NamedTuple, final
 
 import numpy as np
 
-from mergeable.parameters import as_whole
+from mergeable.numeric import exact, float_bins, rank_bounds, saved_values
+from mergeable.numeric.arrays import NORMAL_FLOAT32, ONE_FLOAT32, as_float64, as_scored, run_begins
+from mergeable.numeric.estimate import Estimate
 from mergeable.state import State
-from mergeable.states import data, exact, octaves, ranking
-from mergeable.states.arrays import NORMAL_FLOAT32, ONE_FLOAT32, as_float64, as_scored, run_begins
-from mergeable.states.estimate import Estimate
+from mergeable.state.parameters import as_whole
 
 _UNIT = 1 << exact.UNIT_BITS
 _MOST_BITS = 23  # of a float32's mantissa
-_HIGHEST = octaves.INFINITY  # the order key of infinity
+_HIGHEST = float_bins.INFINITY  # the order key of infinity
 _NO_BIN = np.iinfo(np.int64).max
 _HALF, _ONE, _TWO = map(exact.key_of_value, (0.5, 1.0, 2.0))
 _HALF_FLOAT32 = 0x3F00_0000  # its bits
@@ -171,18 +171,18 @@ class ScoreHistogram(State):
         self.flush()
         _, low, high, amounts = self._table
         saved = {"low": exact.values_of_keys(low), "high": exact.values_of_keys(high), "nan": list(self._nan)}
-        return saved | {name: data.packed(amounts[place].tolist()) for name, place in _COLUMNS.items()}
+        return saved | {name: saved_values.packed(amounts[place].tolist()) for name, place in _COLUMNS.items()}
 
     def from_data(self, saved: Any) -> None:
         """Take over bins."""
-        low, high, nan, *columns = data.fields(saved, "low", "high", "nan", *_COLUMNS)
+        low, high, nan, *columns = saved_values.fields(saved, "low", "high", "nan", *_COLUMNS)
         size = len(low) if isinstance(low, np.ndarray) and low.ndim == 1 else 0
-        most = data.LARGEST_SUM if self.weighted else data.INT64_MAX
-        missing = data.wholes(nan, 2, 0, most)
+        most = saved_values.LARGEST_SUM if self.weighted else saved_values.INT64_MAX
+        missing = saved_values.wholes(nan, 2, 0, most)
         amounts = np.zeros((3, 2, size), self._table.amounts.dtype)
         for column, place in zip(columns, _COLUMNS.values(), strict=True):
-            amounts[place] = data.wholes(column, size, 0, most)
-        lows, highs = (exact.order_keys(data.array(scores, np.float64, (size,))) for scores in (low, high))
+            amounts[place] = saved_values.wholes(column, size, 0, most)
+        lows, highs = (exact.order_keys(saved_values.array(scores, np.float64, (size,))) for scores in (low, high))
         if (np.abs(lows) > _HIGHEST).any() or (np.abs(highs) > _HIGHEST).any() or (lows > highs).any():
             raise ValueError("found bins whose lowest score is NaN, or above the highest")
         increasing = (lows[1:] > lows[:-1]).all() and (highs[1:] > highs[:-1]).all()
@@ -210,7 +210,7 @@ class ScoreHistogram(State):
 
     def roc_auc_estimate(self) -> Estimate:
         """Return the area under the ROC curve with bounds that are certain."""
-        return ranking.roc_auc(self._cells())
+        return rank_bounds.roc_auc(self._cells())
 
     def pr_auc(self) -> float:
         """Return the average precision: the sum over thresholds of precision times the step in recall; NaN without positives."""
@@ -218,7 +218,7 @@ class ScoreHistogram(State):
 
     def pr_auc_estimate(self) -> Estimate:
         """Return the average precision with bounds that are certain."""
-        return ranking.average_precision(self._cells(), one=int(not self.weighted))
+        return rank_bounds.average_precision(self._cells(), one=int(not self.weighted))
 
     def ks(self) -> float:
         """Return the largest difference between the shares of negatives and positives up to a score, over the scores that are known."""
@@ -226,7 +226,7 @@ class ScoreHistogram(State):
 
     def ks_estimate(self) -> Estimate:
         """Return the Kolmogorov-Smirnov statistic with bounds that are certain; the value is the lower one."""
-        return ranking.kolmogorov_smirnov(self._cells())
+        return rank_bounds.kolmogorov_smirnov(self._cells())
 
     def roc_curve(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return false and true positive rates and the thresholds (n + 1,) at which they are had, from inf down.
@@ -234,11 +234,11 @@ class ScoreHistogram(State):
         A row is called positive where its score is at least the threshold: points are exact. A threshold is a score, or the float
         just above one.
         """
-        return ranking.roc_curve(self._cells())
+        return rank_bounds.roc_curve(self._cells())
 
     def precision_recall_curve(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return precisions and recalls (n + 1,) and the increasing thresholds (n,) at which they are had; the last point is (1, 0)."""
-        return ranking.precision_recall_curve(self._cells())
+        return rank_bounds.precision_recall_curve(self._cells())
 
     def _totals(self) -> tuple[int, int]:
         """Return how much there is of label 0 and of label 1."""
@@ -246,7 +246,7 @@ class ScoreHistogram(State):
         negatives, positives = self._table.amounts[0].sum(axis=1).tolist()
         return int(negatives), int(positives)
 
-    def _cells(self) -> ranking.Cells:
+    def _cells(self) -> rank_bounds.Cells:
         """Return the rows of one score that are known to be, and those between them."""
         self.flush()
         _, low, high, amounts = self._table
@@ -257,7 +257,7 @@ class ScoreHistogram(State):
         negative, positive = found[:, 0].T.reshape(-1), found[:, 1].T.reshape(-1)
         some = np.flatnonzero(negative | positive)
         thresholds = np.stack([low, low + 1, high], axis=1).reshape(-1)
-        return ranking.Cells(thresholds[some], negative[some], positive[some], some % 3 != 1)
+        return rank_bounds.Cells(thresholds[some], negative[some], positive[some], some % 3 != 1)
 
     def _bins(self, keys: np.ndarray) -> np.ndarray:
         """Return the bins (n,) of scores that have these increasing order keys (n,): increasing whole numbers, 0 for 0."""
@@ -280,7 +280,7 @@ class ScoreHistogram(State):
 
     def _numbers(self, magnitudes: np.ndarray) -> np.ndarray:
         """Return the places (n,) above 0 of the bins of positive numbers, given by their bits (n,)."""
-        return (octaves.positions(magnitudes) >> (octaves.BITS - self.precision)) + (1074 << self.precision) + 1
+        return (float_bins.positions(magnitudes) >> (float_bins.BITS - self.precision)) + (1074 << self.precision) + 1
 
     def _tabled(self, positive: np.ndarray, scores: np.ndarray, weights: np.ndarray | None) -> _Table:
         """Return the bins of rows, given by their labels (n,), their scores (n,), and their weights (n,)."""
@@ -343,7 +343,7 @@ class ScoreHistogram(State):
         """Add bins of another table."""
         if not self.weighted:
             total = sum(int(part.amounts[0].sum()) for part in (self._table, table))
-            if total + sum(self._nan) + sum(nan) > data.INT64_MAX:
+            if total + sum(self._nan) + sum(nan) > saved_values.INT64_MAX:
                 raise OverflowError(
                     "ScoreHistogram: there would be more than 2**63 - 1 rows, which an int64 does not hold. Nothing was counted."
                 )

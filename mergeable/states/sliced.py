@@ -7,12 +7,12 @@ from typing import Any, NamedTuple, final
 
 import numpy as np
 
-from mergeable.parameters import as_whole
+from mergeable.numeric import hashes, keys
+from mergeable.numeric.given import objects
+from mergeable.numeric.row_batch import Batch, Place, behind, place_of_weights, present
 from mergeable.state import State
-from mergeable.states import hashes, keys
-from mergeable.states.batch import Batch, Place, behind, place_of_weights, present
+from mergeable.state.parameters import as_whole
 from mergeable.states.combinators import PART, Product, Tuple, cells_of, described, empty_of, inner_of
-from mergeable.states.given import objects
 from mergeable.states.keyed import Keyed
 from mergeable.states.sums import Count
 from mergeable.wording import shown

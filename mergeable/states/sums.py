@@ -7,11 +7,11 @@ from typing import Any, final
 
 import numpy as np
 
-from mergeable.parameters import as_whole
-from mergeable.states import data, exact
-from mergeable.states.arrays import are_counts, as_array, as_float64, flat, room, shared, writable
+from mergeable.numeric import exact, saved_values
+from mergeable.numeric.arrays import are_counts, as_array, as_float64, flat, room, shared, writable
+from mergeable.numeric.nonfinite import NONE_SPECIAL, added, special_value, split_total
+from mergeable.state.parameters import as_whole
 from mergeable.states.number import Number
-from mergeable.states.special import NONE_SPECIAL, added, special_value, split_total
 from mergeable.wording import shown
 
 _TOO_MANY = 1 << 4096  # at once
@@ -57,7 +57,7 @@ class Count(Number):
     @classmethod
     def cells(cls, parameters: dict[str, Any]) -> int:
         """One for each count."""
-        return data.cells(parameters["shape"])
+        return saved_values.cells(parameters["shape"])
 
     def update(self, amount: Any = 1) -> None:
         """Add whole numbers not below 0."""
@@ -99,12 +99,12 @@ class Count(Number):
 
     def from_data(self, saved: Any) -> None:
         """Take over a count."""
-        (count,) = data.fields(saved, "count")
+        (count,) = saved_values.fields(saved, "count")
         if not self.shape:
-            self._count = data.whole(count)
+            self._count = saved_values.whole(count)
             return
-        counts = data.array(count, np.int64, self.shape)
-        data.whole(int(counts.min()))
+        counts = saved_values.array(count, np.int64, self.shape)
+        saved_values.whole(int(counts.min()))
         self._count, self._most = shared(counts), int(counts.max())
 
     def assign_number(self, value: Any) -> None:
@@ -184,7 +184,7 @@ class Sum(Number):
     @classmethod
     def cells(cls, parameters: dict[str, Any]) -> int:
         """One for each sum."""
-        return data.cells(parameters["shape"])
+        return saved_values.cells(parameters["shape"])
 
     @property
     def n_nan(self) -> Any:
@@ -247,11 +247,13 @@ class Sum(Number):
 
     def from_data(self, saved: Any) -> None:
         """Take over sums."""
-        units, special = data.fields(saved, "units", "special")
-        self._units = data.wholes(units, len(self._units), None)
-        if max(map(abs, self._units)) > data.LARGEST_SUM:
+        units, special = saved_values.fields(saved, "units", "special")
+        self._units = saved_values.wholes(units, len(self._units), None)
+        if max(map(abs, self._units)) > saved_values.LARGEST_SUM:
             raise ValueError("found sums that no values have")
-        rows = [data.wholes(row, 4, 0, data.INT64_MAX) for row in data.listed(special, "special values")]
+        rows = [
+            saved_values.wholes(row, 4, 0, saved_values.INT64_MAX) for row in saved_values.listed(special, "special values")
+        ]
         cells = [cell for cell, *_ in rows]
         if cells != sorted(set(cells)) or (cells and cells[-1] >= len(self._units)) or not all(any(row[1:]) for row in rows):
             raise ValueError("found special values of cells that do not exist, come twice or hold none")

@@ -8,9 +8,9 @@ from typing import Any, final
 
 import numpy as np
 
-from mergeable.states.batch import Place, behind, check_columns, place_of_weights, present
+from mergeable.numeric.given import as_given
+from mergeable.numeric.row_batch import Place, behind, check_columns, place_of_weights, present
 from mergeable.states.combinators import PART, Product, Tuple, cells_of, described, empty_of, inner_of
-from mergeable.states.given import as_given
 from mergeable.states.keyed import Keyed
 from mergeable.states.number import as_written
 from mergeable.states.sums import Count

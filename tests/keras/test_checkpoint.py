@@ -9,8 +9,8 @@ import pytest
 import tensorflow as tf
 
 import mergeable as mg
-from mergeable.canonical import canonical_bytes
-from mergeable.metric import RESTORED
+from mergeable.encoding.canonical import canonical_bytes
+from mergeable.metric.metric import RESTORED
 from tests.keras.conftest import mirrored
 from tests.keras.zoo import Everything, JaccardAsDocumented, RowCount, Total, flat
 

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 import mergeable as mg
 from mergeable import metrics
-from mergeable.canonical import canonical_bytes
+from mergeable.encoding.canonical import canonical_bytes
 from mergeable.keras import AUROC, PyMetric
 
 

@@ -8,8 +8,8 @@ import pytest
 import tensorflow as tf
 
 import mergeable as mg
-from mergeable.canonical import canonical_bytes
-from mergeable.keras import failures
+from mergeable.encoding.canonical import canonical_bytes
+from mergeable.keras import graph_errors
 from tests.keras.zoo import Everything, RowCount
 from tests.notes import notes
 
@@ -126,16 +126,16 @@ def test_without_the_hook_tensorflows_error_begins_with_ours(monkeypatch):
 
     with pytest.raises(tf.errors.UnknownError, match=r"LookupError: no row 13 in Unlucky\.update_state"):
         step(tf.constant([13.0]))
-    failures._waiting.clear()
+    graph_errors._waiting.clear()
 
 
 def test_failures_do_not_pile_up():
     """Exceptions that nobody picks up are dropped after a few."""
     for i in range(50):
-        failures.passed_on(ValueError(str(i)))
+        graph_errors.passed_on(ValueError(str(i)))
 
-    assert len(failures._waiting) <= 16
-    failures._waiting.clear()
+    assert len(graph_errors._waiting) <= 16
+    graph_errors._waiting.clear()
 
 
 @pytest.mark.parametrize("where", ["compile", "function"])

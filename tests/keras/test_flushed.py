@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 import mergeable as mg
-from mergeable.canonical import canonical_bytes
+from mergeable.encoding.canonical import canonical_bytes
 
 TINY = np.array([5e-324, -5e-324, 3e-310, 2.2250738585072014e-308, 1e-300, 0.0, -0.0, 1.5, -1e-309])
 STATES = {

@@ -15,8 +15,8 @@ import pytest
 import tensorflow as tf
 
 import mergeable as mg
-from mergeable.canonical import canonical_bytes
-from mergeable.keras import AUROC, inlet, packing
+from mergeable.encoding.canonical import canonical_bytes
+from mergeable.keras import AUROC, batch_queue, packing
 from mergeable.metrics import AUROC as PlainAUROC  # noqa: N811 - it is a class
 from tests.keras.conftest import mirrored
 from tests.keras.zoo import Everything, JaccardAsDocumented, RowCount
@@ -67,13 +67,13 @@ def feed(metric, *batches):
 def wakes(monkeypatch):
     """The calls of Python that steps make."""
     found = []
-    original = inlet.Inlet._wake
+    original = batch_queue.Inlet._wake
 
     def spy(self, *args):
         found.append(self._metric.name)
         return original(self, *args)
 
-    monkeypatch.setattr(inlet.Inlet, "_wake", spy)
+    monkeypatch.setattr(batch_queue.Inlet, "_wake", spy)
     return found
 
 
@@ -275,11 +275,11 @@ def test_python_is_called_seldom(wakes):
     """A step that shows nothing calls Python once in so many batches as may wait, and at most once."""
     metric = built()
     step = stepping(metric)
-    for _ in range(3 * inlet.QUEUE_BATCHES):
+    for _ in range(3 * batch_queue.QUEUE_BATCHES):
         step(tf.ones([2]))
 
     assert 1 + 2 == len(wakes)  # the first step after a reset is one of them
-    assert 6 * inlet.QUEUE_BATCHES == int(metric.result())
+    assert 6 * batch_queue.QUEUE_BATCHES == int(metric.result())
     assert 3 == len(wakes)
 
 
@@ -335,7 +335,7 @@ def test_never_shows_nan(through, rng):
 
 def test_memory_is_bounded(monkeypatch, wakes):
     """The step that brings what waits to the bound takes it: no more than that and one batch ever waits."""
-    monkeypatch.setattr(inlet, "QUEUE_BYTES", 10 * packing.ROW_BYTES)
+    monkeypatch.setattr(batch_queue, "QUEUE_BYTES", 10 * packing.ROW_BYTES)
     metric = built()
     step = stepping(metric)
     most = 0
@@ -349,7 +349,7 @@ def test_memory_is_bounded(monkeypatch, wakes):
 
 def test_strings_count_as_what_they_take(monkeypatch, wakes):
     """The bytes of strings are counted too."""
-    monkeypatch.setattr(inlet, "QUEUE_BYTES", 10_000)
+    monkeypatch.setattr(batch_queue, "QUEUE_BYTES", 10_000)
     metric = built(mg.PyMetric.of, metric=Words())
     step = tf.function(lambda words: metric.update_state(words))
     for _ in range(10):
@@ -916,7 +916,7 @@ def test_batches_that_cannot_be_taken_apart_are_told(monkeypatch):
     step(tf.ones(3))  # the first step takes what waits
     step(tf.ones(5))
     with monkeypatch.context() as broken:
-        broken.setattr("mergeable.keras.site.Site.runs", lambda *_: 1 / 0)
+        broken.setattr("mergeable.keras.call_site.Site.runs", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError) as caught:
             metric.result()
     step(tf.ones(4))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mergeable.keras.schedule import SHARE, Schedule
+from mergeable.keras.result_schedule import SHARE, Schedule
 
 STEP = 1.0  # seconds
 

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 import mergeable as mg
-from mergeable.canonical import canonical_bytes
+from mergeable.encoding.canonical import canonical_bytes
 from mergeable.keras import SaveSnapshots
 from tests.keras.conftest import mirrored
 from tests.keras.zoo import Everything

@@ -8,7 +8,7 @@ from scipy import stats
 from sklearn.datasets import load_breast_cancer
 
 import mergeable as mg
-from mergeable.canonical import canonical_bytes
+from mergeable.encoding.canonical import canonical_bytes
 from mergeable.states.bootstrap import poisson
 from tests import streams
 

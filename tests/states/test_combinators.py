@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import mergeable as mg
-from mergeable.canonical import canonical_bytes
-from mergeable.states import exact
+from mergeable.encoding.canonical import canonical_bytes
+from mergeable.numeric import exact
 
 
 def fed(state, *batch):

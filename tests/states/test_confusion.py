@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import mergeable as mg
-from mergeable.canonical import canonical_bytes
+from mergeable.encoding.canonical import canonical_bytes
 
 
 def fed(matrix, *batch, **kwargs):

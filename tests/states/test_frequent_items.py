@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import mergeable as mg
-from mergeable.canonical import canonical_bytes
+from mergeable.encoding.canonical import canonical_bytes
 from tests import streams
 
 N = 50_000
@@ -90,7 +90,7 @@ def test_keys_are_told_apart_by_type():
 def test_the_hash_seed_decides_nothing():
     """Strings and reductions end in the same bytes whatever PYTHONHASHSEED is."""
     code = (
-        "import mergeable as mg; from mergeable.canonical import canonical_bytes; a, b = mg.FrequentItems(5), mg.FrequentItems(5)\n"
+        "import mergeable as mg; from mergeable.encoding.canonical import canonical_bytes; a, b = mg.FrequentItems(5), mg.FrequentItems(5)\n"
         "for i in range(300): (a, b)[i % 2].update([str(i * i % 37), str(i % 11), i % 7])\n"
         "a.merge(b); print(canonical_bytes(a).hex())"
     )

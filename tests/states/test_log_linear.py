@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import mergeable as mg
-from mergeable.canonical import canonical_bytes
+from mergeable.encoding.canonical import canonical_bytes
 from tests import streams
 
 QUANTILES = np.array([0.0, 0.001, 0.01, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99, 0.999, 1.0])

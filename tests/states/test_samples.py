@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import mergeable as mg
-from mergeable.canonical import canonical_bytes
-from mergeable.states import hashes
+from mergeable.encoding.canonical import canonical_bytes
+from mergeable.numeric import hashes
 from tests import streams
 
 MAKERS = {"BottomK": mg.BottomK, "WeightedBottomK": mg.WeightedBottomK}

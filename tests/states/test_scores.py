@@ -12,7 +12,7 @@ from sklearn.datasets import load_breast_cancer
 from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score, roc_curve
 
 import mergeable as mg
-from mergeable.canonical import canonical_bytes
+from mergeable.encoding.canonical import canonical_bytes
 from mergeable.states import scores as scores_module
 from tests import streams
 

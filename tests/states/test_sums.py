@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import mergeable as mg
-from mergeable.canonical import canonical_bytes
+from mergeable.encoding.canonical import canonical_bytes
 
 INT64_MAX = 2**63 - 1
 

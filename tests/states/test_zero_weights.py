@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import mergeable as mg
-from mergeable.canonical import canonical_bytes
+from mergeable.encoding.canonical import canonical_bytes
 
 NAN = math.nan
 

@@ -10,7 +10,7 @@ import hashlib
 import numpy as np
 
 import mergeable as mg
-from mergeable.canonical import canonical_bytes
+from mergeable.encoding.canonical import canonical_bytes
 
 POOL = np.array([1e16, 1.0, -1e16, 2.0**53, 0.1, np.nan, np.inf, -np.inf, -0.0, 5e-324, 1.7e308, 1 / 3])
 

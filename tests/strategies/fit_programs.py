@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 import mergeable as mg
-from mergeable.canonical import canonical_bytes
+from mergeable.encoding.canonical import canonical_bytes
 from mergeable.exchange import watch
 from mergeable.keras import SaveSnapshots
 from mergeable.strategies.multi_worker import disable_fit, enable_fit

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 import mergeable as mg
-from mergeable.canonical import canonical_bytes
+from mergeable.encoding.canonical import canonical_bytes
 from mergeable.strategies import parameter_server
 from tests.notes import notes
 from tests.strategies import conformance

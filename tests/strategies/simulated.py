@@ -5,8 +5,8 @@ import queue
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
-from mergeable import doubling
 from mergeable.errors import ExchangeTimeout
+from mergeable.exchange import doubling
 from mergeable.strategy import Strategy
 
 

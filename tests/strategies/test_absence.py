@@ -9,8 +9,8 @@ import time
 
 import pytest
 
-from mergeable.strategies.arrival import answers
-from mergeable.strategies.multi_worker import INLINE_BYTES, _listening
+from mergeable.strategies.multi_worker.arrival import answers
+from mergeable.strategies.multi_worker.workers import INLINE_BYTES, _listening
 from tests.strategies.processes import ROOT, Job, free_ports, values
 
 ALL = {"total": 6.0, "givers": 3.0}
@@ -164,7 +164,7 @@ def test_bytes_on_the_wire(connected):
 
 def test_without_the_store(monkeypatch):
     """Where TensorFlow has no key-value store, workers do not wait for each other before they swap."""
-    from mergeable.strategies import arrival
+    from mergeable.strategies.multi_worker import arrival
 
     monkeypatch.delattr(arrival.context.Context, "get_config_key_value")
     began = time.monotonic()

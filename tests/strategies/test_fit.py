@@ -8,8 +8,8 @@ import pytest
 import tensorflow as tf
 
 import mergeable as mg
-from mergeable.strategies import keras_fit
-from mergeable.strategies.multi_worker import INLINE_BYTES, disable_fit, enable_fit
+from mergeable.strategies.multi_worker import keras_fit
+from mergeable.strategies.multi_worker.workers import INLINE_BYTES, disable_fit, enable_fit
 from tests.keras.conftest import mirrored
 from tests.strategies import fit_programs
 from tests.strategies.processes import values

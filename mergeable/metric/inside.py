@@ -1,0 +1,129 @@
+"""Inside and outside of a metric: whether the user's code calls a verb, or somebody else.
+
+Which verb a method is, is said by the name under which a class has it, and not by its own.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from types import FunctionType
+from typing import TYPE_CHECKING, Any
+
+from mergeable.errors import MergeableError, UnsupportedStrategy
+from mergeable.state.names import VERBS
+from mergeable.wording import shown
+
+if TYPE_CHECKING:
+    from mergeable.metric.metric import Metric
+
+
+tracers: list[Callable[[], bool]] = []
+"""What says, of frameworks that are loaded, whether code runs now to be recorded, once for many calls."""
+
+
+def check_not_recorded(metric: Metric, name: str) -> None:
+    """Raise ``UnsupportedStrategy`` where the metric's code is recorded: what it does to its values would be done once."""
+    if any(is_recording() for is_recording in tracers):
+        who = f"{type(metric).__name__}.{metric.__dict__['_verb']}"
+        raise UnsupportedStrategy(
+            f"{who}: got {shown(name)} used in a tf.function, expected it outside, in Python that runs at every call: TensorFlow runs the "
+            "function once, when it traces, and later updates would be lost. Let the function return what the metric takes."
+        )
+
+
+def hosted(method: Callable[..., Any], verb: str | None = None) -> Callable[..., Any]:
+    """Make a verb of a metric callable from both sides.
+
+    Called from outside, it goes through the metric's dispatch, which finds the slot, takes the lock and undoes a failure.
+    Called from inside, by the dispatch or by ``super()``, it is the method as written. Another verb is refused there.
+    """
+    verb = verb or method.__name__
+    dispatch = f"_dispatch_{verb}"
+
+    @functools.wraps(method)
+    def call(self: Metric, *args: Any, **kwargs: Any) -> Any:
+        if self._is_inside:
+            if self.__dict__["_verb"] != verb:
+                check_outside(self, verb)
+            return method(self, *args, **kwargs)
+        return getattr(self, dispatch)(*args, **kwargs)
+
+    call.__hosted__ = True  # type: ignore[attr-defined]  # a mark of ours, so that no method is wrapped twice
+    return call
+
+
+def check_outside(metric: Metric, verb: str) -> None:
+    """Raise ``MergeableError`` where the metric's own code runs, in which a verb would find half of an update."""
+    if metric._is_inside:
+        running = metric.__dict__["_verb"]
+        raise MergeableError(
+            f"{type(metric).__name__}.{verb}: called inside of {running}, expected a call when that has ended, because a {running} is "
+            f"done, or undone, as a whole. Call {verb} from outside; what both verbs need goes into a method of its own."
+        )
+
+
+def are_hosted(cls: Any) -> bool:
+    """Return whether the verbs of a class are callable from both sides."""
+    return all(hasattr(getattr(cls, verb), "__hosted__") for verb in VERBS)
+
+
+def host_verbs(cls: Any, kind: type) -> None:
+    """Make the verbs of a class callable from both sides, however it came to them.
+
+    A function of any name, a partial method, a static one, a property that returns a function: each is called as Python calls it. A
+    verb of a base class that is none of this kind, a mixin, stays as it is; the class gets one that leads to it.
+    """
+    for verb in VERBS:
+        bases = (base for base in cls.__mro__ if verb in vars(base))
+        base = next(base for base in bases if not hasattr(vars(base)[verb], "__leads_on__"))
+        found = vars(base)[verb]
+        if hasattr(found, "__hosted__"):
+            continue
+        if issubclass(base, kind):
+            setattr(base, verb, hosted(as_method(found, f"{base.__name__}.{verb}"), verb))
+        else:
+            setattr(cls, verb, _leading_on(cls, found, verb))
+
+
+def _leading_on(cls: type, found: Any, verb: str) -> Any:
+    method = as_method(found, f"{cls.__name__}.{verb}")
+
+    @functools.wraps(method)
+    def inherited(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return getattr(super(cls, self), verb)(*args, **kwargs)
+
+    call: Any = hosted(inherited, verb)
+    call.__leads_on__ = True
+    return call
+
+
+def as_method(found: Any, who: str) -> Callable[..., Any]:
+    """Return what a class holds under the name of a method, as a function of ``self``.
+
+    Raises:
+        TypeError: it cannot be called.
+    """
+    written = getattr(found, "python_function", None)  # what tf.function traces once, and would then leave out
+    if isinstance(written, FunctionType):
+        found = written
+    if isinstance(found, FunctionType):
+        return found
+    is_bound = hasattr(type(found), "__get__")
+    if not is_bound and not callable(found):
+        raise TypeError(f"{who}: got {shown(found)}, expected a method. Write def {who.rpartition('.')[2]}(self, ...).")
+
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return (found.__get__(self, type(self)) if is_bound else found)(*args, **kwargs)
+
+    method.__name__, method.__qualname__ = who.rpartition(".")[2], who
+    try:
+        signature = inspect.signature(found.__get__(None, object) if is_bound else found)
+        parameters = list(signature.parameters.values())
+        if not isinstance(found, functools.partialmethod):  # which has self among them
+            parameters.insert(0, inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY))
+        method.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]  # inspect reads it
+    except (TypeError, ValueError):  # nobody knows before it is called: anything
+        pass
+    return method

@@ -1,0 +1,172 @@
+"""What a metric gives and takes as a snapshot.
+
+Not its job: to know how a metric holds its states, which is ``Metric``, whose base class this is, or how files look.
+"""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import os
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from mergeable.coverage import check_name
+from mergeable.encoding.plain import is_plain
+from mergeable.errors import SnapshotError
+from mergeable.metric.inside import check_outside
+from mergeable.metric.slot import Slot
+from mergeable.snapshot import Snapshot, load
+from mergeable.snapshot.description import Description
+from mergeable.snapshot.merging import merge
+from mergeable.wording import short, shown, some
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+class Saveable:
+    """A metric that is saved, restored, merged from files and drawn."""
+
+    plots: ClassVar[Mapping[str, str]] = {}
+    """Kinds of plots, in the order of preference, and the name of the state that each shows: ``{"roc": "rows"}``."""
+
+    def snapshot(
+        self: Any, metadata: Mapping[str, Any] | None = None, *, local: bool = False, origin: str | None = None
+    ) -> Snapshot:
+        """Return what the metric holds now, as an immutable snapshot.
+
+        Where several processes work, it holds what all of them hold, so every process must call this, as ``result``, also where
+        only one of them saves it: where one calls it alone, it waits for the others and raises. ``local=True`` waits for nobody.
+
+        Args:
+            metadata: values of yours that are plain data, such as a run's id, a dataset's name, a step.
+            local: what this process alone holds, without an exchange. The local snapshots of all processes merge into the
+                whole one.
+            origin: a name for all that the snapshot holds, such as ``"2026-11-29/shard-03"``: 1 to 200 printable characters. What a
+                job computes again and gives the same name is the same piece, and merging both is refused. With ``local`` each
+                process gives a name of its own. Names that were restored or merged stay.
+
+        Raises:
+            TypeError: a value among the metadata is not plain data, or its name is ``"origins"``; the origin is no text.
+            ValueError: the origin is no such name.
+            UndeclaredState, ExchangeTimeout: as ``result`` of several processes.
+
+        Example:
+            >>> import mergeable as mg
+            >>> class Rows(mg.Metric):
+            ...     rows = mg.Count()
+            ...     def update_state(self, x):
+            ...         self.rows += len(x)
+            ...     def result(self):
+            ...         return self.rows.result()
+            >>> monday, tuesday = Rows(), Rows()
+            >>> monday.update_state([1, 2]); tuesday.update_state([3])
+            >>> both = mg.merge([monday.snapshot({"day": "mon"}), tuesday.snapshot({"day": "tue"})])
+            >>> both.result(Rows), sorted(row["day"] for row in both.metadata)
+            (3, ['mon', 'tue'])
+            >>> again = Rows()
+            >>> again.update_state([1, 2])
+            >>> mg.merge([metric.snapshot(origin="monday") for metric in (monday, again)])
+            Traceback (most recent call last):
+            mergeable.errors.DuplicateOrigin: merge: the origin monday (replica 0, 1 updates) came twice, in ... and in ...; ...
+        """
+        check_outside(self, "snapshot")
+        if origin is not None:
+            who = f"{type(self).__name__}.snapshot: "
+            if not isinstance(origin, str):
+                raise TypeError(f"{who}got the origin {shown(origin)}, expected a str, such as '2026-11-29/shard-03'.")
+            check_name(origin, who)
+        row = dict(metadata or {})
+        for key, value in row.items():
+            if not isinstance(key, str) or key == "origins" or not is_plain(value):
+                raise TypeError(
+                    f"{type(self).__name__}.snapshot: got the metadata {shown(key)}: {shown(value)}, expected strings other than 'origins', "
+                    "with numbers, strings, arrays, or lists and dicts of them."
+                )
+        held = self._detached() if local else self._whole()
+        slot = held._folded_slot()
+        coverage = slot.coverage if origin is None else slot.coverage.named(str.__str__(origin))
+        rows = ({**row, "origins": sorted(coverage)},) if row else ()
+        description = Description.of(type(self), self.name, self._arguments, own_merge=self._merges_by_itself, plots=self.plots)
+        return Snapshot(description, slot.states, coverage, metadata=rows, undeclared=held._undeclared_values())
+
+    def restore(self: Any, snapshot: Snapshot | str | os.PathLike[str]) -> None:
+        """Take over what a snapshot, or the file at a path, holds, whatever this metric held.
+
+        It counts once, however many replicas and processes there are: every process restores the same snapshot. The coverage
+        goes on, and what comes after has origins of its own.
+
+        Raises:
+            IncompatibleStates: it is of another class, or has other arguments or states. SnapshotError, OSError: as ``load``.
+            Nothing changes then.
+        """
+        check_outside(self, "restore")
+        if not is_saved(snapshot):
+            raise TypeError(f"{type(self).__name__}.restore: got {shown(snapshot)}, expected a snapshot or the path of one.")
+        saved = snapshot if isinstance(snapshot, Snapshot) else load(snapshot)
+        who = f"{type(self).__name__}: restoring what mergeable {saved.version} saved"
+        held = self._holding(saved, who)
+        self._settle()
+        self._enter(self._reset, held._slots[0], {name: held.__dict__[name] for name in saved._undeclared})
+
+    def plot(self: Any, kind: str | None = None, state: str | None = None, ax: Axes | None = None) -> Axes:
+        """Draw what the metric holds, and return the matplotlib axes; see ``mergeable.plot.plot``.
+
+        Where several processes work, every one must call this, as ``snapshot``.
+        """
+        drawn: Axes = self.snapshot().plot(kind, state, ax)
+        return drawn
+
+    def _holding(self: Any, snapshot: Snapshot, who: str) -> Any:
+        """Return a metric like this one that holds what a snapshot does."""
+        mine = Description.of(type(self), self.name, self._arguments, own_merge=self._merges_by_itself, plots=self.plots)
+        mine.check(snapshot._description, who)
+        states = snapshot._states_like(self._states, who)
+        for name in snapshot._undeclared:
+            self._check_undeclared(name, snapshot, who)
+        held = self._twin({}, copy.deepcopy(snapshot._undeclared))
+        if self._undeclared - held._undeclared:  # an older version of the class had none of these: they are as after a reset
+            held._dispatch_reset_state()
+            held.__dict__.update(copy.deepcopy(snapshot._undeclared))
+        held.__dict__["_slots"] = {0: Slot(states, snapshot.coverage)}
+        return held
+
+    def _check_undeclared(self: Any, name: str, snapshot: Snapshot, who: str) -> None:
+        """Raise ``SnapshotError`` unless a file may set this attribute, which no declaration covers.
+
+        It may set what updates or resets of this metric have set. What a trusted source brings may also be new, or the constructor's,
+        as of a metric whose first update is still to come. Names with two underscores in front belong to Python's protocols: nobody may set those.
+        """
+        is_own = name in self._undeclared
+        inner = self.__dict__.keys() - self._plain_attributes().keys() | self._labels
+        is_part = hasattr(type(self), name) or name in inner or name in self._states
+        if name.startswith("__") or (is_part and not is_own):
+            raise SnapshotError(
+                f"{who}: got the attribute {short(name)}, which is a part of the class and no value that updates set. The file is "
+                "damaged or of another version of the class."
+            )
+        if not is_own and not snapshot._trusted:
+            raise SnapshotError(
+                f"{who}: got the attribute {short(name)}, expected only attributes that this {type(self).__name__} has set by itself "
+                f"({some(self._undeclared) or 'none'}), because a file chooses no names. Set it in reset_state too, which is called at "
+                "construction, or load the file with allow_pickle=True if you trust who wrote it."
+            )
+
+    def _pieces(self: Any, pieces: Iterable[Any], who: str) -> list[Any]:
+        """Return metrics for what ``merge_state`` got; neighbouring files become one metric, one at a time in memory."""
+        found: list[Any] = []
+        for saved, run in itertools.groupby(pieces, is_saved):
+            if not saved:
+                found.extend(run)
+            elif self._merges_by_itself:
+                snapshots = (piece if isinstance(piece, Snapshot) else load(piece) for piece in run)
+                found.extend(self._holding(snapshot, who) for snapshot in snapshots)
+            else:
+                found.append(self._holding(merge(run, metric=self), who))
+        return found
+
+
+def is_saved(piece: Any) -> bool:
+    """Return whether a piece is a snapshot or the path of one."""
+    return isinstance(piece, Snapshot | str | os.PathLike)

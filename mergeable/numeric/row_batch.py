@@ -1,0 +1,98 @@
+"""One batch of which several states take some rows."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any, final
+
+import numpy as np
+
+from mergeable.numeric.arrays import as_rows, is_zero, some_of
+from mergeable.numeric.given import as_given
+from mergeable.state import State
+
+Place = tuple[int, str]
+"""Which argument of an update holds the weights, by order and by name."""
+
+
+@final
+class Batch:
+    """The arguments of an update, in order and by name: arrays (n, ...) with one row for each of n keys; None stays None."""
+
+    def __init__(self, columns: tuple[Any, ...], named: dict[str, Any], n: int, who: str) -> None:
+        given: dict[Any, Any] = {**dict(enumerate(columns)), **named}
+        some = {place: column for place, column in given.items() if column is not None}
+        arrays = dict(zip(some, as_rows(some.values(), n, who), strict=True))
+        self._columns = [arrays.get(i) for i in range(len(columns))]
+        self._named = {name: arrays.get(name) for name in named}
+
+    def give(self, state: State, rows: Any) -> None:
+        """Update a state with these rows, an index of arrays."""
+
+        def picked(column: Any) -> Any:
+            return None if column is None else column[rows]
+
+        state.update(*map(picked, self._columns), **{name: picked(column) for name, column in self._named.items()})
+
+
+def check_columns(state: Any, columns: tuple[Any, ...], named: dict[str, Any], who: str, first: str) -> None:
+    """Raise ``TypeError`` where there is nothing but what comes first in an update, and the state inside takes more."""
+    if not columns and not named:
+        inner = getattr(state, "_metric", None)
+        needed = needs(type(state).update if inner is None else type(inner).update_state)
+        if needed:
+            raise TypeError(
+                f"{who}: got one argument, expected the {first} of the rows and then what the {type(inner or state).__name__} inside takes. "
+                f"Write update({', '.join([first, *needed])})."
+            )
+
+
+@functools.lru_cache(maxsize=256)
+def needs(update: Callable[..., Any]) -> tuple[str, ...]:
+    """Return the arguments that an update cannot do without."""
+    parameters = list(inspect.signature(update).parameters.values())[1:]
+    return tuple(p.name for p in parameters if p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD))
+
+
+def place_of_weights(state: Any) -> Place | None:
+    """Return which argument of a state's update holds weights: what states made of states say, or the one named so."""
+    said = getattr(type(state), "_place_of_weights", None)
+    place: Place | None = weights_among(type(state).update) if said is None else said(state)
+    return place
+
+
+@functools.lru_cache(maxsize=256)
+def weights_among(update: Callable[..., Any]) -> Place | None:
+    """Return which argument of a method is called ``weights`` or ``sample_weight``."""
+    names = list(inspect.signature(update).parameters)[1:]
+    return next(((i, name) for i, name in enumerate(names) if name in ("weights", "sample_weight")), None)
+
+
+def behind(place: Place | None) -> Place | None:
+    """Return the place where one argument more comes first."""
+    return None if place is None else (place[0] + 1, place[1])
+
+
+def present(place: Place | None, columns: tuple[Any, ...], named: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Return the arguments of an update without the rows of weight 0: they are not there, and nobody looks at them."""
+    if place is None:
+        return columns, named
+    index, name = place
+    weights = named.get(name, columns[index] if index < len(columns) else None)
+    array = as_given(weights, "update")
+    if weights is None or array.dtype.kind not in "biuf":
+        return columns, named
+    zero = is_zero(array)
+    if not np.count_nonzero(zero):
+        return columns, named
+    if not array.ndim:  # one weight for all rows
+        zero = np.ones(next((len(column) for column in columns if np.ndim(column)), 1), bool)
+        columns, named = (
+            tuple(zero if column is weights else column for column in columns),
+            {key: zero if column is weights else column for key, column in named.items()},
+        )
+    there = np.logical_not(zero.reshape(len(zero), -1).all(axis=1))
+    kept = some_of([*columns, *named.values()], there)
+    return kept[: len(columns)], dict(zip(named, kept[len(columns) :], strict=True))

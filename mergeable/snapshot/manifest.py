@@ -1,0 +1,238 @@
+"""The manifest of a snapshot: what ``manifest.json`` says, and how it is read where nobody vouches for it.
+
+A snapshot is a zip file (``mergeable.encoding.archive``) whose ``manifest.json`` is one JSON object; values in it, but for the plain members
+named here, are written as ``mergeable.encoding.plain`` says:
+
+    format       "mergeable snapshot"
+    version      the version of this format: 2 where pieces have names, else 1
+    mergeable    the version of the library that wrote it
+    metric       class (the registered name, or module:name), name, arguments of the constructor, omitted (those that are
+                 not plain), merge ("derived", or "own" where the class has a merge_state of its own), plots
+    states       by name: class, parameters, value, pickled (the types in it that are pickled), and for mergeable.state(...) make,
+                 a pickle of its factory and merge function, which is read only where there is no metric in hand
+    undeclared   attributes of the metric that are not declared, by name
+    coverage     origins (by id: replica, worker, updates, rows), missing (pieces that a merge left out), and, from version 2 on, pieces
+                 (by the name that the user gave: the ids of its origins)
+    metadata     a list of the user's values, one for each snapshot that was merged, with the origins that it speaks of
+
+A file never decides which code runs. Classes are those of the metric in hand or registered ones (``mergeable.register``), and
+what is pickled is read only from a source that is trusted.
+
+Not its job: to know metrics, or where the bytes lie.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from typing import Any, TypeGuard
+
+from mergeable import registry
+from mergeable.coverage import Coverage
+from mergeable.encoding.archive import Archive
+from mergeable.encoding.plain import Pickled, Reader, Unreadable, Writer
+from mergeable.encoding.wire import Classes, unpickled
+from mergeable.snapshot.description import Description, Unbuilt, described, filled
+from mergeable.state import State
+from mergeable.state.parameters import differences, same
+from mergeable.states.declared import Held
+from mergeable.version import __version__
+from mergeable.wording import brief, short, some
+
+Known = dict[str, tuple[str, dict[str, Any], State]]
+"""By the state's name, the class, the parameters and an empty state of the last file."""
+
+FORMAT = "mergeable snapshot"
+FIRST, NAMED = 1, 2
+
+_MEMBERS = {"format", "version", "mergeable", "metric", "states", "undeclared", "coverage", "metadata"}
+_ROOM = 2**19  # bytes that all states of a file may take when they are empty, whatever its size
+
+
+class PickledState(Exception):
+    """A part was pickled, and its source is not trusted."""
+
+
+class Opening:
+    """Reads one file's bytes. Each method raises ``Unreadable`` for what is not as it should be."""
+
+    def __init__(self, data: bytes, *, trusted: bool, peek: bool, classes: Classes | None, known: Known | None) -> None:
+        archive = Archive(data)
+        self._tree = archive.tree
+        self._arrays = archive.arrays
+        self._room = _ROOM + 4 * len(data)  # no save writes a number of a state in less than two bytes
+        self._trusted, self._peek, self._classes = trusted, peek, classes
+        self._skipped = False
+        self._known = known
+
+    def contents(self) -> dict[str, Any]:
+        """Return the arguments of a ``Snapshot``."""
+        tree = self._tree
+        if type(tree) is not dict or tree.get("format") != FORMAT:
+            raise Unreadable("manifest.json does not say that this is a snapshot")
+        version = tree.get("version")
+        if type(version) is not int or not FIRST <= version <= NAMED:
+            newer = "; upgrade mergeable to read what a newer one wrote" if type(version) is int and version > NAMED else ""
+            raise Unreadable(
+                f"it has version {short(version)} of the format, and mergeable {__version__} reads up to {NAMED}{newer}"
+            )
+        if tree.keys() != _MEMBERS or type(tree["mergeable"]) is not str:
+            raise Unreadable(f"manifest.json has the members {some(tree)}, expected {', '.join(sorted(_MEMBERS))}")
+        unpickle = functools.partial(unpickled, classes=self._classes) if self._trusted else None
+        self._reader = Reader(self._arrays(), unpickle)
+        description = self._description(_object(tree["metric"], "class", "name", "arguments", "omitted", "merge", "plots"))
+        states = {name: self._state(name, found) for name, found in _dict(tree["states"]).items()}
+        undeclared = dict(self._undeclared(_dict(tree["undeclared"])))
+        coverage = _coverage(tree["coverage"])
+        if version == FIRST and coverage.names:
+            raise Unreadable(f"the coverage has names of pieces, which version {FIRST} of the format does not know")
+        metadata = tuple(map(self._row, _list(tree["metadata"])))
+        if not self._skipped:
+            self._reader.finish()
+        return {
+            "description": description,
+            "states": states,
+            "coverage": coverage,
+            "metadata": metadata,
+            "undeclared": undeclared,
+            "version": tree["mergeable"],
+        }
+
+    def _description(self, found: dict[str, Any]) -> Description:
+        arguments = self._value("the arguments", found["arguments"])
+        plots, omitted = _dict(found["plots"]), _list(found["omitted"])
+        texts = (found["class"], found["name"], *plots.values(), *omitted)
+        if not _is_named(arguments) or not all(type(text) is str for text in texts) or found["merge"] not in ("own", "derived"):
+            raise Unreadable("manifest.json does not say which metric this is")
+        return Description(found["class"], found["name"], arguments, tuple(omitted), found["merge"] == "own", plots)
+
+    def _state(self, name: str, found: Any) -> State | Unbuilt:
+        found = {"make": None, **_dict(found)}
+        class_name, parameters, types, make = found.get("class"), found.get("parameters"), found.get("pickled"), found["make"]
+        if found.keys() != {"class", "parameters", "value", "pickled", "make"} or type(class_name) is not str:
+            raise Unreadable(f"state {short(name)} is described by {some(found)}, expected class, parameters, value, pickled")
+        if type(types) is not list or not all(type(text) is str for text in types):
+            raise Unreadable(f"state {short(name)} does not say what in it is pickled")
+        parameters = self._value(f"the parameters of state {short(name)}", parameters)
+        if not _is_named(parameters):
+            raise Unreadable(f"state {short(name)} has parameters that are no dict of names")
+        try:
+            data = self._value(f"state {short(name)}", found["value"])
+        except PickledState:
+            if not self._peek:
+                raise
+            self._skipped = True
+            return Unbuilt(class_name, parameters, None, tuple(types) or ("?",), None)
+        code = None if make is None else self._reader.array(_object(make, "array")["array"]).tobytes()
+        unbuilt = Unbuilt(class_name, parameters, data, (), code)
+        prototype = self._prototype(name, unbuilt)
+        return unbuilt if prototype is None else filled(prototype, data, name)
+
+    def _prototype(self, name: str, found: Unbuilt) -> State | None:
+        """Return an empty state of a registered class, or None where a metric in hand must bring it.
+
+        That is also so where the states would be far larger than the file: those of a metric have the size that they have.
+        """
+        who = f"state {short(name)}"
+        if found.make is not None:
+            return self._made(who, found.make) if self._trusted else None
+        class_name, parameters, known = (self._known or {}).get(name, ("", None, None))
+        if known is not None and class_name == found.class_name and same(parameters, found.parameters):
+            return known.empty()
+        cls = registry.found(found.class_name)
+        if cls is None or not issubclass(cls, State):
+            return None
+        try:
+            size = 8 * cls.cells(found.parameters)
+            if size > self._room:
+                found.missing = ""
+                return None
+            self._room -= size
+            prototype = cls.of(found.parameters)
+        except registry.NotRegistered as error:
+            found.missing = error.missing
+            return None
+        except Exception as error:  # what is no such parameter fails in its own way
+            raise Unreadable(f"{who} has parameters that no {found.class_name} has ({brief(error)})") from error
+        if not same(described(prototype.parameters), found.parameters):
+            raise Unreadable(f"{who} has parameters that no {found.class_name} has")
+        if self._known is not None:
+            self._known[name] = (found.class_name, found.parameters, prototype.empty())
+        return prototype
+
+    def _made(self, who: str, make: bytes) -> State:
+        try:
+            return Held._made(make)
+        except Exception as error:  # a pickle fails in many ways
+            raise Unreadable(f"{who} is made by what cannot be read ({type(error).__name__}: {brief(error)})") from error
+
+    def _undeclared(self, found: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+        for name, tree in found.items():
+            try:
+                yield name, self._value(f"attribute {short(name)}", tree)
+            except PickledState:
+                if not self._peek:
+                    raise
+                self._skipped = True
+                yield name, None
+
+    def _row(self, tree: Any) -> dict[str, Any]:
+        row = self._value("the metadata", tree)
+        if not _is_named(row) or type(row.get("origins")) is not list or not all(type(o) is str for o in row["origins"]):
+            raise Unreadable("the metadata are no dicts with origins")
+        return row
+
+    def _value(self, what: str, tree: Any) -> Any:
+        try:
+            return self._reader.value(tree)
+        except Pickled as error:
+            raise PickledState(f"{what} is stored by pickle") from error
+        except Unreadable as error:
+            raise Unreadable(f"{what}: {error}") from error
+
+
+def state_tree(writer: Writer, state: State | Unbuilt) -> dict[str, Any]:
+    """Return a state's entry in the manifest."""
+    parameters = state.parameters if isinstance(state, Unbuilt) else described(state.parameters)
+    if isinstance(state, Unbuilt):
+        class_name, data, make = state.class_name, state.data, state.make
+    else:
+        class_name, data = registry.name_of(type(state)), state.to_data()
+        make = state._making() if isinstance(state, Held) else None
+        if differences(state.parameters, parameters):  # of which a file holds the names only
+            class_name = f"{type(state).__module__}:{type(state).__qualname__}"
+    before = len(writer.pickled)
+    written = {"class": class_name, "parameters": writer.tree(parameters), "value": writer.tree(data)}
+    written["pickled"] = writer.pickled[before:]
+    if make is not None:
+        written["make"] = writer.blob(make)
+    return written
+
+
+def _coverage(tree: Any) -> Coverage:
+    try:
+        return Coverage.from_data(tree)
+    except ValueError as error:
+        raise Unreadable(f"the coverage is damaged ({error})") from error
+
+
+def _dict(tree: Any) -> dict[str, Any]:
+    if type(tree) is not dict:
+        raise Unreadable(f"manifest.json holds a {type(tree).__name__} where an object should be")
+    return tree
+
+
+def _object(tree: Any, *names: str) -> dict[str, Any]:
+    if _dict(tree).keys() != set(names):
+        raise Unreadable(f"manifest.json holds an object with {some(tree)}, expected {', '.join(names)}")
+    return _dict(tree)
+
+
+def _is_named(value: Any) -> TypeGuard[dict[str, Any]]:
+    return type(value) is dict and all(type(key) is str for key in value)
+
+
+def _list(tree: Any) -> list[Any]:
+    if type(tree) is not list:
+        raise Unreadable(f"manifest.json holds a {type(tree).__name__} where a list should be")
+    return tree

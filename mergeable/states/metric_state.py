@@ -1,0 +1,109 @@
+"""A metric as a state, so that what is made of states can be made of metrics."""
+
+from __future__ import annotations
+
+from typing import Any, final
+
+from mergeable import registry
+from mergeable.errors import UndeclaredState
+from mergeable.numeric.row_batch import Place, weights_among
+from mergeable.state.parameters import is_plain, same
+from mergeable.states.combinators import Product, cells_of, described
+from mergeable.wording import some
+
+
+@final
+class Nested(Product[str]):
+    """The states of a metric as one state: what ``metric.as_state()`` returns, and ``Keyed(metric)`` holds for each key.
+
+    ``update(...)`` runs the metric's ``update_state``, ``result()`` its ``result``. The metric itself stays as it is, and may hold
+    updates of its own. Empty: every state empty. Exact, commutative, idempotent and bounded where every state is.
+    Memory: that of the states.
+
+    Raises:
+        UndeclaredState: the metric sets attributes that are not declared, of which every key would need its own.
+
+    Example:
+        >>> import mergeable as mg
+        >>> class Accuracy(mg.Metric):
+        ...     right = mg.Mean()
+        ...     def update_state(self, y_true, y_pred):
+        ...         self.right.update(y_true == y_pred)
+        ...     def result(self):
+        ...         return self.right.result()
+        >>> by_country = mg.Keyed(Accuracy())
+        >>> by_country.update(["de", "fr", "de"], [1, 0, 1], [1, 0, 0])
+        >>> by_country.result()
+        {'de': 0.5, 'fr': 1.0}
+    """
+
+    def __init__(self, metric: Any) -> None:
+        self._metric = metric
+        self._hold({name: state.empty() for name, state in metric._states.items()})
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The metric's class, its constructor's arguments, what else must agree, and its states."""
+        given = {name: value for name, value in self._metric._arguments.items() if name not in registry.LABELS}
+        every = self._metric._parameters()
+        others = {name: value for name, value in every.items() if name not in given or not same(value, given[name])}
+        return {
+            "metric": registry.name_of(type(self._metric)),
+            "arguments": given,
+            "attributes": others,
+            "states": super().parameters,
+        }
+
+    def _recipe(self) -> Any:
+        return Nested, (self._metric,)  # which holds nothing, so that all share one
+
+    @classmethod
+    def of(cls, parameters: dict[str, Any]) -> Nested:
+        """Return the empty state of such a metric, whose class must be registered."""
+        name, arguments = parameters["metric"], parameters["arguments"]
+        metric = registry.found(name) if type(name) is str else None
+        if metric is None or not hasattr(metric, "as_state") or not is_plain(arguments):
+            raise registry.NotRegistered("found a metric whose class is not registered", str(name))
+        made: Nested = registry.built(metric, arguments).as_state()
+        return made
+
+    @classmethod
+    def cells(cls, parameters: dict[str, Any]) -> int:
+        """Those of all states that such a metric has, whatever else is said of them."""
+        return sum(cells_of(described(part)) for part in cls.of(parameters)._parts.values())
+
+    def update(self, *args: Any, **kwargs: Any) -> None:
+        """Run the metric's ``update_state``: all states take the batch, or none."""
+        metric = self._metric._stand_in(self._parts)
+        with self._all_or_nothing():
+            metric._enter(metric._run, "update_state", metric.update_state, self._parts, args, kwargs)
+            check_nothing_undeclared(metric)
+
+    def _place_of_weights(self) -> Place | None:
+        return weights_among(type(self._metric).update_state)
+
+    def result(self) -> Any:
+        """Run the metric's ``result``."""
+        return self.read_by(self._metric)
+
+    def read_by(self, metric: Any) -> Any:
+        """Run the ``result`` of this metric, or of another one whose states these are too."""
+        merged = {name: self._parts[name] for name in metric._states}
+        if not self.__dict__.get("_frozen"):  # what is frozen is a copy already
+            merged = {name: state.empty() for name, state in merged.items()}
+            self.flush()
+            for name, state in merged.items():
+                state.merge_part(self._parts[name])
+                state.freeze()
+        return metric._stand_in(merged)._read_on(merged)
+
+
+def check_nothing_undeclared(metric: Any) -> None:
+    """Raise ``UndeclaredState`` where a metric holds values that are no states."""
+    undeclared = sorted(metric._undeclared)
+    if undeclared:
+        raise UndeclaredState(
+            f"{type(metric).__name__}.as_state: got values in attributes that are not declared as states: {some(undeclared)}, "
+            f"expected none, because every key or replicate needs its own. Declare them, as in {undeclared[0]} = mergeable.Sum() on "
+            "the class, or list in scratch those that no result depends on."
+        )

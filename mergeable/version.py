@@ -1,0 +1,3 @@
+"""The version of this library, which files and exchanges name."""
+
+__version__ = "0.1.0"
