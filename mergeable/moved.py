@@ -13,7 +13,7 @@ MOVED = {
     "collection": "metric.collection",
     "description": "snapshot.description",
     "plain": "encoding.plain",
-    "slot": "metric.slot",
+    "slot": "part",
     "states.collections": "states.counting",
     "states.estimate": "numeric.estimate",
     "states.held": "states.declared",

@@ -27,6 +27,7 @@ ROOMS = [
     "state",
     "encoding",
     "coverage",
+    "part",
     "numeric",
     "states",
     "plot",

@@ -25,7 +25,7 @@ from mergeable.errors import ExchangeTimeout, IncompatibleStates
 from mergeable.exchange.message import Opener, Parcel
 from mergeable.exchange.program_facts import difference, digest, facts
 from mergeable.metric import Metric
-from mergeable.metric.slot import RESTORED
+from mergeable.metric.intake import RESTORED
 from mergeable.strategy import Strategy
 from mergeable.wording import shown
 

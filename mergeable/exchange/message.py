@@ -10,7 +10,7 @@ from mergeable.coverage import Coverage
 from mergeable.encoding.wire import Classes, from_bytes, local_classes, to_bytes
 from mergeable.errors import MergeableError
 from mergeable.metric import Metric
-from mergeable.metric.slot import Slot
+from mergeable.part import Part
 from mergeable.wording import brief
 
 
@@ -108,7 +108,7 @@ def _metric(metric: Metric, states: dict[str, Any], coverage: Any, undeclared: d
     fresh = {name: state.empty() for name, state in metric._states.items()}
     for name, data in states.items():
         fresh[name].from_data(data)
-    twin: Metric = metric._twin({0: Slot(fresh, Coverage.from_data(coverage))}, undeclared)
+    twin: Metric = metric._twin({0: Part(fresh, Coverage.from_data(coverage))}, undeclared)
     return twin
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from mergeable.errors import add_note
-from mergeable.metric.slot import Slot, States
+from mergeable.part import Part, States
 from mergeable.wording import shown
 
 T = TypeVar("T")
@@ -40,7 +40,7 @@ class Attempt:
 
     __slots__ = ("_attributes", "_contribution", "_metric", "_slot", "_states", "_then", "_values")
 
-    def __init__(self, metric: Any, slot: Slot | None = None) -> None:
+    def __init__(self, metric: Any, slot: Part | None = None) -> None:
         self._metric, self._slot = metric, slot
         self._attributes, self._values = dict(metric.__dict__), metric._undeclared_values()
         self._states: States = {} if slot is None else dict(slot.states)

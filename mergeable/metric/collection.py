@@ -14,7 +14,7 @@ from mergeable.metric.arguments import with_weights_it_takes
 from mergeable.metric.attempt import Named
 from mergeable.metric.members import built, check_reads, described, named
 from mergeable.metric.metric import Metric
-from mergeable.metric.slot import Slot
+from mergeable.part import Part
 from mergeable.registry import register
 from mergeable.states.metric_state import Nested
 from mergeable.wording import shown, some
@@ -133,7 +133,7 @@ class MetricCollection(Metric):
         state: Any = self._fold(key)[key]
         metric = copy.deepcopy(self._readers[name] if name in self.reads else state._metric)
         states = {part: state[part] for part in metric._states}
-        metric.__dict__["_slots"] = {0: Slot(states, self._own_coverage())}
+        metric.__dict__["_slots"] = {0: Part(states, self._own_coverage())}
         return metric
 
     @property

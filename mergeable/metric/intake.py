@@ -14,9 +14,12 @@ from typing import Any, Protocol, TypeVar, final
 
 from mergeable.coverage import Coverage
 from mergeable.metric.attempt import Attempt
-from mergeable.metric.slot import Slot, States, merge_alike
+from mergeable.part import Part, States, merge_alike
 
 T = TypeVar("T")
+
+RESTORED = -1
+"""The slot of what was restored: before those of all replicas. Every process of a job has it, and the first one brings it."""
 
 
 class Inlet(Protocol):
@@ -36,7 +39,7 @@ class Intake:
     """The slots of a metric's replicas, and the one door to them."""
 
     _states: States
-    _slots: dict[int, Slot]
+    _slots: dict[int, Part]
     _inlet: Inlet | None
     _attempt: Attempt | None
     _view: Any  # the states that user code sees under their names, or None where none runs
@@ -82,11 +85,11 @@ class Intake:
         return state["_view"] is not None and state["_lock"]._is_owned()
 
     @final
-    def _slot(self, replica: int) -> Slot:
+    def _slot(self, replica: int) -> Part:
         """Return the slot of a replica."""
         slots = self._slots
         if replica not in slots:
-            slots[replica] = Slot.empty(self._states)
+            slots[replica] = Part.empty(self._states)
         return slots[replica]
 
     @final
@@ -101,14 +104,14 @@ class Intake:
         return merged
 
     @final
-    def _folded_slot(self) -> Slot:
+    def _folded_slot(self) -> Part:
         """Merge the slots into a fresh one, with what they cover."""
         return self._enter(self._folded_slot_here)
 
-    def _folded_slot_here(self) -> Slot:
-        return Slot(self._fold(), self._own_coverage(), self._slot(0).origin)
+    def _folded_slot_here(self) -> Part:
+        return Part(self._fold(), self._own_coverage(), self._slot(0).origin)
 
-    def _joined_to(self, joined: Slot | None) -> Slot | None:
+    def _joined_to(self, joined: Part | None) -> Part | None:
         """Return a slot with what it had and what this metric's slots have."""
         for _, slot in sorted(self._slots.items()):
             if joined is None:

@@ -21,11 +21,11 @@ from mergeable.metric.agreement import check_declared, check_mergeable
 from mergeable.metric.arguments import constructor_arguments, row_count, shallow
 from mergeable.metric.attempt import Attempt, Named
 from mergeable.metric.inside import are_hosted, check_not_recorded, check_outside, host_verbs, hosted, tracers
-from mergeable.metric.intake import nothing, process
+from mergeable.metric.intake import RESTORED, nothing, process
 from mergeable.metric.membership import Membership
 from mergeable.metric.running import Running, frozen
 from mergeable.metric.saving import Saveable, is_saved
-from mergeable.metric.slot import RESTORED, Slot, States
+from mergeable.part import Part, States
 from mergeable.registry import LABELS, default_name
 from mergeable.state import State, names
 from mergeable.state.hints import NoFunction
@@ -202,9 +202,9 @@ class Metric(Running, Saveable, NoFunction):
         self._enter(self._reset)
         self._settle()
 
-    def _reset(self, restored: Slot | None = None, undeclared: Mapping[str, Any] | None = None) -> None:
+    def _reset(self, restored: Part | None = None, undeclared: Mapping[str, Any] | None = None) -> None:
         """Run the user's ``reset_state`` on empty states, and begin with these, or with what is restored."""
-        empty = Slot.empty(self._states)
+        empty = Part.empty(self._states)
 
         def act() -> None:
             with Named(self, "reset_state"):
@@ -241,7 +241,7 @@ class Metric(Running, Saveable, NoFunction):
             check_mergeable(self, other)
             if not self._merges_by_itself:
                 check_declared(self, other)
-        brought: Slot | None = None
+        brought: Part | None = None
         if self._merges_by_itself:  # whose code reads them while this one is held
             metrics = [other._enter(other._still) for other in metrics]
         with Named(self, "merge_state"):
@@ -249,9 +249,9 @@ class Metric(Running, Saveable, NoFunction):
                 brought = other._enter(other._joined_to, brought)
         self._enter(self._merge, brought, metrics)
 
-    def _merge(self, brought: Slot | None, metrics: list[Metric]) -> None:
+    def _merge(self, brought: Part | None, metrics: list[Metric]) -> None:
         """Merge with the slots what other metrics have brought, and run the user's ``merge_state``."""
-        made: list[Slot] = []
+        made: list[Part] = []
 
         def act() -> None:
             with Named(self, "merge_state"):
@@ -285,7 +285,7 @@ class Metric(Running, Saveable, NoFunction):
         the update counts, again where that was cut off.
         """
 
-        def act(slot: Slot) -> None:
+        def act(slot: Part) -> None:
             self._run("update_state", self.update_state, slot.states, args, kwargs)
             slot.count(replica, row_count(args, kwargs) if rows is None else rows, self._membership.worker, updates)
 
@@ -346,7 +346,7 @@ class Metric(Running, Saveable, NoFunction):
         return twin
 
     @final
-    def _twin(self, slots: dict[int, Slot], undeclared: Mapping[str, Any]) -> Metric:
+    def _twin(self, slots: dict[int, Part], undeclared: Mapping[str, Any]) -> Metric:
         """Return a metric like this one that has other slots, and other values of undeclared attributes."""
         twin = object.__new__(type(self))
         kept = {name: value for name, value in self.__dict__.items() if name not in self._undeclared}

@@ -11,7 +11,7 @@ from typing import Any, final
 
 from mergeable.metric.attempt import Named
 from mergeable.metric.intake import Intake
-from mergeable.metric.slot import Slot, States
+from mergeable.part import Part, States
 
 _NO_NAMES: Mapping[str, Any] = {}
 
@@ -48,7 +48,7 @@ class Running(Intake):
         """Return a metric for one call of the user's code on states that are not this metric's: what it sets is gone with it."""
         twin = object.__new__(type(self))
         twin.__dict__.update(self.__dict__)
-        own = {"_slots": {0: Slot(states)}, "_lock": threading.RLock(), "_undeclared": set(), "_cached": set()}
+        own = {"_slots": {0: Part(states)}, "_lock": threading.RLock(), "_undeclared": set(), "_cached": set()}
         twin.__dict__.update(own, _inlet=None, _view=None, _attempt=None)
         return twin
 

@@ -15,7 +15,7 @@ from mergeable.coverage import check_name
 from mergeable.encoding.plain import is_plain
 from mergeable.errors import SnapshotError
 from mergeable.metric.inside import check_outside
-from mergeable.metric.slot import Slot
+from mergeable.part import Part
 from mergeable.snapshot import Snapshot, load
 from mergeable.snapshot.description import Description
 from mergeable.snapshot.merging import merge
@@ -129,7 +129,7 @@ class Saveable:
         if self._undeclared - held._undeclared:  # an older version of the class had none of these: they are as after a reset
             held._dispatch_reset_state()
             held.__dict__.update(copy.deepcopy(snapshot._undeclared))
-        held.__dict__["_slots"] = {0: Slot(states, snapshot.coverage)}
+        held.__dict__["_slots"] = {0: Part(states, snapshot.coverage)}
         return held
 
     def _check_undeclared(self: Any, name: str, snapshot: Snapshot, who: str) -> None:

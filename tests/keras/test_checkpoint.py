@@ -10,7 +10,7 @@ import tensorflow as tf
 
 import mergeable as mg
 from mergeable.encoding.canonical import canonical_bytes
-from mergeable.metric.metric import RESTORED
+from mergeable.metric.intake import RESTORED
 from tests.keras.conftest import mirrored
 from tests.keras.zoo import Everything, JaccardAsDocumented, RowCount, Total, flat
 

@@ -1,4 +1,4 @@
-"""The states of one replica, and which updates they hold."""
+"""A part of what a metric holds: states by name, and which updates they cover."""
 
 from __future__ import annotations
 
@@ -9,12 +9,9 @@ from mergeable.state import State
 
 States = dict[str, State]
 
-RESTORED = -1
-"""The slot of what was restored: before those of all replicas. Every process of a job has it, and the first one brings it."""
 
-
-class Slot:
-    """The states of one replica by name, and the contributions that they hold by origin.
+class Part:
+    """States by name, and the contributions that they hold by origin: what a replica, a snapshot or a process of a job brings.
 
     An origin is a random id, drawn at the first update after a reset; later updates count under it.
     """
@@ -27,28 +24,28 @@ class Slot:
         self.origin = origin
 
     @classmethod
-    def empty(cls, prototypes: States) -> Slot:
-        """Return a slot of fresh identities."""
+    def empty(cls, prototypes: States) -> Part:
+        """Return a part of fresh identities."""
         return cls({name: state.empty() for name, state in prototypes.items()})
 
-    def copied(self) -> Slot:
-        """Return a slot that holds the same, and that no later update of this one reaches."""
+    def copied(self) -> Part:
+        """Return a part that holds the same, and that no later update of this one reaches."""
         states = {name: state.empty() for name, state in self.states.items()}
         for name, state in states.items():
             state.become(self.states[name])
-        return Slot(states, self.coverage, self.origin)
+        return Part(states, self.coverage, self.origin)
 
-    def replaced(self, name: str, state: State) -> Slot:
-        """Return a slot that has another state of that name, and covers the same."""
-        return Slot({**self.states, name: state}, self.coverage, self.origin)
+    def replaced(self, name: str, state: State) -> Part:
+        """Return a part that has another state of that name, and covers the same."""
+        return Part({**self.states, name: state}, self.coverage, self.origin)
 
     @property
     def coverage(self) -> Coverage:
         """What the states hold."""
         return Coverage(self.contributions, self.missing, self.names)
 
-    def merge(self, other: Slot) -> None:
-        """Take all that another slot of such a metric has taken.
+    def merge(self, other: Part) -> None:
+        """Take all that another part of such a metric has taken.
 
         Raises:
             DuplicateOrigin: the same updates would count twice; nothing was merged.
@@ -80,3 +77,6 @@ def merge_alike(states: States, others: States) -> None:
         state.flush()
         others[name].flush()
         state.merge_part(others[name])
+
+
+Slot = Part  # the name in older pickles
