@@ -718,7 +718,7 @@ def test_readable_without_this_library(tmp_path):
 def test_the_docstring_names_every_member():
     """The page that documents the format names every member of a manifest, and every kind of value."""
     tree = Archive(spread().snapshot({"a": 1}).to_bytes()).tree
-    text = manifest.__doc__ + ast.get_docstring(ast.parse((ROOT / "mergeable" / "plain.py").read_text()))
+    text = manifest.__doc__ + ast.get_docstring(ast.parse((ROOT / "mergeable" / "encoding" / "plain.py").read_text()))
     members = {*tree, *tree["metric"], *tree["states"]["mean"], *tree["coverage"], "make", "pieces"}
 
     from mergeable.encoding.plain import _READ
