@@ -18,7 +18,6 @@ import numpy as np
 from hypothesis import strategies as st
 
 import mergeable as mg
-from mergeable.laws import LAWS
 from tests import arbitrary
 
 
@@ -1362,7 +1361,3 @@ def claims(row, law):
     """Return whether a law says anything of this row's state."""
     state = mg.state(row.state)
     return {"commutativity": state.commutative, "idempotence": state.idempotent}.get(law, True)
-
-
-CASES = [(name, law) for name, row in ROWS.items() for law in LAWS if claims(row, law)]
-"""Every row with every law that says something of it."""

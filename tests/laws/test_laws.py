@@ -539,6 +539,29 @@ def test_an_unknown_law(check):
         check(["purity", "assoc"])
 
 
+@pytest.mark.parametrize("laws", [["refusal", "model"], ["model", "refusal"]])
+def test_of_several_broken_laws_the_first_is_raised(laws):
+    """Of the laws that an input breaks, the first in the order that was asked for is raised, each time with the same text."""
+    texts = set()
+    for _ in range(2):
+        with pytest.raises(LawBroken, match=rf"^{laws[0]}: Accepting: ") as caught:
+            check_state(Accepting(), SMALL, laws=laws, others=[Accepting(2)], reference=lambda batches: "no number")
+        texts.add(("\n".join(caught.value.__notes__), laws[0] == caught.value.law))
+    ((notes, named),) = texts
+    assert (True, True) == ("batches=[]" in notes, named)
+
+
+def test_each_input_is_tested_against_all_laws():
+    """Inputs are drawn once, however many laws there are."""
+
+    def drawn(laws):
+        batches = []
+        check_state(Total(), SMALL.map(lambda batch: batches.append(batch) or batch), laws=laws, examples=10)
+        return batches
+
+    assert drawn(["purity"]) == drawn(None)
+
+
 def test_laws_are_chosen_in_order():
     """The names that come back are those that were asked for."""
     assert ("undo", "purity") == check_state(mg.Sum(), laws=["undo", "purity"], examples=5)
