@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from mergeable.coverage import Contribution, Coverage, check_distinct, drawn_origin
 from mergeable.state import State
+from mergeable.state.access import become, merge_unchecked
 
 States = dict[str, State]
 
@@ -32,7 +33,7 @@ class Part:
         """Return a part that holds the same, and that no later update of this one reaches."""
         states = {name: state.empty() for name, state in self.states.items()}
         for name, state in states.items():
-            state.become(self.states[name])
+            become(state, self.states[name])
         return Part(states, self.coverage, self.origin)
 
     def replaced(self, name: str, state: State) -> Part:
@@ -76,7 +77,7 @@ def merge_alike(states: States, others: States) -> None:
     for name, state in states.items():
         state.flush()
         others[name].flush()
-        state.merge_part(others[name])
+        merge_unchecked(state, others[name])
 
 
 Slot = Part  # the name in older pickles

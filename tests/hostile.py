@@ -25,6 +25,7 @@ from mergeable.encoding.canonical import canonical_bytes
 from mergeable.encoding.plain import Unreadable
 from mergeable.snapshot import Snapshot, opened
 from mergeable.snapshot.description import Description
+from mergeable.state.access import become
 from tests import register
 
 BLANK = archive._SEAL + b"0" * (2 * archive._DIGEST_BYTES)
@@ -201,7 +202,7 @@ class Holder(mg.Metric):
 def snapshot(of, origin="0a", metadata=None):
     """Return a snapshot that is the same every time."""
     state = STATES[of].empty()
-    state.become(STATES[of])
+    become(state, STATES[of])
     described = Description.of(Holder, "holder", {"of": of}, own_merge=False, plots={"bars": "held"})
     coverage = mg.Coverage({origin: mg.Contribution(replica=0, updates=2, rows=7)}, ["gone.mg"])
     return Snapshot(described, {"held": state}, coverage, metadata=({**(metadata or {}), "origins": [origin]},))

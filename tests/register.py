@@ -18,6 +18,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 import mergeable as mg
+from mergeable.state.access import view
 from tests import arbitrary
 
 
@@ -36,7 +37,7 @@ class Row:
     def take(self, state, batch):
         """Give a state one batch."""
         if self.update is not None:
-            self.update(state.view(), batch)
+            self.update(view(state), batch)
         else:
             state.update(*(batch if isinstance(batch, tuple) else (batch,)))
 

@@ -19,6 +19,7 @@ import mergeable as mg
 from mergeable import laws
 from mergeable.encoding.canonical import canonical_bytes
 from mergeable.laws.rules import Subject
+from mergeable.state.undo import commit, rollback, savepoint
 from mergeable.states.declared import Held
 from tests import arbitrary, register
 
@@ -155,10 +156,10 @@ def test_a_rollback_leaves_no_trace(name):
     row = register.ROWS[name]
     state, untouched = row.fed(), row.fed()
     for _ in range(2):
-        state.savepoint()
+        savepoint(state)
         go_on(row, state)
         go_on(row, state)
-        state.rollback()
+        rollback(state)
         assert canonical_bytes(untouched) == canonical_bytes(state)
 
         go_on(row, state)
@@ -214,15 +215,15 @@ def test_what_update_takes_a_file_holds(name):
             continue  # NumPy's own pickles drop zero bytes
         for batch in with_an_odd_item(row.fixed[0], item):
             state = fresh.empty()
-            state.savepoint()
+            savepoint(state)
             try:
                 row.take(state, batch)
                 state.flush()
             except (TypeError, ValueError, OverflowError) as error:
-                state.rollback()
+                rollback(state)
                 assert (empty, False) == (canonical_bytes(state), isinstance(error, UnicodeError)), item  # noqa: PT017 - of many
                 continue
-            state.commit()
+            commit(state)
             before = canonical_bytes(state)
             metric, read, merged = Holder(row.state), Holder(row.state), fresh.empty()
             metric._slot(0).states["state"].merge(state)

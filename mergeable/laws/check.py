@@ -26,6 +26,7 @@ from mergeable.laws.rules import LAWS, NO_CHANGE, NO_REFERENCE, NO_ROWS, NOT_CLA
 from mergeable.metric import Metric
 from mergeable.snapshot import Snapshot, opened
 from mergeable.state import State
+from mergeable.state.access import view
 from mergeable.states.declared import state as declare
 from mergeable.wording import shown
 
@@ -121,7 +122,7 @@ def check_state(
 
     def take(target: State, batch: Batch) -> None:
         if update is not None:
-            update(target.view(), batch)
+            update(view(target), batch)
         else:
             target.update(*(batch if isinstance(batch, tuple) else (batch,)))
 

@@ -24,6 +24,7 @@ from mergeable.encoding.canonical import canonical_bytes
 from mergeable.encoding.wire import from_bytes, to_bytes
 from mergeable.errors import IncompatibleStates, MergeableError
 from mergeable.state import State
+from mergeable.state.undo import rollback, savepoint
 from mergeable.wording import shown
 
 Batch = Any
@@ -48,12 +49,12 @@ def _written_and_read(state: State) -> State:
 
 
 def _rolled_back(subject: Subject, state: State, batches: list[Batch], merges: bool) -> None:
-    state.savepoint()
+    savepoint(state)
     for batch in batches:
         subject.update(state, copy.deepcopy(batch))
     if merges:
         subject.merge(state, subject.fed(batches))
-    state.rollback()
+    rollback(state)
 
 
 @dataclasses.dataclass(frozen=True)

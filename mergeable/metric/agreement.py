@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from mergeable.errors import IncompatibleStates, UndeclaredState, UnsupportedStrategy
 from mergeable.registry import name_of
+from mergeable.state import access
 from mergeable.state.parameters import differences
 from mergeable.wording import shown, some
 
@@ -32,7 +33,7 @@ def check_mergeable(metric: Metric, other: Metric) -> None:
         )
     for name, state in metric._states.items():
         try:
-            state.check_mergeable(other._states[name])
+            access.check_mergeable(state, other._states[name])
         except IncompatibleStates as error:
             raise IncompatibleStates(f"{who}: state {shown(name)}: {error}") from None
 

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from mergeable.errors import add_note
 from mergeable.part import Part, States
+from mergeable.state.undo import commit, rollback, savepoint
 from mergeable.wording import shown
 
 T = TypeVar("T")
@@ -51,8 +52,7 @@ class Attempt:
         """Return ``act(*args)``, and do ``then``, or undo all of it and raise."""
         self._metric.__dict__["_attempt"] = self
         try:
-            for state in self._states.values():
-                state.savepoint()
+            savepoint(*self._states.values())
             value = act(*args)
             self._then = then
         except BaseException:
@@ -67,14 +67,12 @@ class Attempt:
             self._undo_states()
             self._undo_attributes()
         else:
-            for state in self._states.values():
-                state.commit()
+            commit(*self._states.values())
             self._then()
         self._metric.__dict__["_attempt"] = None
 
     def _undo_states(self) -> None:
-        for state in self._states.values():
-            state.rollback()
+        rollback(*self._states.values())
         if self._slot is None:
             return
         for name in self._slot.states.keys() - self._states.keys():  # declared by the user's code

@@ -14,6 +14,7 @@ from mergeable.errors import IncompatibleStates
 from mergeable.metric.arguments import accepts
 from mergeable.metric.metric import Metric
 from mergeable.registry import default_name
+from mergeable.state.access import check_mergeable
 from mergeable.states.metric_state import Nested
 from mergeable.wording import short, shown, some
 
@@ -119,6 +120,6 @@ def check_reads(reads: Any, members: Mapping[str, Nested]) -> None:
                     f"{shown(reader)} out of reads."
                 )
             try:
-                states[name].check_mergeable(state, "reads")
+                check_mergeable(states[name], state, "reads")
             except IncompatibleStates as error:
                 raise IncompatibleStates(f"{who}: state {shown(name)}: {error}") from None

@@ -27,7 +27,7 @@ from mergeable.metric.running import Running, frozen
 from mergeable.metric.saving import Saveable, is_saved
 from mergeable.part import Part, States
 from mergeable.registry import LABELS, default_name
-from mergeable.state import State, names
+from mergeable.state import State, access, names
 from mergeable.state.hints import NoFunction
 from mergeable.states.metric_state import Nested, check_nothing_undeclared
 from mergeable.wording import shown
@@ -412,8 +412,8 @@ class Metric(Running, Saveable, NoFunction):
         if self._is_inside:
             if tracers:
                 check_not_recorded(self, name)
-            return self._view[name].view()
-        return frozen(self._fold(name))[name].view()
+            return access.view(self._view[name])
+        return access.view(frozen(self._fold(name))[name])
 
     def __setattr__(self, name: str, value: Any) -> None:
         inside = self._is_inside
@@ -425,7 +425,7 @@ class Metric(Running, Saveable, NoFunction):
         elif isinstance(value, State):
             self.add_state(name, value)
             if inside:
-                self._view[name].assign(value)
+                access.assign(self._view[name], value)
             else:
                 self._enter(self._replace, name, value)
         else:
@@ -452,8 +452,8 @@ class Metric(Running, Saveable, NoFunction):
 
     @staticmethod
     def _assign(state: State, value: Any) -> None:
-        if value is not state and value is not state.view():  # ``self.count += 1`` ends in self.count = self.count
-            state.assign(value)
+        if value is not state and value is not access.view(state):  # ``self.count += 1`` ends in self.count = self.count
+            access.assign(state, value)
 
     # What must agree to merge (agreement.py), and what is kept.
 

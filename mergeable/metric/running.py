@@ -12,6 +12,7 @@ from typing import Any, final
 from mergeable.metric.attempt import Named
 from mergeable.metric.intake import Intake
 from mergeable.part import Part, States
+from mergeable.state.access import freeze
 
 _NO_NAMES: Mapping[str, Any] = {}
 
@@ -76,6 +77,5 @@ class Running(Intake):
 
 def frozen(states: States) -> States:
     """Return states that refuse changes from now on."""
-    for state in states.values():
-        state.freeze()
+    freeze(*states.values())
     return states

@@ -13,6 +13,7 @@ from mergeable import registry
 from mergeable.encoding.plain import Unreadable, is_plain
 from mergeable.errors import IncompatibleStates, SnapshotError
 from mergeable.state import State
+from mergeable.state.access import become
 from mergeable.state.parameters import difference, differences, same
 from mergeable.wording import brief, named, short, shown
 
@@ -90,7 +91,7 @@ def like(prototype: State, found: State | Unbuilt, name: str, who: str) -> State
         raise IncompatibleStates(f"{who}: state {shown(name)}: {text}. Build the metric as it was when it was saved.")
     state = prototype.empty()
     if isinstance(found, State):
-        state.become(found)
+        become(state, found)
         return state
     if found.types:
         raise SnapshotError(

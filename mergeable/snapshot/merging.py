@@ -27,6 +27,7 @@ from mergeable.snapshot.description import Description, Unbuilt
 from mergeable.snapshot.manifest import Known
 from mergeable.snapshot.snapshot import Snapshot, opened
 from mergeable.state import State
+from mergeable.state.undo import commit, rollback, savepoint
 from mergeable.wording import brief, short, shown, some
 
 Piece = Any
@@ -260,18 +261,16 @@ class Merging:
         saved: list[State] = []
         try:
             for state in self._states.values() if undo else ():
-                state.savepoint()
+                savepoint(state)
                 saved.append(state)
             for name, state in self._states.items():
                 state.merge(states[name])
         except Exception as error:  # a merge of the user's raises anything
-            for state in saved:
-                state.rollback()
+            rollback(*saved)
             raise IncompatibleStates(
                 f"merge: {source} does not fit {self._first}: {type(error).__name__}: {brief(error)}"
             ) from error
-        for state in saved:
-            state.commit()
+        commit(*saved)
 
 
 # Which pieces give way to newer ones.

@@ -21,6 +21,7 @@ from mergeable.snapshot import disk
 from mergeable.snapshot.description import Description, Unbuilt, like
 from mergeable.snapshot.manifest import FIRST, FORMAT, NAMED, Known, Opening, PickledState, state_tree
 from mergeable.state import State
+from mergeable.state.access import become, freeze
 from mergeable.version import __version__
 from mergeable.wording import brief, named, shown, some
 
@@ -116,8 +117,8 @@ class Snapshot:
         """Copies of the states by name, of which those are left out whose class is known to no one here."""
         found = {name: state.empty() for name, state in self._states.items() if isinstance(state, State)}
         for name, state in found.items():
-            state.become(self._states[name])  # type: ignore[arg-type]  # these are states
-            state.freeze()
+            become(state, self._states[name])  # type: ignore[arg-type]  # these are states
+        freeze(*found.values())
         return found
 
     def result(self, metric: Any = None) -> Any:

@@ -33,7 +33,8 @@ class State(Hints, ABC):
     - ``merge`` is guarded: a state of another class or with other parameters is refused before your
       code runs, ``other`` is never changed by our side, and a state may be merged with itself;
     - ``update`` may call ``self.buffer(*arrays)``; then ``absorb(*arrays)`` gets many small batches as
-      one, before the next merge, result, copy or pickle, or when 128 KiB have gathered;
+      one, before the next merge, result, copy or pickle, or when 128 KiB have gathered; a property that reads the value calls
+      ``self.flush()`` first;
     - an update that fails inside a metric is undone.
 
     A state has no lock: the metric that holds it has one. Several threads that update one bare state lose updates without a word;
@@ -77,7 +78,7 @@ class State(Hints, ABC):
     """How deep states stand inside of this one."""
 
     _own: ClassVar[frozenset[str]] = frozenset({"_waiting", "_frozen", "_saved", "_limit"})
-    """Attributes of the base class, which are not part of the value."""
+    """Attributes that are not part of the value. A class names those of its own, and has those of its bases too."""
 
     _limit: int = BUFFER_BYTES
     """How many bytes may wait in the buffer: less in one of many states that stand side by side."""
@@ -86,6 +87,8 @@ class State(Hints, ABC):
         super().__init_subclass__(**kwargs)
         check_declared_facts(cls)
         claim_state(cls)
+        if "_own" in cls.__dict__:
+            cls._own = frozenset().union(*(vars(base).get("_own", ()) for base in cls.__mro__))
         for name, guard in _GUARDS.items():
             method = cls.__dict__.get(name)
             if method is not None and not hasattr(method, "__guarded__"):
@@ -166,22 +169,22 @@ class State(Hints, ABC):
 
     # What the metric reads and writes by the attribute's name.
 
-    def view(self) -> Any:
+    def _view(self) -> Any:
         """Return what user code sees under the state's name: the state itself."""
         return self
 
-    def assign(self, value: Any) -> None:
+    def _assign(self, value: Any) -> None:
         """Answer ``metric.name = value``: take over the value of an equal kind of state."""
         if not isinstance(value, State):
             raise TypeError(
                 f"{type(self).__name__}: got an assignment of {shown(value)} ({type(value).__name__}), expected a "
                 f"{type(self).__name__}. This state is not a number; change it with update() or merge()."
             )
-        self.check_mergeable(value, "assign")
-        self.become(value)
+        self._check_mergeable(value, "assign")
+        self._become(value)
 
     @final
-    def become(self, other: State) -> None:
+    def _become(self, other: State) -> None:
         """Take over a copy of the other's value, whatever this one held."""
         other.flush()
         self._before_write()
@@ -204,14 +207,14 @@ class State(Hints, ABC):
         if waiting.nbytes >= self._limit:
             self.flush()
 
-    def buffer_number(self, number: float) -> None:
+    def _buffer_number(self, number: float) -> None:
         """Keep one number, for an ``absorb`` of a float64 array, of a state whose batches may overtake one another."""
         waiting = self._waiting
         waiting.add_number(number)
         if waiting.nbytes >= self._limit:
             self.flush()
 
-    def limit_buffer(self, nbytes: int) -> None:
+    def _limit_buffer(self, nbytes: int) -> None:
         """Let no more than so many bytes wait from now on, but at least 8 KiB: this is one of many states side by side."""
         self._limit = max(nbytes, PART_BYTES)
 
@@ -244,7 +247,7 @@ class State(Hints, ABC):
     # Guards and undo. A metric opens a savepoint before user code runs and rolls back when that code raises.
 
     @final
-    def check_mergeable(self, other: Any, verb: str = "merge") -> None:
+    def _check_mergeable(self, other: Any, verb: str = "merge") -> None:
         """Raise ``IncompatibleStates`` unless ``other`` has this state's class and parameters."""
         mine = type(self).__name__
         if type(other) is not type(self):
@@ -258,30 +261,21 @@ class State(Hints, ABC):
                 "build both sides with the same ones."
             )
 
-    @final
-    def merge_part(self, other: State) -> None:
-        """Merge as ``merge`` does, where the states around these two have compared all parameters and emptied all buffers."""
-        if type(other) is not type(self):
-            self.check_mergeable(other)
-        self._before_write()
-        merge: Any = type(self).merge
-        (merge.__wrapped__ if hasattr(merge, "__guarded__") else merge)(self, other)  # a mixin's merge is not
-
-    def freeze(self) -> None:
+    def _freeze(self) -> None:
         """Refuse changes from now on: this is a merged copy, and what is written to it would be lost."""
         self.flush()
         self._frozen = True
 
-    def savepoint(self) -> None:
+    def _savepoint(self) -> None:
         """Remember the value; it is copied only when something is about to be written."""
         waiting: Buffer | None = self.__dict__.get("_waiting")
         self._saved = Savepoint({} if waiting is None else waiting.mark())
 
-    def commit(self) -> None:
+    def _commit(self) -> None:
         """Forget the savepoint."""
         self.__dict__.pop("_saved", None)
 
-    def rollback(self) -> None:
+    def _rollback(self) -> None:
         """Return to the savepoint. What cuts this off leaves the savepoint, to which the next call returns."""
         saved: Savepoint | None = self.__dict__.get("_saved")
         if saved is None:
@@ -400,13 +394,13 @@ class _AllOrNothing:
     def __enter__(self) -> None:
         self._is_owner = "_saved" not in self._state.__dict__
         if self._is_owner:
-            self._state.savepoint()
+            self._state._savepoint()
 
     def __exit__(self, _: object, error: BaseException | None, *__: object) -> None:
         if self._is_owner and error is None:
-            self._state.commit()
+            self._state._commit()
         elif self._is_owner:
-            self._state.rollback()
+            self._state._rollback()
 
 
 def revived(make: Callable[..., S], arguments: tuple[Any, ...], data: Any) -> S:
@@ -419,7 +413,7 @@ def revived(make: Callable[..., S], arguments: tuple[Any, ...], data: Any) -> S:
 def _guard_merge(method: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(method)
     def merge(self: State, other: State) -> None:
-        self.check_mergeable(other)
+        self._check_mergeable(other)
         self._before_write()
         self.flush()
         other.flush()
@@ -465,6 +459,6 @@ _GUARDS: dict[str, Callable[[Callable[..., Any]], Callable[..., Any]]] = {
     "update": _guard_update,
     "absorb": _guard_write,
     "merge": _guard_merge,
-    "assign": _guard_write,
+    "_assign": _guard_write,
     "result": _guard_result,
 }

@@ -11,6 +11,7 @@ import numpy as np
 from mergeable.numeric import hashes, saved_values
 from mergeable.numeric.estimate import Estimate
 from mergeable.numeric.row_batch import Batch, Place, behind, check_columns, place_of_weights, present
+from mergeable.state.access import trial_of
 from mergeable.state.buffer import BUFFER_BYTES
 from mergeable.state.parameters import as_whole
 from mergeable.states.combinators import Product, cells_of, described, empty_of, inner_of
@@ -58,7 +59,7 @@ class Bootstrap(Product[int]):
         self.replicates = replicates = as_whole(replicates, "Bootstrap: got replicates={}", 2, _MANY)
         self.seed = hashes.seed_of(seed, "Bootstrap")
         self._hold({i: inner.empty() for i in range(replicates + 1)})
-        self.limit_buffer(BUFFER_BYTES)
+        self._limit_buffer(BUFFER_BYTES)
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -82,7 +83,7 @@ class Bootstrap(Product[int]):
         return (replicates + 1) * (cells_of(parameters["state"]) + 40)
 
     def _trial(self) -> Bootstrap:
-        return Bootstrap(self._parts[0]._trial(), 2, self.seed)
+        return Bootstrap(trial_of(self._parts[0]), 2, self.seed)
 
     def update(self, ids: Any, *columns: Any, **named: Any) -> None:
         """Give every replicate its rows of the batch."""

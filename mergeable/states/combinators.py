@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from typing import Any, Generic, TypeVar, final
 
 from mergeable import registry
 from mergeable.numeric import saved_values
 from mergeable.numeric.row_batch import Place, place_of_weights
 from mergeable.state import State
+from mergeable.state.access import assign, freeze, levels_of, limit_buffer, merge_unchecked, trial_of
+from mergeable.state.undo import commit, rollback, savepoint
 from mergeable.wording import short, shown
 
 K = TypeVar("K")
@@ -41,6 +44,11 @@ class Product(State, Generic[K]):
         self._levels = one_more(self, *parts.values())
 
     @property
+    def parts(self) -> Mapping[K, State]:
+        """The states by their names; to be read only."""
+        return self._parts
+
+    @property
     def parameters(self) -> dict[str, Any]:
         """Of each part, its class and parameters."""
         return {str(name): described(part) for name, part in self._parts.items()}
@@ -59,7 +67,7 @@ class Product(State, Generic[K]):
 
     def _trial(self) -> Any:
         fresh = self.empty()
-        fresh._parts = {name: part._trial() for name, part in self._parts.items()}
+        fresh._parts = {name: trial_of(part) for name, part in self._parts.items()}
         return fresh
 
     def update(self, *args: Any, **kwargs: Any) -> None:
@@ -77,7 +85,7 @@ class Product(State, Generic[K]):
         """Merge part by part: all parts, or none."""
         with self._all_or_nothing():
             for name, part in self._parts.items():
-                part.merge_part(other._parts[name])
+                merge_unchecked(part, other.parts[name])
 
     def to_data(self) -> Any:
         """Return what every part gives."""
@@ -97,43 +105,38 @@ class Product(State, Generic[K]):
     def __len__(self) -> int:
         return len(self._parts)
 
-    def limit_buffer(self, nbytes: int) -> None:
+    def _limit_buffer(self, nbytes: int) -> None:
         """Let no more than so many bytes wait in all parts together, but at least 8 KiB in each."""
-        for part in self._parts.values():
-            part.limit_buffer(nbytes // len(self._parts))
+        limit_buffer(nbytes // len(self._parts), *self._parts.values())
 
     def flush(self) -> None:
         """Take what waits in the parts' buffers into their values."""
         for part in self._parts.values():
             part.flush()
 
-    def freeze(self) -> None:
+    def _freeze(self) -> None:
         """Refuse changes from now on, in every part."""
-        super().freeze()
-        for part in self._parts.values():
-            part.freeze()
+        super()._freeze()
+        freeze(*self._parts.values())
 
-    def savepoint(self) -> None:
+    def _savepoint(self) -> None:
         """Remember the value of every part."""
-        super().savepoint()
+        super()._savepoint()
         try:
-            for part in self._parts.values():
-                part.savepoint()
+            savepoint(*self._parts.values())
         except BaseException:
-            self.commit()  # nothing was written yet
+            self._commit()  # nothing was written yet
             raise
 
-    def commit(self) -> None:
+    def _commit(self) -> None:
         """Forget the savepoint of every part."""
-        for part in self._parts.values():
-            part.commit()
-        super().commit()
+        commit(*self._parts.values())
+        super()._commit()
 
-    def rollback(self) -> None:
+    def _rollback(self) -> None:
         """Return every part to its savepoint."""
-        super().rollback()
-        for part in self._parts.values():
-            part.rollback()
+        super()._rollback()
+        rollback(*self._parts.values())
 
     def _undo_value(self) -> dict[str, Any]:
         return {**self._attributes(), "_parts": dict(self._parts)}  # the parts have savepoints of their own
@@ -216,7 +219,7 @@ def assign_part(parts: Any, name: Any, value: Any) -> None:
     """Answer ``parts[name] = value``, which also ends ``parts[name] += value``."""
     part = parts[name]
     if value is not part:
-        part.assign(value)
+        assign(part, value)
 
 
 def _parts_of(parameters: dict[K, Any]) -> dict[K, State]:
@@ -238,7 +241,7 @@ def inner_of(found: Any, who: str) -> State:
 
 def one_more(outer: State, *inner: State) -> int:
     """Return how many levels a state is with those inside of it."""
-    levels = 1 + max((state._levels for state in inner), default=0)
+    levels = 1 + max(map(levels_of, inner), default=0)
     if levels > MAX_LEVELS:
         raise ValueError(
             f"{type(outer).__name__}: got states that stand {levels} deep inside one another, expected at most {MAX_LEVELS}, which files "

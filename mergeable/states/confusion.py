@@ -13,9 +13,10 @@ from mergeable.numeric import exact, keys, saved_values
 from mergeable.numeric.arrays import as_float64, is_zero, weighed
 from mergeable.numeric.given import as_items, objects
 from mergeable.state import State
+from mergeable.state.access import twin_of
 from mergeable.state.parameters import as_whole
 from mergeable.states.counting import add_counts, counts_of, set_counts
-from mergeable.states.sums import Count, Sum, check_weights, twin_of
+from mergeable.states.sums import Count, Sum, check_weights
 from mergeable.wording import repeated, short, shown
 
 _LAYOUTS = ("rows", "cells", "one-hot")

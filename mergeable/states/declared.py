@@ -13,6 +13,7 @@ import numpy as np
 from mergeable.encoding.plain import is_plain
 from mergeable.errors import MergeableError
 from mergeable.registry import NotRegistered
+from mergeable.state.access import view
 from mergeable.state.state import Opaque, State
 from mergeable.wording import brief, shown, some
 
@@ -26,7 +27,7 @@ class Held(State):
     cheaper. ``bounded`` is False unless declared.
     """
 
-    _own = State._own | {"_factory", "_merge", "_pickled"}
+    _own = frozenset({"_factory", "_merge", "_pickled"})
 
     def __init__(
         self,
@@ -108,41 +109,41 @@ class Held(State):
         factory, merge, facts = pickle.loads(code)
         return cls(factory, merge, **facts)
 
-    def view(self) -> Any:
+    def _view(self) -> Any:
         """Return the object."""
         return self.value
 
-    def assign(self, value: Any) -> None:
+    def _assign(self, value: Any) -> None:
         """Replace the object, or take over a copy of that of an equal kind of state."""
         if isinstance(value, State):
-            self.check_mergeable(value, "assign")
-            value = copy.deepcopy(value.view())
+            self._check_mergeable(value, "assign")
+            value = copy.deepcopy(view(value))
         self.value = value
 
-    def savepoint(self) -> None:
+    def _savepoint(self) -> None:
         """Remember the object as its pickle."""
         self.__dict__.pop("_pickled", None)
-        super().savepoint()
+        super()._savepoint()
         try:
             self._pickled = cloudpickle.dumps(self.value)
         except Exception as error:
-            self.commit()
+            self._commit()
             raise MergeableError(
                 f"mergeable.state({_name(self._factory)}): got a {type(self.value).__name__} that does not pickle ({brief(error)}), "
                 "expected a pickleable object: states travel between processes and are undone when an update fails. "
                 "Give it a __getstate__, or keep what cannot pickle outside of the state."
             ) from error
 
-    def commit(self) -> None:
+    def _commit(self) -> None:
         """Forget the savepoint."""
-        super().commit()
+        super()._commit()
         self.__dict__.pop("_pickled", None)
 
-    def rollback(self) -> None:
+    def _rollback(self) -> None:
         """Return to the savepoint."""
         pickled = self.__dict__.get("_pickled")
         value = self.value if pickled is None else pickle.loads(pickled)
-        super().rollback()
+        super()._rollback()
         self.value = value
         self.__dict__.pop("_pickled", None)
 

@@ -11,6 +11,7 @@ from mergeable.numeric.given import as_items
 from mergeable.numeric.row_batch import Place, place_of_weights, present
 from mergeable.numeric.row_order import as_column
 from mergeable.state import State
+from mergeable.state.access import trial_of
 from mergeable.states.combinators import PART, Product, cells_of, described, empty_of, inner_of, one_more
 from mergeable.states.rows import Rows
 from mergeable.states.sums import Count
@@ -155,7 +156,7 @@ class Deduplicated(Product[str]):
         found = len(self._rows)
         if self._came < found or (self._came and not found):
             raise ValueError(f"found {found} rows of {self._came} that came")
-        self._fed(self._inner._trial())
+        self._fed(trial_of(self._inner))
         if len(self._rows) != found:
             raise ValueError("found a row twice")
 

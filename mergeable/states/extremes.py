@@ -64,13 +64,13 @@ class _Extreme(Number):
         value, n_nan = saved_values.fields(saved, "value", "n_nan")
         self._key, self._n_nan = None if value is None else _number(value), saved_values.whole(n_nan)
 
-    def assign_number(self, value: Any) -> None:
+    def _assign_number(self, value: Any) -> None:
         """Replace the value by one number; NaN and the infinity that loses to every number empty the state."""
         array = as_number(value, f"{type(self).__name__}.assign")
         fresh = self.empty()
         if not (math.isnan(array) or float(array) == -self._sign * math.inf):
             fresh.absorb(array.reshape(1))
-        self.become(fresh)
+        self._become(fresh)
 
     def _take(self, key: int) -> None:
         if self._key is None or self._sign * key > self._sign * self._key:

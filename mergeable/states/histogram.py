@@ -12,7 +12,8 @@ import numpy as np
 from mergeable.numeric import exact
 from mergeable.numeric.arrays import as_float64, as_weighted, flat
 from mergeable.state import State
-from mergeable.states.sums import Count, Sum, check_weights, twin_of
+from mergeable.state.access import twin_of
+from mergeable.states.sums import Count, Sum, check_weights
 from mergeable.wording import shown
 
 _BELOW, _ABOVE, _NAN, _MINUS, _PLUS = range(-5, 0)

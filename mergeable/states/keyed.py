@@ -10,6 +10,8 @@ from mergeable.numeric import keys, saved_values
 from mergeable.numeric.arrays import as_rows
 from mergeable.numeric.row_batch import Place, behind, check_columns, place_of_weights, present
 from mergeable.state import State
+from mergeable.state.access import freeze, limit_buffer, merge_unchecked, trial_of
+from mergeable.state.undo import commit, rollback, savepoint
 from mergeable.states.combinators import assign_part, cells_of, described, empty_of, inner_of, one_more
 from mergeable.wording import shown
 
@@ -47,7 +49,7 @@ class Keyed(State, Generic[S]):
 
     bounded = False
     _undoes_updates = True
-    _own = State._own | {"_touched", "_apart"}
+    _own = frozenset({"_touched", "_apart"})
 
     def __init__(self, state: S) -> None:
         self._inner: S = inner_of(state, "Keyed")  # type: ignore[assignment]  # a metric's state where a metric came
@@ -82,7 +84,7 @@ class Keyed(State, Generic[S]):
         return fresh
 
     def _trial(self) -> Keyed[Any]:
-        return Keyed(self._inner._trial())
+        return Keyed(trial_of(self._inner))
 
     def update(self, keys_: Any, *columns: Any) -> None:
         """Give each key (n,) its rows of every array (n, ...) of the batch: all keys take theirs, or none."""
@@ -101,8 +103,8 @@ class Keyed(State, Generic[S]):
         """Merge key by key: all keys, or none."""
         who = "Keyed.merge" if self._states else ""  # an empty one takes what older files may hold
         with self._all_or_nothing():
-            for label, state in other._states.items():
-                self.at(label, who).merge_part(state)
+            for label, state in other.states.items():
+                merge_unchecked(self.at(label, who), state)
 
     def result(self) -> dict[Any, Any]:
         """Return the results by key."""
@@ -153,29 +155,26 @@ class Keyed(State, Generic[S]):
         for state in self._states.values():
             state.flush()
 
-    def freeze(self) -> None:
+    def _freeze(self) -> None:
         """Refuse changes from now on, under every key."""
-        super().freeze()
-        for state in self._states.values():
-            state.freeze()
+        super()._freeze()
+        freeze(*self._states.values())
 
-    def savepoint(self) -> None:
+    def _savepoint(self) -> None:
         """Remember the value; each key's state is remembered when it is first touched."""
-        super().savepoint()
+        super()._savepoint()
         self._touched: dict[keys.Canonical, S] = {}
 
-    def commit(self) -> None:
+    def _commit(self) -> None:
         """Forget the savepoint."""
-        for state in self.__dict__.get("_touched", {}).values():
-            state.commit()
+        commit(*self.__dict__.get("_touched", {}).values())
         self.__dict__.pop("_touched", None)
-        super().commit()
+        super()._commit()
 
-    def rollback(self) -> None:
+    def _rollback(self) -> None:
         """Return every key to the savepoint."""
-        super().rollback()
-        for state in self.__dict__.get("_touched", {}).values():
-            state.rollback()
+        super()._rollback()
+        rollback(*self.__dict__.get("_touched", {}).values())
         self.__dict__.pop("_touched", None)
 
     def _undo_value(self) -> dict[str, Any]:
@@ -196,7 +195,7 @@ class Keyed(State, Generic[S]):
     def _fresh(self) -> S:
         """Return an empty state for one key more, whose buffer holds the less the more keys there are."""
         fresh = self._inner.empty()
-        fresh.limit_buffer(self._limit // (len(self._states) + 1))
+        limit_buffer(self._limit // (len(self._states) + 1), fresh)
         return fresh
 
     def _return(self, label: keys.Canonical, state: S) -> None:
@@ -233,5 +232,5 @@ class Keyed(State, Generic[S]):
             self._states[label] = self._fresh()
         elif "_touched" in self.__dict__ and label not in self._touched:
             self._touched[label] = self._states[label]
-            self._states[label].savepoint()
+            savepoint(self._states[label])
         return self._states[label]

@@ -7,6 +7,7 @@ from typing import Any, final
 from mergeable import registry
 from mergeable.errors import UndeclaredState
 from mergeable.numeric.row_batch import Place, weights_among
+from mergeable.state.access import freeze, merge_unchecked
 from mergeable.state.parameters import is_plain, same
 from mergeable.states.combinators import Product, cells_of, described
 from mergeable.wording import some
@@ -93,8 +94,8 @@ class Nested(Product[str]):
             merged = {name: state.empty() for name, state in merged.items()}
             self.flush()
             for name, state in merged.items():
-                state.merge_part(self._parts[name])
-                state.freeze()
+                merge_unchecked(state, self._parts[name])
+            freeze(*merged.values())
         return metric._stand_in(merged)._read_on(merged)
 
 

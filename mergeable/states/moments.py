@@ -101,13 +101,13 @@ class Mean(Number):
         """Return the mean, rounded once; NaN when the weights add up to 0."""
         return _ratio(self._total, self._weight, self._special)
 
-    def assign_number(self, value: Any) -> None:
+    def _assign_number(self, value: Any) -> None:
         """Replace the value by one observation of weight 1; 0 and 0.0 empty the state."""
         array = as_number(value, "Mean.assign")
         fresh = Mean()
         if not is_zero(array):
             fresh.absorb(array.reshape(1))
-        self.become(fresh)
+        self._become(fresh)
 
     def _copy_value(self) -> dict[str, Any]:
         return self._attributes()  # whose parts are never changed in place

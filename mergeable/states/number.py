@@ -11,6 +11,7 @@ from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from mergeable.numeric import exact
 from mergeable.state import State
+from mergeable.state.access import assign
 
 Self = TypeVar("Self", bound="Number")
 
@@ -34,15 +35,15 @@ class Number(NDArrayOperatorsMixin, State):
     """
 
     @abstractmethod
-    def assign_number(self, value: Any) -> None:
+    def _assign_number(self, value: Any) -> None:
         """Replace the value by a number, or by an array of numbers."""
 
-    def assign(self, value: Any) -> None:
+    def _assign(self, value: Any) -> None:
         """Take over the whole value of an equal kind of state; replace the value by anything else that is a number."""
         if type(value) is type(self):
-            super().assign(value)
+            super()._assign(value)
         else:
-            self.assign_number(value)
+            self._assign_number(value)
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
         out = kwargs.pop("out", ())
@@ -52,7 +53,7 @@ class Number(NDArrayOperatorsMixin, State):
         if not out:
             return value
         if isinstance(out[0], State):
-            out[0].assign(value)
+            assign(out[0], value)
         else:
             out[0][...] = value
         return out[0]

@@ -11,6 +11,7 @@ from mergeable.numeric import hashes, keys
 from mergeable.numeric.given import objects
 from mergeable.numeric.row_batch import Batch, Place, behind, place_of_weights, present
 from mergeable.state import State
+from mergeable.state.access import merge_unchecked
 from mergeable.state.parameters import as_whole
 from mergeable.states.combinators import PART, Product, Tuple, cells_of, described, empty_of, inner_of
 from mergeable.states.keyed import Keyed
@@ -118,11 +119,12 @@ class Sliced(Product[str]):
     def merge(self, other: Any) -> None:
         """Merge slice by slice; those for which there is no room go to the overflow."""
         who = "Sliced.merge" if len(self._kept) else ""  # an empty one takes what older files may hold
+        kept, overflow = other.parts["kept"], other.parts["overflow"]
         with self._all_or_nothing():
-            dropped = self._make_room(other._kept.states)
-            for label, state in other._kept.states.items():
-                (self._overflow if label in dropped else self._kept.at(label, who)).merge_part(state)
-            self._overflow.merge_part(other._overflow)
+            dropped = self._make_room(kept.states)
+            for label, state in kept.states.items():
+                merge_unchecked(self._overflow if label in dropped else self._kept.at(label, who), state)
+            merge_unchecked(self._overflow, overflow)
 
     def result(self) -> Slices:
         """Return the result of all rows, by slice in the canonical order of the keys, and of the overflow."""
@@ -134,8 +136,8 @@ class Sliced(Product[str]):
         self.flush()
         merged = self._overflow[1].empty()
         for label in keys.in_order(self._kept.states):
-            merged.merge_part(self._kept.states[label][1])
-        merged.merge_part(self._overflow[1])
+            merge_unchecked(merged, self._kept.states[label][1])
+        merge_unchecked(merged, self._overflow[1])
         return merged.result()
 
     def sizes(self) -> dict[Any, int]:

@@ -107,7 +107,7 @@ class Count(Number):
         saved_values.whole(int(counts.min()))
         self._count, self._most = shared(counts), int(counts.max())
 
-    def assign_number(self, value: Any) -> None:
+    def _assign_number(self, value: Any) -> None:
         """Replace the count by a whole number (or array)."""
         self._count = _whole(value, self.shape, "Count.assign")
         self._most = int(self._count.max()) if self.shape else 0
@@ -198,7 +198,7 @@ class Sum(Number):
     def update(self, values: Any) -> None:
         """Add values."""
         if type(values) is float and not self.shape:
-            self.buffer_number(values)
+            self._buffer_number(values)
             return
         array = as_array(values, "Sum.update")
         if array.dtype.kind == "b":
@@ -259,14 +259,14 @@ class Sum(Number):
             raise ValueError("found special values of cells that do not exist, come twice or hold none")
         self._special = {cell: counts for cell, *counts in rows}
 
-    def assign_number(self, value: Any) -> None:
+    def _assign_number(self, value: Any) -> None:
         """Replace the sum by a number (or array of the declared shape)."""
         array = as_float64(value, "Sum.assign")
         if array.shape != self.shape:
             raise ValueError(f"Sum.assign: got a value of shape {array.shape}, expected {self.shape}.")
         fresh = self.empty()
         fresh.update(array)
-        self.become(fresh)
+        self._become(fresh)
 
     def _cell(self, cell: int) -> float:
         special = special_value(self._special.get(cell, NONE_SPECIAL))
@@ -292,13 +292,6 @@ def check_weights(cells: Count | Sum) -> None:
     """Raise ``ValueError`` where sums that were read are none of weights, which are finite and not below 0."""
     if isinstance(cells, Sum) and (min(cells._units) < 0 or cells._special):
         raise ValueError("found sums of weights that are negative or not finite")
-
-
-def twin_of(cells: Count | Sum) -> Count | Sum:
-    """Return a state that holds the same, and takes no more than it must until one of the two is changed."""
-    twin = cells.empty()
-    twin.become(cells)
-    return twin
 
 
 def _shape(shape: Any, who: str) -> tuple[int, ...]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from mergeable.numeric.given import as_given
 from mergeable.numeric.row_batch import Place, behind, check_columns, place_of_weights, present
+from mergeable.state.access import merge_unchecked
 from mergeable.states.combinators import PART, Product, Tuple, cells_of, described, empty_of, inner_of
 from mergeable.states.keyed import Keyed
 from mergeable.states.number import as_written
@@ -110,7 +111,7 @@ class Windowed(Product[str]):
         """Return the result of the window."""
         merged = self._inner.empty()
         for bucket in sorted(self._buckets):
-            merged.merge_part(self._buckets[bucket][1])
+            merge_unchecked(merged, self._buckets[bucket][1])
         return merged.result()
 
     @property

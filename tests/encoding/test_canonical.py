@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 import mergeable as mg
 from mergeable.encoding.canonical import canonical_bytes
+from mergeable.state.access import assign
 from tests import arbitrary
 
 ROOT = Path(__file__).parents[2]
@@ -48,7 +49,7 @@ def total(*values):
 
 def held(value):
     state = mg.state(set, merge=set.update).empty()
-    state.assign(value)
+    assign(state, value)
     return state
 
 
@@ -209,8 +210,8 @@ def test_taking_the_bytes_changes_nothing_but_the_buffer():
 def test_bytes_do_not_depend_on_the_process():
     """Nested sets, dicts and states have the same bytes in processes with other hash seeds."""
     code = (
-        "import sys, mergeable as mg; from mergeable.encoding.canonical import canonical_bytes;"
-        "s = mg.state(set, merge=lambda a, b: a | b).empty(); s.assign({'a', 'b', ('ü', None)});"
+        "import sys, mergeable as mg; from mergeable.encoding.canonical import canonical_bytes; from mergeable.state.access import assign;"
+        "s = mg.state(set, merge=lambda a, b: a | b).empty(); assign(s, {'a', 'b', ('ü', None)});"
         "c = mg.Counter(); c.update(['a', 'b', 'ü']);"
         "sys.stdout.buffer.write(canonical_bytes([{'a', 'b', 'ü', b'x', (1, 'c')}, {'x': {'y', 'z'}}, s, c]))"
     )

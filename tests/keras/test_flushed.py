@@ -6,6 +6,7 @@ import tensorflow as tf
 
 import mergeable as mg
 from mergeable.encoding.canonical import canonical_bytes
+from mergeable.state.access import assign, check_mergeable
 
 TINY = np.array([5e-324, -5e-324, 3e-310, 2.2250738585072014e-308, 1e-300, 0.0, -0.0, 1.5, -1e-309])
 STATES = {
@@ -165,7 +166,7 @@ ACTS = {
     "ddof": lambda: mg.Moments(ddof=float(TINY[0])).parameters,
     "WeightedBottomK": lambda: fed(mg.WeightedBottomK(k=2), ["a", "b", "c"], UNITS).total(),
     "weights of 0": lambda: fed(mg.Keyed(mg.Mean()), ["a", "b", "c"], TINY[:3], np.array([5e-324, 0.0, -0.0])).result(),
-    "parameters": lambda: mg.Histogram([float(TINY[0]), 1.0]).check_mergeable(mg.Histogram([0.0, 1.0])),
+    "parameters": lambda: check_mergeable(mg.Histogram([float(TINY[0]), 1.0]), mg.Histogram([0.0, 1.0])),
     **{
         f"negative weights in {type(state).__name__} of {weights.dtype}": lambda state=state, columns=columns, weights=weights: (
             fed(state.empty(), *columns, weights).result()
@@ -190,7 +191,7 @@ ACTS = {
 def mean_set_to(value):
     """Return a mean that was set to a number, and its weight."""
     mean = mg.Mean()
-    mean.assign(value)
+    assign(mean, value)
     return mean.result(), mean.weight
 
 

@@ -23,6 +23,7 @@ from mergeable import ConfusionMatrix, Contribution, Count, Coverage, Dict, Hist
 from mergeable.encoding.canonical import canonical_bytes
 from mergeable.metrics import AUROC
 from mergeable.plot import KINDS, plot, possible
+from mergeable.state.access import freeze
 
 COVERAGE = Coverage({"a": Contribution(0, 9, 300), "b": Contribution(1, 9, 269)})
 PAIRS = "Rows of two columns, labels 0 and 1 and numeric scores or a ScoreHistogram"
@@ -391,7 +392,7 @@ def test_states_stay_as_they_are(kind, frozen):
     """Plotting changes no byte of a state, and draws merged copies, which cannot be changed."""
     states = drawn_as(kind)
     if frozen:
-        next(iter(states.values())).freeze()
+        freeze(next(iter(states.values())))
     before = {name: canonical_bytes(state) for name, state in states.items()}
     draw(states, kind=kind)
     assert before == {name: canonical_bytes(state) for name, state in states.items()}

@@ -20,6 +20,7 @@ from mergeable import registry
 from mergeable.encoding.archive import Archive
 from mergeable.encoding.canonical import canonical_bytes
 from mergeable.snapshot import manifest, opened
+from mergeable.state.access import become
 from mergeable.states.metric_state import Nested
 from tests import register
 
@@ -92,7 +93,7 @@ def holding(state, name="Holder"):
         held = state.empty()
 
         def update_state(self, full):
-            self._view["held"].become(full)
+            become(self._view["held"], full)
 
         def result(self):
             return self.held if not hasattr(self.held, "result") else self.held.result()
@@ -156,7 +157,7 @@ def test_equal_contents_are_equal_bytes():
     states = {name: copy.deepcopy(state) for name, state in snapshot._states.items()}
     words = mg.Counter()
     words.update(["b", "a", "a"])
-    states["words"].become(words)
+    become(states["words"], words)
     again = mg.Snapshot(snapshot._description, states, snapshot.coverage)
 
     assert snapshot.to_bytes() == again.to_bytes()

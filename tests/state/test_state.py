@@ -10,7 +10,9 @@ import pytest
 
 import mergeable as mg
 from mergeable.encoding.canonical import canonical_bytes
+from mergeable.state.access import assign, freeze
 from mergeable.state.state import BUFFER_BYTES
+from mergeable.state.undo import commit, rollback, savepoint
 
 
 class Plain(mg.State):
@@ -160,12 +162,12 @@ def test_a_frozen_state_refuses_changes():
     """update, merge, assign and buffered updates of a frozen state raise ReadOnlyState; reading works, a copy may change."""
     for state in (fed(Plain(), [1]), fed(Buffered(), [1])):
         other = copy.deepcopy(state)
-        state.freeze()
+        freeze(state)
         before = canonical_bytes(state)
         for change in (
             lambda s=state: s.update([1]),
             lambda s=state, o=other: s.merge(o),
-            lambda s=state, o=other: s.assign(o),
+            lambda s=state, o=other: assign(s, o),
         ):
             with pytest.raises(
                 mg.ReadOnlyState, match=r": got a change to a merged state, which is a copy; the change would be lost"
@@ -182,15 +184,15 @@ def test_a_number_is_not_assigned_to_a_state():
     with pytest.raises(
         TypeError, match=r"^Plain: got an assignment of 3 \(int\), expected a Plain\. This state is not a number"
     ):
-        Plain().assign(3)
+        assign(Plain(), 3)
     with pytest.raises(mg.IncompatibleStates, match=r"^Plain\.assign: parameters differ"):
-        Plain().assign(Plain(2))
+        assign(Plain(), Plain(2))
 
 
 def test_assigning_takes_over_a_copy():
     """An assigned state gives its value, with what waits in its buffer, and shares nothing."""
     state, source = fed(Buffered(), [5]), fed(Buffered(), [1], [2])
-    state.assign(source)
+    assign(state, source)
     source.update([7])
     assert (3.0, 2) == state.result()
 
@@ -238,8 +240,8 @@ def test_reading_twice_absorbs_once():
         lambda s: Buffered().merge(s),
         pickle.dumps,
         copy.deepcopy,
-        lambda s: s.freeze(),
-        lambda s: Buffered().assign(s),
+        lambda s: freeze(s),
+        lambda s: assign(Buffered(), s),
         canonical_bytes,
     ],
     ids=["result", "merge into", "merge from", "pickle", "deepcopy", "freeze", "assign", "bytes"],
@@ -446,72 +448,80 @@ class TestSavepoints:
     def test_rollback(self, name, waiting, steps):
         """A rollback undoes updates (u), merges (m), assignments (a), and reading (r) in between, to the byte."""
         state, batch, before = self.prepared(name, waiting)
-        state.savepoint()
+        savepoint(state)
         for step in steps:
             if step == "u":
                 fed(state, batch)
             elif step == "m":
                 state.merge(fed(state.empty(), batch))
             elif step == "a":
-                state.assign(fed(state.empty(), batch))
+                assign(state, fed(state.empty(), batch))
             else:
                 state.result()
-        state.rollback()
+        rollback(state)
         assert before == canonical_bytes(state)
 
     def test_commit(self, name, waiting):
         """A commit keeps what was written, and a later rollback does nothing."""
         state, batch, _ = self.prepared(name, waiting)
-        state.savepoint()
+        savepoint(state)
         fed(state, batch)
-        state.commit()
-        state.rollback()
+        commit(state)
+        rollback(state)
         assert canonical_bytes(fed(undoable(name)[0], batch)) == canonical_bytes(state)
 
     def test_a_second_savepoint(self, name, waiting):
         """After a commit a new savepoint remembers the new value; after a rollback the state works on."""
         state, batch, _ = self.prepared(name, waiting)
-        state.savepoint()
+        savepoint(state)
         fed(state, batch)
-        state.commit()
+        commit(state)
         expected = canonical_bytes(fed(undoable(name)[0], batch))
         for _ in range(2):
-            state.savepoint()
+            savepoint(state)
             fed(state, batch)
-            state.rollback()
+            rollback(state)
         assert expected == canonical_bytes(state)
         assert canonical_bytes(fed(undoable(name)[0], batch, batch)) == canonical_bytes(fed(state, batch))
 
     def test_copies_carry_no_savepoint(self, name, waiting):
         """A copy or a pickle of a state with an open savepoint is a state without one."""
         state, batch, _ = self.prepared(name, waiting)
-        state.savepoint()
+        savepoint(state)
         fed(state, batch)
         expected = canonical_bytes(fed(undoable(name)[0], batch))
         for copied in (copy.deepcopy(state), pickle.loads(pickle.dumps(state))):
-            copied.rollback()
+            rollback(copied)
             assert expected == canonical_bytes(copied)
-        state.rollback()
+        rollback(state)
         assert canonical_bytes(undoable(name)[0]) == canonical_bytes(state)
+
+
+def test_a_state_shows_a_handful_of_names():
+    """A state shows its verbs, its facts, what its class adds, and what a class of states writes or calls."""
+    verbs, facts = {"empty", "update", "merge", "result"}, {"parameters", "exact", "commutative", "idempotent", "bounded"}
+    of_classes = {"buffer", "absorb", "flush", "to_data", "from_data", "of", "cells"}
+
+    assert verbs | facts | of_classes == {name for name in dir(mg.Max()) if not name.startswith("_")} - {"n_nan"}
 
 
 def test_an_update_that_fails_halfway_is_undone():
     """What a failing update has already written is undone."""
     state = fed(Plain(), [1])
-    state.savepoint()
+    savepoint(state)
     with pytest.raises(TypeError):
         state.update([2, 3, {}])
     assert [1, 2, 3] == state.items
-    state.rollback()
+    rollback(state)
     assert [1] == state.items
 
 
 def test_attributes_beside_the_buffer_are_undone():
     """A buffered state's own attributes, written in update, are undone too."""
     state = fed(Buffered(), [1.0])
-    state.savepoint()
+    savepoint(state)
     state.update([2.0])
-    state.rollback()
+    rollback(state)
     assert (1.0, 1) == state.result()
 
 
@@ -525,9 +535,9 @@ def test_large_values_are_not_copied_for_an_update():
         return state
 
     for state, batch in ((mg.Counter(), ["a"]), (mg.Set(), ["a"]), (mg.Sum(), [1.0]), (mg.Histogram([0, 1]), [0.5])):
-        counting(state).savepoint()
+        savepoint(counting(state))
         state.update(batch)
-        state.commit()
+        commit(state)
     assert collections.Counter() == copied
 
 
@@ -535,8 +545,8 @@ def test_overflow_leaves_all_as_it_was():
     """A count that would overflow raises, inside a savepoint and outside, and the value is as before."""
     state = fed(mg.Count(shape=2), [2**63 - 1, 0])
     before = canonical_bytes(state)
-    state.savepoint()
+    savepoint(state)
     with pytest.raises(OverflowError, match="Nothing was counted"):
         state.update([1, 1])
-    state.rollback()
+    rollback(state)
     assert before == canonical_bytes(state)

@@ -9,6 +9,8 @@ import pytest
 import mergeable as mg
 from mergeable.encoding.canonical import canonical_bytes
 from mergeable.numeric import exact
+from mergeable.state.access import assign, freeze
+from mergeable.state.undo import rollback, savepoint
 
 
 def fed(state, *batch):
@@ -137,7 +139,7 @@ class TestProducts:
     def test_frozen_parts_refuse_writes(self, make):
         """A frozen product refuses updates of itself and of its parts."""
         product = fed(make(mg.Sum(), mg.Max()), 1.0)
-        product.freeze()
+        freeze(product)
         name = next(iter(product._parts))
         with pytest.raises(mg.ReadOnlyState, match="got a change to a merged state"):
             product.update(2.0)
@@ -148,7 +150,7 @@ class TestProducts:
     def test_assigning_takes_over_every_part(self, make):
         """A product assigned to one of its kind gives its whole value and shares nothing."""
         a, b = fed(make(mg.Sum(), mg.Max()), 1.0), fed(make(mg.Sum(), mg.Max()), 7.0)
-        a.assign(b)
+        assign(a, b)
         before = canonical_bytes(a)
         assert canonical_bytes(b) == before
         b.update(9.0)
@@ -160,7 +162,7 @@ class TestProducts:
         held = list(product._parts.values())[1]
         held.value = {"generator": (i for i in ())}
         with pytest.raises(mg.MergeableError, match="does not pickle"):
-            product.savepoint()
+            savepoint(product)
         held.value = {}
         before = canonical_bytes(product)
         with pytest.raises(TypeError):
@@ -236,14 +238,14 @@ def test_keys_that_one_dict_does_not_hold_are_refused_when_they_come(make, one, 
 def test_a_key_may_come_where_its_equal_has_left():
     """What was rolled back, dropped or never there stands in no key's way, and what came back does."""
     keyed = mg.Keyed(mg.Count())
-    keyed.savepoint()
+    savepoint(keyed)
     keyed[1] += 1
-    keyed.rollback()
+    rollback(keyed)
     keyed[1.0] += 1
-    keyed.savepoint()
+    savepoint(keyed)
     keyed.drop(next(iter(keyed.states)))
     keyed[True] += 1
-    keyed.rollback()
+    rollback(keyed)
     with pytest.raises(ValueError, match=r"^Keyed\.update: got the key True beside 1\.0"):
         keyed[True] += 1
     copied = copy.deepcopy(keyed)
@@ -305,7 +307,7 @@ def test_a_failing_merge_of_keys_undoes_all():
 def test_frozen_keyed():
     """A frozen Keyed refuses writes, and names the keys that it has when asked for another."""
     keyed = fed(mg.Keyed(mg.Sum()), ["a"], [1.0])
-    keyed.freeze()
+    freeze(keyed)
     assert 1.0 == keyed["a"].result()
     with pytest.raises(KeyError, match=r"Keyed: no state has the key 'b'; the keys are \['a'\]"):
         keyed["b"]

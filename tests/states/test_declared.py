@@ -11,6 +11,8 @@ import pytest
 
 import mergeable as mg
 from mergeable.encoding.canonical import canonical_bytes
+from mergeable.state.access import assign, view
+from mergeable.state.undo import commit, rollback, savepoint
 
 
 @dataclasses.dataclass
@@ -29,7 +31,7 @@ class Range:
 
 def held(state, value):
     state = state.empty()
-    state.assign(value)
+    assign(state, value)
     return state
 
 
@@ -40,9 +42,9 @@ def words():
 def test_the_object_is_what_user_code_sees():
     """view() is the object itself, and result() a copy of it."""
     state = words()
-    state.view().add("a")
+    view(state).add("a")
     state.result().add("b")
-    assert state.view() is state.value
+    assert view(state) is state.value
     assert {"a"} == state.value
 
 
@@ -138,15 +140,15 @@ def test_other_objects_are_refused(other):
 def test_assigning_replaces_the_object():
     """An assigned object is the new value; an assigned state of the kind gives a copy of its object."""
     state, source = words(), held(words(), {"b"})
-    state.assign({"a"})
+    assign(state, {"a"})
     assert {"a"} == state.value
-    state.assign(source)
+    assign(state, source)
     source.value.add("c")
     assert {"b"} == state.value
     with pytest.raises(mg.IncompatibleStates, match=r"^Held\.assign: parameters differ"):
-        state.assign(mg.state(dict, merge=dict.update))
+        assign(state, mg.state(dict, merge=dict.update))
     with pytest.raises(mg.IncompatibleStates, match=r"^Held\.assign: got Sum"):
-        state.assign(mg.Sum())
+        assign(state, mg.Sum())
 
 
 def test_lambdas_pickle():
@@ -162,26 +164,26 @@ def test_lambdas_pickle():
 def test_undo(replace):
     """A rollback brings back the object, whether it was changed in place or replaced."""
     state = held(mg.state(dict, merge=dict.update), {"a": [1]})
-    state.savepoint()
+    savepoint(state)
     if replace:
-        state.assign({"z": []})
+        assign(state, {"z": []})
     else:
         state.value["a"].append(2)
         state.update({"b": []})
-    state.rollback()
+    rollback(state)
     assert {"a": [1]} == state.value
     state.update({"c": 1})
-    state.rollback()
+    rollback(state)
     assert {"a": [1], "c": 1} == state.value
 
 
 def test_commit_keeps_the_changes():
     """After a commit a rollback does nothing."""
     state = words()
-    state.savepoint()
+    savepoint(state)
     state.value.add("a")
-    state.commit()
-    state.rollback()
+    commit(state)
+    rollback(state)
     assert {"a"} == state.value
 
 
@@ -189,8 +191,8 @@ def test_what_does_not_pickle_is_named():
     """An object that does not pickle raises MergeableError that names the factory and the type."""
     state = held(mg.state(dict, merge=dict.update), {"generator": (i for i in ())})
     with pytest.raises(mg.MergeableError, match=r"^mergeable\.state\(dict\): got a dict that does not pickle"):
-        state.savepoint()
-    state.rollback()
+        savepoint(state)
+    rollback(state)
     assert ["generator"] == list(state.value)
 
 

@@ -13,6 +13,7 @@ import pytest
 
 import mergeable as mg
 from mergeable.encoding.canonical import canonical_bytes
+from mergeable.state.undo import rollback, savepoint
 from tests import streams
 
 N = 50_000
@@ -136,11 +137,11 @@ def test_a_failed_step_leaves_everything():
     for first in ([1, 2, 3], list(range(15)), [*range(25)]):
         state = fed(first, 10)
         before = canonical_bytes(copy.deepcopy(state))
-        state.savepoint()
+        savepoint(state)
         state.update(["x"] * 3)
         state.update(range(100))
         state.update(["y"])
-        state.rollback()
+        rollback(state)
         assert before == canonical_bytes(state)
 
 

@@ -9,6 +9,7 @@ import pytest
 
 import mergeable as mg
 from mergeable.encoding.canonical import canonical_bytes
+from mergeable.state.undo import rollback, savepoint
 
 
 def fed(rows, *batches):
@@ -190,9 +191,9 @@ def test_shards_of_several_dtypes_are_one_column(batches, dtype, make):
         one, many = make(), make()
         for i, batch in order:
             given = (batch,) if isinstance(one, mg.Rows) else (range(10 * i, 10 * i + len(batch)), batch)
-            one.savepoint()
+            savepoint(one)
             one.update(*given)
-            one.rollback()
+            rollback(one)
             one.update(*given)
             many.merge(fed(make(), given))
         found |= {canonical_bytes(one), canonical_bytes(many)}

@@ -1,0 +1,76 @@
+"""What those that hold a state do with it beside its verbs: read and write it by name, copy, freeze, merge without checks.
+
+A metric holds its states, and a state made of states holds its parts. Classes of states say in methods with an underscore where they
+differ, and only this room calls these.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from mergeable.state.state import State
+
+S = TypeVar("S", bound=State)
+
+
+def view(state: State) -> Any:
+    """Return what user code reads under the state's name: the state itself, or the object that it stands for."""
+    return state._view()
+
+
+def assign(state: State, value: Any) -> None:
+    """Answer ``metric.name = value`` or ``parts[name] = value``: take over a copy of a state's value, or a number.
+
+    Raises:
+        TypeError: the value is no state, and this state no number.
+        IncompatibleStates: the value is a state of another class or with other parameters.
+    """
+    state._assign(value)
+
+
+def become(state: State, other: State) -> None:
+    """Replace a state's value by a copy of that of another state, which has its class and parameters."""
+    state._become(other)
+
+
+def twin_of(state: S) -> S:
+    """Return a copy of a state. Large arrays are shared until one of the two writes to them."""
+    twin = state.empty()
+    twin._become(state)
+    return twin
+
+
+def check_mergeable(state: State, other: Any, verb: str = "merge") -> None:
+    """Raise ``IncompatibleStates`` unless ``other`` has this state's class and parameters."""
+    state._check_mergeable(other, verb)
+
+
+def merge_unchecked(state: State, other: State) -> None:
+    """Merge without checks: the caller has compared the parameters, and flushed both states."""
+    if type(other) is not type(state):
+        state._check_mergeable(other)
+    state._before_write()
+    merge: Any = type(state).merge
+    (merge.__wrapped__ if hasattr(merge, "__guarded__") else merge)(state, other)  # a mixin's merge is not guarded
+
+
+def freeze(*states: State) -> None:
+    """Refuse changes of states from now on: they are merged copies, and a change would be lost."""
+    for state in states:
+        state._freeze()
+
+
+def limit_buffer(nbytes: int, *states: State) -> None:
+    """Let at most so many bytes wait in each state's buffer, but at least 8 KiB: it is one of many states side by side."""
+    for state in states:
+        state._limit_buffer(nbytes)
+
+
+def trial_of(state: State) -> State:
+    """Return an empty state that refuses the updates that this one refuses, and may be smaller."""
+    return state._trial()
+
+
+def levels_of(state: State) -> int:
+    """Return how many levels of states stand inside a state: 0 where there are none."""
+    return state._levels
