@@ -7,13 +7,13 @@ from typing import Any, TypeVar, final
 
 import tensorflow as tf
 
-from mergeable.strategy import B, Strategy
+from mergeable.strategy import B, Replicas
 
 T = TypeVar("T")
 
 
-class Replicas(Strategy):
-    """How the replicas of one process meet, which every strategy of TensorFlow shares."""
+class TensorFlowReplicas(Replicas):
+    """How the replicas of one process meet under every strategy of TensorFlow: in a ``merge_call``."""
 
     def meet(self, item: T, act: Callable[[list[T]], None]) -> None:
         """Call ``act`` once with the items of all replicas, while these wait in a ``merge_call``."""
@@ -22,10 +22,10 @@ class Replicas(Strategy):
             act([item])
             return
 
-        def together(strategy: tf.distribute.Strategy, parcel: Any) -> None:
-            act([parcel.item for parcel in strategy.experimental_local_results(parcel)])
+        def together(strategy: tf.distribute.Strategy, box: Any) -> None:
+            act([box.item for box in strategy.experimental_local_results(box)])
 
-        context.merge_call(tf.autograph.experimental.do_not_convert(together), args=(_Parcel(item),))
+        context.merge_call(tf.autograph.experimental.do_not_convert(together), args=(_Box(item),))
 
     def distinct(self, batches: list[B]) -> list[B]:
         """Return one batch where all come from the very same data, else all.
@@ -44,24 +44,20 @@ class Replicas(Strategy):
 
 
 @final
-class Local(Replicas):
-    """All replicas run in this process, so they meet in a ``merge_call`` and nothing has to travel."""
+class Local(TensorFlowReplicas):
+    """All replicas run in this process, which is the whole job."""
 
     @classmethod
     def serving(cls, strategy: Any) -> Local | None:
-        """Return the way for no strategy, OneDevice, Mirrored and CentralStorage."""
+        """Return the replicas of no strategy, OneDevice, Mirrored and CentralStorage."""
         in_this_process = (
             tf.distribute.OneDeviceStrategy | tf.distribute.MirroredStrategy | tf.distribute.experimental.CentralStorageStrategy
         )
         return cls() if strategy is None or isinstance(strategy, in_this_process) else None
 
-    def gather(self, payload: bytes, about: str) -> list[bytes]:  # noqa: ARG002 - nothing travels
-        """Return the payload: this process is the whole job."""
-        return [payload]
 
-
-class _Parcel:
-    """An item that ``merge_call`` passes on as it is, and does not take apart."""
+class _Box:
+    """A box around an item, which ``merge_call`` passes on whole: it would take a structure apart."""
 
     def __init__(self, item: Any) -> None:
         self.item = item

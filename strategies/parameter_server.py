@@ -14,11 +14,11 @@ import tensorflow as tf
 from tensorflow.python.distribute.coordinator import cluster_coordinator
 from tensorflow.python.ops.control_flow_v2_func_graphs import ControlFlowFuncGraph
 
-from mergeable.strategies.local import Replicas
+from mergeable.strategies.local import TensorFlowReplicas
 
 
 @final
-class ParameterServer(Replicas):
+class ParameterServer(TensorFlowReplicas):
     """The states are in the coordinator's process, where TensorFlow runs every call of Python, whichever worker took the step.
 
     The replicas of one worker meet as those of one process do; workers never meet, and each has slots of its own.
@@ -32,6 +32,8 @@ class ParameterServer(Replicas):
 
     - The place where the coordinator runs a step, ``Closure.execute_on``, is not public. In a TensorFlow without it, runs cannot
       be told apart, and an update counts at least once. So does one that a scheduled Python function calls outside of a graph.
+    - That place is changed when the first metric is built in the strategy's scope, or else when the first step is traced. Where a
+      scheduled Python function traces the first step, build the metrics in the scope: runs that have begun count at least once.
     - What else a step does happens again when it runs again: it adds to variables on the parameter servers twice, resets a
       metric twice, and draws other rows where it draws them itself. Each metric then has the rows of the run that it counts.
 
@@ -45,12 +47,11 @@ class ParameterServer(Replicas):
 
     @classmethod
     def serving(cls, strategy: Any) -> ParameterServer | None:
-        """Return the way for a ParameterServerStrategy."""
-        return cls() if isinstance(strategy, tf.distribute.ParameterServerStrategy) else None
-
-    def gather(self, payload: bytes, about: str) -> list[bytes]:  # noqa: ARG002 - nothing travels
-        """Return the payload: what a job's workers do is in this process."""
-        return [payload]
+        """Return the replicas of a ParameterServerStrategy, whose coordinator says from now on which step it runs."""
+        if not isinstance(strategy, tf.distribute.ParameterServerStrategy):
+            return None
+        _install()
+        return cls()
 
     def ticket(self) -> list[Any]:
         """Return a tensor that, in each call of the step, holds its number, its run, and the first slot of its worker."""
@@ -134,6 +135,3 @@ def _install() -> None:
 
     execute_on.__mergeable__ = True  # type: ignore[attr-defined]  # so that a reload does not wrap it twice
     closure.execute_on = execute_on  # type: ignore[union-attr]
-
-
-_install()

@@ -1,5 +1,5 @@
 """What the processes of a job give each other."""
 
-from mergeable.exchange.exchange import Exchange, Report, watch
+from mergeable.exchange.exchange import Exchange, Report, join, watch
 
-__all__ = ["Exchange", "Report", "watch"]
+__all__ = ["Exchange", "Report", "join", "watch"]

@@ -1,11 +1,11 @@
 """The exchange: the one round in which the processes of a job give each other what their metrics hold.
 
-It is symmetric by construction. A metric's result is exchanged whenever it is asked for, except when the exchange for another
-metric has brought it along and it was not read or changed since; and a metric is brought along when an update of it was
-called, in every process, since it was last exchanged or reset. Both depend on the calls alone, not on what is in the states. So
-between the result that brings a metric along and its own, all processes call an update of it (with an empty batch, too) or none.
+Whether processes exchange depends only on the order of calls, never on data: make the same calls everywhere. ``result()`` exchanges,
+unless another metric's exchange has already delivered this one. An exchange delivers every metric of which an update was called since
+that metric's last exchange or reset. So between the result that delivers a metric and that metric's own result, all processes call an
+update of it (with an empty batch, too), or none does.
 
-What travels is pickled: the processes of a job trust each other, and whoever can reach the ports at which they listen.
+Messages are pickled: the processes of a job trust each other, and whoever can reach the ports at which they listen.
 """
 
 from __future__ import annotations
@@ -22,20 +22,19 @@ from typing import Any
 
 from mergeable import version
 from mergeable.errors import ExchangeTimeout, IncompatibleStates
-from mergeable.exchange.message import Opener, Parcel
+from mergeable.exchange.message import Messenger
 from mergeable.exchange.program_facts import difference, digest, facts
 from mergeable.metric import Metric
 from mergeable.metric.intake import RESTORED
-from mergeable.strategy import Strategy
+from mergeable.strategy import Processes
 from mergeable.wording import shown
 
-_exchanges: weakref.WeakKeyDictionary[Strategy, Exchange] = weakref.WeakKeyDictionary()
 _watchers: list[Callable[[Report], None]] = []
 
 
 @dataclasses.dataclass(frozen=True)
 class Report:
-    """What one exchange was: its number, the metrics that it merged, the bytes of this process, and the seconds it took."""
+    """One exchange: its number, the metrics that it merged, the bytes of this process, and the seconds it took."""
 
     number: int
     metrics: tuple[str, ...]
@@ -54,34 +53,94 @@ def watch(callback: Callable[[Report], None]) -> Iterator[None]:
         _watchers.remove(callback)
 
 
+def join(metric: Metric, processes: Processes) -> None:
+    """Make the results and snapshots of a metric those of all processes of a job.
+
+    Every process joins like metrics in the same order. From then on ``metric.result()`` and ``metric.snapshot()`` wait for the other
+    processes, which make the same calls in the same order, whether they have data or not; ``metric.snapshot(local=True)`` waits for
+    nobody. One exchange delivers all joined metrics that were updated, so that reading the others costs nothing.
+
+    ``processes`` says how bytes travel. A framework's strategy has one (``mergeable.strategies.current().processes``), and Keras metrics
+    join it by themselves. For another engine write a subclass of ``mergeable.strategy.Processes`` with its ``gather``, and use the same
+    instance for all metrics of a process. With a ``size`` of 1 nothing changes.
+
+    Messages are pickled: let only processes that you trust take part.
+
+    Raises:
+        TypeError: ``metric`` is no metric of mergeable, or ``processes`` no ``Processes``.
+
+    Example:
+        Two threads stand for the processes, and lists for the network:
+
+        >>> import threading
+        >>> from concurrent.futures import ThreadPoolExecutor
+        >>> import mergeable as mg
+        >>> from mergeable.strategy import Processes
+        >>> class Threads(Processes):
+        ...     payloads, barrier = [b"", b""], threading.Barrier(2)
+        ...     def __init__(self, rank):
+        ...         self.rank, self.size = rank, 2
+        ...     def gather(self, payload, about):
+        ...         self.payloads[self.rank] = payload
+        ...         self.barrier.wait()  # until all have written
+        ...         found = list(self.payloads)
+        ...         self.barrier.wait()  # until all have read
+        ...         return found
+        >>> class Rows(mg.Metric):
+        ...     rows = mg.Count()
+        ...     def update_state(self, x):
+        ...         self.rows += len(x)
+        ...     def result(self):
+        ...         return self.rows.result()
+        >>> def program(rank):
+        ...     metric = Rows()
+        ...     join(metric, Threads(rank))
+        ...     metric.update_state([0.5] if rank == 0 else [1.0, 2.0])
+        ...     return metric.result(), str(metric.coverage)
+        >>> with ThreadPoolExecutor(2) as pool:
+        ...     first, second = pool.map(program, range(2))
+        >>> first
+        (3, '2 updates, 3 rows, 2 origins, replica 0 of workers 0 and 1')
+        >>> first == second
+        True
+    """
+    if not isinstance(metric, Metric):
+        raise TypeError(f"exchange.join: got {shown(metric)}, expected a metric of mergeable.")
+    if not isinstance(processes, Processes):
+        raise TypeError(f"exchange.join: got {shown(processes)}, expected an instance of mergeable.strategy.Processes.")
+    exchange = Exchange.among(processes)
+    if exchange is not None:
+        exchange.join(metric._on_host())
+
+
 class Exchange:
     """The metrics of this process that belong to a job, numbered in the order in which they joined: the same everywhere."""
 
-    def __init__(self, strategy: Strategy) -> None:
-        self._strategy = strategy
+    def __init__(self, processes: Processes) -> None:
+        self._processes = processes
         self._metrics: list[weakref.ref[Metric]] = []  # collected at another time in each process, but numbered for ever
         self._classes: list[str] = []
         self._lock = threading.Lock()
         self._count = itertools.count(1)
 
     @classmethod
-    def among(cls, strategy: Strategy) -> Exchange | None:
-        """Return the exchange of the strategy's job, the same one at every call; None where this process is the whole job."""
-        if strategy.size == 1:
+    def among(cls, processes: Processes) -> Exchange | None:
+        """Return the exchange of these processes, the same one at every call; None where this process is the whole job."""
+        if processes.size == 1:
             return None
-        if strategy not in _exchanges:
-            _exchanges[strategy] = cls(strategy)
-        return _exchanges[strategy]
+        kept = vars(processes)  # as long as they
+        found: Exchange = kept.get("_exchange") or kept.setdefault("_exchange", cls(processes))
+        return found
 
     @property
     def rank(self) -> int:
         """This process's place in the job."""
-        return self._strategy.rank
+        return self._processes.rank
 
     @property
     def size(self) -> int:
         """How many processes the job has."""
-        return self._strategy.size
+        return self._processes.size
 
     def join(self, metric: Metric) -> None:
         """Make the metric's result that of all processes. Every process joins its metrics in the same order."""
@@ -92,7 +151,7 @@ class Exchange:
                 self._classes.append(type(metric).__qualname__)
 
     def merged(self, metric: Metric, *, alone: bool = False, verb: str = "result") -> Metric:
-        """Return a metric that holds what this one holds in all processes; ``alone`` brings no others along.
+        """Return a metric that holds what this one holds in all processes; ``alone`` delivers no other metric.
 
         Errors name the verb that the user called, which every process must call.
 
@@ -109,26 +168,27 @@ class Exchange:
             return self._exchanged(metric, alone=alone, verb=verb) if brought is None else brought
 
     def _exchanged(self, metric: Metric, *, alone: bool, verb: str) -> Metric:
-        began, sent, received = time.perf_counter(), self._strategy.sent, self._strategy.received
+        began, sent, received = time.perf_counter(), self._processes.sent, self._processes.received
         members = {number: member for number, ref in enumerate(self._metrics) if (member := ref()) is not None}
         wanted = next(number for number, member in members.items() if member is metric)
         carried = {n: m for n, m in members.items() if n == wanted or (m._membership.news and not alone)}
-        merged = self._meet(wanted, carried, verb)
+        merged = self._combined(wanted, carried, verb)
         for number, twin in merged.items():
             carried[number]._membership.news = False
             carried[number]._membership.brought = None if number == wanted else twin
         report = Report(
             number=next(self._count),
             metrics=tuple(str(carried[number].name) for number in merged),
-            sent=self._strategy.sent - sent,
-            received=self._strategy.received - received,
+            sent=self._processes.sent - sent,
+            received=self._processes.received - received,
             seconds=time.perf_counter() - began,
         )
         for callback in _watchers:
             callback(report)
         return merged[wanted]
 
-    def _meet(self, wanted: int, carried: dict[int, Metric], verb: str) -> dict[int, Metric]:
+    def _combined(self, wanted: int, carried: dict[int, Metric], verb: str) -> dict[int, Metric]:
+        """Return metrics that hold what those carried hold in all processes."""
         metric = carried[wanted]
         program = facts(
             {
@@ -140,15 +200,16 @@ class Exchange:
             }
         )
         parameters = {number: facts(_parameters(number, member)) for number, member in carried.items()}
-        parcel = Parcel.of(digest(program), {number: digest(known) for number, known in parameters.items()}, carried)
+        messenger = Messenger(carried)
+        mine = messenger.message(digest(program), {number: digest(known) for number, known in parameters.items()})
         who = f"{type(metric).__name__}.{verb} (metric {shown(metric.name)})"
         about = f"the result of metric {wanted} after {metric._membership.resets} resets"
         try:
-            merged = self._strategy.combine(parcel, about, merge=Parcel.merged, pack=Parcel.pack, unpack=Opener(carried).unpack)
-            if merged.differs:
+            message = self._processes.combine(mine, about, merge=messenger.merge, pack=messenger.pack, unpack=messenger.unpack)
+            if message.differs:
                 known = {label: fact for part in (program, *parameters.values()) for label, fact in part.items()}
                 programs = [
-                    pickle.loads(told) for told in self._strategy.gather(pickle.dumps(known), f"{about}, which differs")
+                    pickle.loads(told) for told in self._processes.gather(pickle.dumps(known), f"{about}, which differs")
                 ]
                 raise IncompatibleStates(
                     f"{who}: got workers whose programs differ: {difference(programs)}. Expected the same metrics, built in the same "
@@ -158,9 +219,9 @@ class Exchange:
         except ExchangeTimeout as error:
             hint = " Where one worker saves what it alone holds, write snapshot(local=True)." if verb == "snapshot" else ""
             raise ExchangeTimeout(f"{who}: {error}{hint}") from error
-        if merged.failure is not None:
-            raise merged.failure
-        return merged.metrics
+        if message.failure is not None:
+            raise message.failure
+        return messenger.merged(message)
 
 
 def _parameters(number: int, metric: Metric) -> dict[str, Any]:

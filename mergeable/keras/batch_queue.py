@@ -26,7 +26,7 @@ from mergeable.keras.packing import ROW_BYTES, Packed, pack
 from mergeable.keras.result_schedule import Schedule
 from mergeable.metric import Metric
 from mergeable.metric.intake import nothing, process
-from mergeable.strategy import Strategy
+from mergeable.strategy import Replicas
 from mergeable.wording import shown
 
 QUEUE_BYTES = 8 << 20
@@ -79,13 +79,13 @@ class Inlet:
         _inlets.add(self)
 
     @staticmethod
-    def serves(strategy: Strategy) -> bool:
+    def serves(replicas: Replicas) -> bool:
         """Return whether a step that is traced here can leave something in a queue: a plain graph can hold none of ours."""
-        return strategy.queues and tf.compat.v1.get_default_graph().building_function
+        return replicas.queues and tf.compat.v1.get_default_graph().building_function
 
-    def order(self, strategy: Strategy) -> list[tf.Tensor]:
+    def order(self, replicas: Replicas) -> list[tf.Tensor]:
         """Return inputs for a call of the host, which make it come after what was put down before it and before what comes later."""
-        if not self.serves(strategy):
+        if not self.serves(replicas):
             return []
         if self._queue is None:
             with eagerly():
@@ -95,9 +95,9 @@ class Inlet:
 
     # In the graph.
 
-    def put(self, taker: Taker, site: Site, tensors: Sequence[tf.Tensor], strategy: Strategy) -> list[tf.Tensor]:
+    def put(self, taker: Taker, site: Site, tensors: Sequence[tf.Tensor], replicas: Replicas) -> list[tf.Tensor]:
         """Add to the graph what puts tensors down, and calls Python where it is due; return the result that was computed last."""
-        queue = self.order(strategy)
+        queue = self.order(replicas)
         number, shape = self._number(taker, site), site.structure.packed_shape
         shown = self._shown_of(shape)
         with eagerly():

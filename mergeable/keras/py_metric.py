@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from mergeable.errors import UnsupportedStrategy
-from mergeable.exchange import Exchange
+from mergeable.exchange import join
 from mergeable.keras.batch import Arguments, Batch, is_empty, rows_of_first
 from mergeable.keras.batch_queue import Inlet
 from mergeable.keras.call_site import Site, take_each
@@ -32,7 +32,7 @@ from mergeable.metric.intake import nothing
 from mergeable.state.hints import AS_INSTANCE, NoVariables, OfInstances
 from mergeable.state.names import check_class, check_text, is_private, own_name, refuse
 from mergeable.strategies import current
-from mergeable.strategy import Strategy
+from mergeable.strategy import Replicas
 from mergeable.wording import shown
 
 P = TypeVar("P", bound="PyMetric")
@@ -263,18 +263,17 @@ class PyMetric(Read, Metric, NoVariables, Checkpointed, _KerasMetric):  # type: 
             raise ValueError(f"{self._who}.step_failure: got {shown(self.step_failure)}, expected 'nan' or 'raise'.")
         Schedule(self.step_result, self._who)
         try:
-            self._strategy()
+            self._replicas()
         except UnsupportedStrategy:  # said when a step is traced; a metric may be built anywhere
             return
 
-    def _strategy(self) -> Strategy:
-        strategy = current()
-        exchange = Exchange.among(strategy)
-        if exchange is not None:
-            exchange.join(self._on_host())
-        if not strategy.ordered:
-            check_commutative(self._on_host(), type(strategy).__name__)
-        return strategy
+    def _replicas(self) -> Replicas:
+        replicas = current()
+        if replicas.processes is not None:
+            join(self._on_host(), replicas.processes)
+        if not replicas.ordered:
+            check_commutative(self._on_host(), type(replicas).__name__)
+        return replicas
 
     # What the verbs do when called from outside: here, and in a graph.
 
@@ -284,8 +283,8 @@ class PyMetric(Read, Metric, NoVariables, Checkpointed, _KerasMetric):  # type: 
         update = type(self._on_host()).update_state
         args, kwargs = folded(update, args, kwargs)
         kwargs = with_weights_it_takes(update, kwargs)
-        strategy = self._strategy()
-        strategy.meet(Batch(args, kwargs), lambda batches: self._take(strategy, strategy.distinct(batches)))
+        replicas = self._replicas()
+        replicas.meet(Batch(args, kwargs), lambda batches: self._take(replicas, replicas.distinct(batches)))
 
     @as_written
     def _dispatch_reset_state(self) -> None:
@@ -293,7 +292,7 @@ class PyMetric(Read, Metric, NoVariables, Checkpointed, _KerasMetric):  # type: 
             Metric._dispatch_reset_state(self._on_host())
         else:
             Traced.forget(self._on_host(), tf.compat.v1.get_default_graph())
-            self._strategy().meet(None, self._reset_in_graph)
+            self._replicas().meet(None, self._reset_in_graph)
 
     def _reset_in_graph(self, _: list[None]) -> None:
         def act(metric: PyMetric, *_: tf.Tensor) -> list[Any]:
@@ -312,7 +311,7 @@ class PyMetric(Read, Metric, NoVariables, Checkpointed, _KerasMetric):  # type: 
             metric.__dict__["_inlet"] = inlet
         return inlet
 
-    def _take(self, strategy: Strategy, batches: list[Batch]) -> None:
+    def _take(self, replicas: Replicas, batches: list[Batch]) -> None:
         """Hand over the batches of all replicas."""
         if tf.executing_eagerly():
             with tf.device("/cpu:0"):
@@ -323,28 +322,28 @@ class PyMetric(Read, Metric, NoVariables, Checkpointed, _KerasMetric):  # type: 
         site = Site(batches, traced)
         tensors = [tensor for batch in batches for tensor in batch.tensors]
         inlet = self._inlet_here()
-        in_queue = self.hand_over == "queued" and inlet.serves(strategy) and inlet.schedule.step_result != 1
+        in_queue = self.hand_over == "queued" and inlet.serves(replicas) and inlet.schedule.step_result != 1
         packs = bool(tensors) and can_pack([tensor.dtype for tensor in tensors])
         if in_queue and packs and site.structure.is_numeric and not self._on_host()._undeclared:
-            outputs = inlet.put(self, site, tensors, strategy)
+            outputs = inlet.put(self, site, tensors, replicas)
         else:
-            outputs = self._call(strategy, site, tensors)
+            outputs = self._call(replicas, site, tensors)
         traced.keep(self._on_host(), outputs)
 
-    def _call(self, strategy: Strategy, site: Site, tensors: list[tf.Tensor]) -> list[tf.Tensor]:
+    def _call(self, replicas: Replicas, site: Site, tensors: list[tf.Tensor]) -> list[tf.Tensor]:
         """Have the step call the host with the batches of all replicas, and wait for it."""
-        ticket = strategy.ticket()
+        ticket = replicas.ticket()
         sizes = len(ticket), len(tensors)
 
         def act(metric: PyMetric, *arrived: tf.Tensor) -> list[np.ndarray]:
             inlet, start = metric._inlet_here(), len(arrived) - sizes[1]
-            with strategy.admit(site, arrived[start - sizes[0] : start]) as first_slot:
+            with replicas.admit(site, arrived[start - sizes[0] : start]) as first_slot:
                 if first_slot is not None:
                     take_each(site.runs(metric, [[tensor] for tensor in arrived[start:]], range(1), first_slot))
             inlet.stepped()
             return inlet.result(metric, site)
 
-        return call_host(self, act, [*self._inlet_here().order(strategy), *ticket, *tensors], site.structure.dtypes)
+        return call_host(self, act, [*self._inlet_here().order(replicas), *ticket, *tensors], site.structure.dtypes)
 
     def _take_one(
         self, replica: int, args: tuple[Any, ...], kwargs: dict[str, Any], then: Callable[[], None] = nothing

@@ -16,7 +16,7 @@ import socket
 import time
 import weakref
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar, final
 
 import numpy as np
@@ -24,9 +24,10 @@ import tensorflow as tf
 
 from mergeable.errors import ExchangeTimeout
 from mergeable.exchange import doubling
-from mergeable.strategies.local import Replicas
+from mergeable.strategies.local import TensorFlowReplicas
 from mergeable.strategies.multi_worker.arrival import Arrival, answers, host_port
 from mergeable.strategies.multi_worker.keras_fit import disable_fit, enable_fit, hint_at
+from mergeable.strategy import Processes
 from mergeable.wording import shown
 
 __all__ = ["MultiWorker", "connect", "disable_fit", "enable_fit", "set_timeout"]
@@ -48,28 +49,36 @@ _known: weakref.WeakKeyDictionary[Any, MultiWorker] = weakref.WeakKeyDictionary(
 
 
 @final
-class MultiWorker(Replicas):
-    """Each process has a worker's replicas, which meet as in one process; the workers meet at ``gather`` and ``combine``."""
+class MultiWorker(TensorFlowReplicas):
+    """The replicas of a worker, which meet as in one process; the job's ``processes`` are the workers."""
 
     def __init__(self, strategy: tf.distribute.MultiWorkerMirroredStrategy) -> None:
         resolver = strategy.cluster_resolver
         tasks = _tasks(resolver)
-        self._addresses = list(tasks.values())
-        self.size = max(1, len(tasks))
-        self.rank = list(tasks).index(f"{resolver.task_type} {resolver.task_id}") if self.size > 1 else 0
-        self._device = f"/job:{resolver.task_type or 'localhost'}/replica:0/task:{resolver.task_id or 0}/device:CPU:0"
-        self._arrival = Arrival(self.rank, self._addresses)
-        if self.size > 1:
+        if len(tasks) > 1:
+            self.processes = Workers(resolver, tasks)
             hint_at(strategy)
 
     @classmethod
     def serving(cls, strategy: Any) -> MultiWorker | None:
-        """Return the way for a MultiWorkerMirroredStrategy: the same one at every call."""
+        """Return the replicas of a MultiWorkerMirroredStrategy, the same ones at every call."""
         if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
             return None
         if strategy not in _known:
             _known[strategy] = cls(strategy)
         return _known[strategy]
+
+
+@final
+class Workers(Processes):
+    """The workers of a job, which meet by ``Arrival`` and then give each other bytes in collectives of two."""
+
+    def __init__(self, resolver: Any, tasks: Mapping[str, str]) -> None:
+        self._addresses = list(tasks.values())
+        self.size = len(tasks)
+        self.rank = list(tasks).index(f"{resolver.task_type} {resolver.task_id}")
+        self._device = f"/job:{resolver.task_type}/replica:0/task:{resolver.task_id}/device:CPU:0"
+        self._arrival = Arrival(self.rank, self._addresses)
 
     def gather(self, payload: bytes, about: str) -> list[bytes]:
         """Return the bytes of every worker, in the order of their ranks: the chief, then the workers."""

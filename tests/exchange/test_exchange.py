@@ -5,7 +5,7 @@ import threading
 import pytest
 
 import mergeable as mg
-from mergeable.exchange import Exchange, watch
+from mergeable.exchange import join, watch
 from tests.strategies.simulated import run
 
 
@@ -68,10 +68,9 @@ class Remembers(Total):
         return self.shown
 
 
-def joined(strategy, *metrics):
-    exchange = Exchange.among(strategy)
+def joined(processes, *metrics):
     for metric in metrics:
-        exchange.join(metric)
+        join(metric, processes)
     return metrics
 
 
@@ -79,9 +78,9 @@ def reports(program, size=2):
     """Run a program in every process; return, of the first, what it gives and the metrics of each exchange."""
     seen = {}
 
-    def watched(strategy):
-        seen[strategy.rank] = []
-        return program(strategy)
+    def watched(processes):
+        seen[processes.rank] = []
+        return program(processes)
 
     exchanges = []
     with watch(exchanges.append):
@@ -98,12 +97,12 @@ def reports(program, size=2):
 def test_one_exchange_brings_all_metrics(n):
     """However many metrics an epoch has, their results need one exchange; the next epoch needs one more."""
 
-    def program(strategy):
-        metrics = joined(strategy, *(Total(name=f"m{i}") for i in range(n)))
+    def program(processes):
+        metrics = joined(processes, *(Total(name=f"m{i}") for i in range(n)))
         shown = []
         for _ in range(2):
             for metric in metrics:
-                metric.update_state(float(1 + strategy.rank))
+                metric.update_state(float(1 + processes.rank))
             shown.append([metric.result() for metric in metrics])
         return shown
 
@@ -116,10 +115,10 @@ def test_one_exchange_brings_all_metrics(n):
 def test_each_reading_after_the_first_is_an_exchange():
     """A result that is read again is exchanged again: another process may have updated, and only that tells."""
 
-    def program(strategy):
-        (metric,) = joined(strategy, Total(name="m"))
+    def program(processes):
+        (metric,) = joined(processes, Total(name="m"))
         shown = [metric.result()]
-        if strategy.rank == 0:
+        if processes.rank == 0:
             metric.update_state(3.0)
         return [*shown, metric.result(), metric.result()]
 
@@ -132,10 +131,10 @@ def test_each_reading_after_the_first_is_an_exchange():
 def test_what_was_not_updated_everywhere_is_not_brought_along():
     """A metric that only one process updates is exchanged when its result is asked for, so nothing is missed."""
 
-    def program(strategy):
-        train, test = joined(strategy, Total(name="train"), Total(name="test"))
+    def program(processes):
+        train, test = joined(processes, Total(name="train"), Total(name="test"))
         train.update_state(1.0)
-        if strategy.rank == 0:
+        if processes.rank == 0:
             test.update_state(5.0)
         return train.result(), test.result()
 
@@ -148,8 +147,8 @@ def test_what_was_not_updated_everywhere_is_not_brought_along():
 def test_what_was_brought_along_ends_with_an_update():
     """An update after the exchange is not missed by a result that was brought along before."""
 
-    def program(strategy):
-        first, second = joined(strategy, Total(name="a"), Total(name="b"))
+    def program(processes):
+        first, second = joined(processes, Total(name="a"), Total(name="b"))
         for metric in (first, second):
             metric.update_state(1.0)
         early = first.result()
@@ -165,14 +164,14 @@ def test_what_was_brought_along_ends_with_an_update():
 def test_a_reset_metric_is_not_brought_along():
     """A metric that was reset and not updated stays at home, so a process without data for it does not read an old value."""
 
-    def program(strategy):
-        train, test = joined(strategy, Total(name="train"), Total(name="test"))
+    def program(processes):
+        train, test = joined(processes, Total(name="train"), Total(name="test"))
         test.update_state(9.0)
         test.result()
         test.reset_state()
         train.update_state(1.0)
         first = train.result()
-        if strategy.rank == 1:
+        if processes.rank == 1:
             test.update_state(2.0)
         return first, test.result()
 
@@ -185,11 +184,11 @@ def test_a_reset_metric_is_not_brought_along():
 def test_a_metric_that_one_process_has_collected():
     """When a metric of no further use is collected, which each process does in its own time, the others' exchanges go on."""
 
-    def program(strategy):
-        old, new = joined(strategy, Total(name="old"), Total(name="new"))
+    def program(processes):
+        old, new = joined(processes, Total(name="old"), Total(name="new"))
         old.update_state(1.0)
         new.update_state(1.0)
-        if strategy.rank == 0:
+        if processes.rank == 0:
             del old
         return new.result()
 
@@ -202,9 +201,9 @@ def test_a_metric_that_one_process_has_collected():
 def test_states_stay_as_they_were():
     """An exchange changes no state: what was updated goes on from where it was."""
 
-    def program(strategy):
-        (metric,) = joined(strategy, Words())
-        metric.update_state([f"w{strategy.rank}"])
+    def program(processes):
+        (metric,) = joined(processes, Words())
+        metric.update_state([f"w{processes.rank}"])
         metric.result()
         here = sorted(metric.words)
         metric.update_state(["x"])
@@ -218,9 +217,9 @@ def test_states_stay_as_they_were():
 def test_coverage_and_repr_tell_of_all_processes():
     """After a result the coverage and the repr are those of all processes; after an update, and for a repr alone, of this one."""
 
-    def program(strategy):
-        (metric,) = joined(strategy, Total(name="total"))
-        for _ in range(1 + strategy.rank):
+    def program(processes):
+        (metric,) = joined(processes, Total(name="total"))
+        for _ in range(1 + processes.rank):
             metric.update_state([1.0, 2.0])
         before = str(metric.coverage)
         metric.result()
@@ -242,8 +241,8 @@ def test_coverage_and_repr_tell_of_all_processes():
 def test_what_a_result_sets_is_set_here():
     """An attribute that ``result`` sets, a cache, is the metric's own, also when the result was that of all processes."""
 
-    def program(strategy):
-        (metric,) = joined(strategy, Remembers())
+    def program(processes):
+        (metric,) = joined(processes, Remembers())
         metric.update_state(2.0)
         metric.result()
         return metric.shown
@@ -254,9 +253,9 @@ def test_what_a_result_sets_is_set_here():
 def test_a_merge_of_ones_own():
     """Attributes that are not declared travel where the class says how they merge, in the order of the processes."""
 
-    def program(strategy):
-        (metric,) = joined(strategy, Plain())
-        metric.update_state(strategy.rank)
+    def program(processes):
+        (metric,) = joined(processes, Plain())
+        metric.update_state(processes.rank)
         return metric.result(), metric.seen
 
     assert [([0, 1, 2], [0]), ([0, 1, 2], [1]), ([0, 1, 2], [2])] == reports(program, size=3)[0]
@@ -265,8 +264,8 @@ def test_a_merge_of_ones_own():
 def test_alone_carries_one_metric():
     """An exchange for the value of a step carries nothing else."""
 
-    def program(strategy):
-        first, second = joined(strategy, Total(name="a"), Total(name="b"))
+    def program(processes):
+        first, second = joined(processes, Total(name="a"), Total(name="b"))
         for metric in (first, second):
             metric.update_state(1.0)
         return first._job_result(alone=True), second.result()
@@ -282,10 +281,10 @@ def test_copies_do_not_belong_to_the_job():
     import copy
     import pickle
 
-    def program(strategy):
-        (metric,) = joined(strategy, Total())
+    def program(processes):
+        (metric,) = joined(processes, Total())
         metric.update_state(1.0)
-        if strategy.rank == 0:
+        if processes.rank == 0:
             return copy.deepcopy(metric).result(), pickle.loads(pickle.dumps(metric)).result()
         return None
 
@@ -308,8 +307,8 @@ def everyone_hears(program, error, match, size=3):
 def test_another_class():
     """Where one process has another class, all hear which."""
 
-    def program(strategy):
-        (metric,) = joined(strategy, Other() if strategy.rank == 1 else Total())
+    def program(processes):
+        (metric,) = joined(processes, Other() if processes.rank == 1 else Total())
         metric.update_state(1.0)
         return metric.result()
 
@@ -325,8 +324,8 @@ def test_other_parameters():
     """Where one process has another parameter, all hear which, and the states stay."""
     kept = []
 
-    def program(strategy):
-        (metric,) = joined(strategy, Total(scale=1.0 + strategy.rank // 2))
+    def program(processes):
+        (metric,) = joined(processes, Total(scale=1.0 + processes.rank // 2))
         metric.update_state(1.0)
         kept.append(metric)
         return metric.result()
@@ -351,8 +350,8 @@ def test_parameters_that_cannot_be_compared():
             super().__init__()
             self.lock, self.model, self.function = threading.Lock(), Model(rank), lambda x: x + rank
 
-    def program(strategy):
-        (metric,) = joined(strategy, Holding(strategy.rank))
+    def program(processes):
+        (metric,) = joined(processes, Holding(processes.rank))
         metric._arguments.clear()
         metric.update_state(1.0)
         return metric.result()
@@ -363,8 +362,8 @@ def test_parameters_that_cannot_be_compared():
 def test_long_parameters_that_differ():
     """Values too long to show are told apart by a digest."""
 
-    def program(strategy):
-        (metric,) = joined(strategy, Total(scale=[1.0] * 100 + [float(strategy.rank)]))
+    def program(processes):
+        (metric,) = joined(processes, Total(scale=[1.0] * 100 + [float(processes.rank)]))
         return metric.result()
 
     everyone_hears(
@@ -386,8 +385,8 @@ def test_other_parameters_of_a_state():
         def result(self):
             return self.bins.result()
 
-    def program(strategy):
-        (metric,) = joined(strategy, Binned([0, 1] if strategy.rank else [0, 2]))
+    def program(processes):
+        (metric,) = joined(processes, Binned([0, 1] if processes.rank else [0, 2]))
         return metric.result()
 
     everyone_hears(
@@ -398,8 +397,8 @@ def test_other_parameters_of_a_state():
 def test_another_number_of_metrics():
     """Where one process has a metric more, all hear of it."""
 
-    def program(strategy):
-        metrics = joined(strategy, *(Total(name="m") for _ in range(2 if strategy.rank == 2 else 1)))
+    def program(processes):
+        metrics = joined(processes, *(Total(name="m") for _ in range(2 if processes.rank == 2 else 1)))
         return metrics[0].result()
 
     everyone_hears(program, mg.IncompatibleStates, "the number of metrics is 2 on worker 2 and 1 on workers 0 and 1")
@@ -408,9 +407,9 @@ def test_another_number_of_metrics():
 def test_another_order_of_calls():
     """Where one process asks for another metric, all hear of it."""
 
-    def program(strategy):
-        first, second = joined(strategy, Total(name="a"), Total(name="b"))
-        return (second if strategy.rank == 0 else first).result()
+    def program(processes):
+        first, second = joined(processes, Total(name="a"), Total(name="b"))
+        return (second if processes.rank == 0 else first).result()
 
     everyone_hears(
         program, mg.IncompatibleStates, "the metric whose result is asked for is 1 on worker 0 and 0 on workers 1 and 2"
@@ -420,12 +419,12 @@ def test_another_order_of_calls():
 def test_an_update_on_one_worker_between_two_results():
     """What was brought along may be read as long as no process updates; where only one does, its exchange finds the others elsewhere."""
 
-    def program(strategy):
-        first, second = joined(strategy, Total(name="a"), Total(name="b"))
+    def program(processes):
+        first, second = joined(processes, Total(name="a"), Total(name="b"))
         for metric in (first, second):
             metric.update_state(1.0)
         first.result()
-        if strategy.rank == 0:
+        if processes.rank == 0:
             second.update_state(1.0)
         second.result()
         return first.result()
@@ -438,9 +437,9 @@ def test_an_update_on_one_worker_between_two_results():
 def test_a_reset_on_one_worker_only():
     """Where one process has reset a metric more often, all hear of it: they are not in the same epoch."""
 
-    def program(strategy):
-        (metric,) = joined(strategy, Total(name="a"))
-        if strategy.rank == 0:
+    def program(processes):
+        (metric,) = joined(processes, Total(name="a"))
+        if processes.rank == 0:
             metric.reset_state()
         return metric.result()
 
@@ -451,8 +450,8 @@ def test_another_version(monkeypatch):
     """Where one process has another version of this library, all hear of it."""
     from mergeable.exchange import exchange, message
 
-    def of(strategy_rank):
-        return "9.9" if strategy_rank == 1 else "1.0"
+    def of(rank):
+        return "9.9" if rank == 1 else "1.0"
 
     ranks = threading.local()
 
@@ -465,9 +464,9 @@ def test_another_version(monkeypatch):
     monkeypatch.setattr(exchange, "version", stand_in)
     monkeypatch.setattr(message, "version", stand_in)
 
-    def program(strategy):
-        ranks.mine = strategy.rank
-        (metric,) = joined(strategy, Total(name="a"))
+    def program(processes):
+        ranks.mine = processes.rank
+        (metric,) = joined(processes, Total(name="a"))
         return metric.result()
 
     everyone_hears(program, mg.IncompatibleStates, "the version of mergeable is '9.9' on worker 1 and '1.0' on workers 0 and 2")
@@ -476,9 +475,9 @@ def test_another_version(monkeypatch):
 def test_attributes_that_nothing_merges():
     """Values in attributes that are not declared are refused by name, in every process."""
 
-    def program(strategy):
-        (metric,) = joined(strategy, Undeclared())
-        metric.update_state(strategy.rank)
+    def program(processes):
+        (metric,) = joined(processes, Undeclared())
+        metric.update_state(processes.rank)
         return metric.result()
 
     everyone_hears(program, mg.UndeclaredState, "attributes that are not declared as states: last")
@@ -491,8 +490,8 @@ def test_the_same_updates_in_two_processes():
     source = Total()
     source.update_state(1.0)
 
-    def program(strategy):
-        (metric,) = joined(strategy, copy.deepcopy(source))
+    def program(processes):
+        (metric,) = joined(processes, copy.deepcopy(source))
         return metric.result()
 
     everyone_hears(program, mg.DuplicateOrigin, r"merge: the origin .* came twice; its updates would count twice")
@@ -515,9 +514,9 @@ def test_a_merge_that_fails():
         def result(self):
             return self.words
 
-    def program(strategy):
-        (metric,) = joined(strategy, Clashing())
-        metric.update_state(str(strategy.rank))
+    def program(processes):
+        (metric,) = joined(processes, Clashing())
+        metric.update_state(str(processes.rank))
         return metric.result()
 
     everyone_hears(program, LookupError, "cannot merge these")
@@ -553,9 +552,9 @@ def test_a_state_that_does_not_pickle_in_one_process():
         def result(self):
             return 0
 
-    def program(strategy):
-        (metric,) = joined(strategy, Holding())
-        metric.update_state(strategy.rank == 1)
+    def program(processes):
+        (metric,) = joined(processes, Holding())
+        metric.update_state(processes.rank == 1)
         return metric.result()
 
     everyone_hears(program, BufferError, "does not pickle")
@@ -577,8 +576,8 @@ def test_an_exception_that_does_not_travel():
         def result(self):
             return 0
 
-    def program(strategy):
-        (metric,) = joined(strategy, Clashing())
+    def program(processes):
+        (metric,) = joined(processes, Clashing())
         return metric.result()
 
     ended = run(2, program, timeout=2)
@@ -589,8 +588,8 @@ def test_an_exception_that_does_not_travel():
 def test_after_a_failure_the_next_exchange_works():
     """A failed exchange leaves nothing behind: with the cause gone, the next one is right."""
 
-    def program(strategy):
-        (metric,) = joined(strategy, Total(scale=1.0 + strategy.rank))
+    def program(processes):
+        (metric,) = joined(processes, Total(scale=1.0 + processes.rank))
         metric.update_state(1.0)
         with pytest.raises(mg.IncompatibleStates):
             metric.result()
@@ -604,8 +603,8 @@ def test_after_a_failure_the_next_exchange_works():
 def test_a_piece_that_two_processes_hold():
     """Where processes have merged two tries of one piece, all hear its name, and none shows a number."""
 
-    def program(strategy):
-        (metric,) = joined(strategy, Total(name="total"))
+    def program(processes):
+        (metric,) = joined(processes, Total(name="total"))
         piece = Total(name="total")
         piece.update_state(1.0)
         metric.merge_state([piece.snapshot(origin="night/3")])
@@ -620,10 +619,10 @@ def test_a_piece_that_two_processes_hold():
 def test_a_snapshot_in_one_process_only():
     """The error speaks of the snapshot that was asked for, and of the local one that waits for nobody."""
 
-    def program(strategy):
-        (metric,) = joined(strategy, Total(name="loss"))
+    def program(processes):
+        (metric,) = joined(processes, Total(name="loss"))
         metric.update_state(1.0)
-        return metric.snapshot(local=True).coverage.updates if strategy.rank else metric.snapshot()
+        return metric.snapshot(local=True).coverage.updates if processes.rank else metric.snapshot()
 
     ended = run(2, program, timeout=0.2)
 
@@ -639,10 +638,10 @@ def test_a_snapshot_in_one_process_only():
 def test_a_process_that_does_not_come():
     """The others hear which metric's result they waited for."""
 
-    def program(strategy):
-        (metric,) = joined(strategy, Total(name="loss"))
+    def program(processes):
+        (metric,) = joined(processes, Total(name="loss"))
         metric.update_state(1.0)
-        return metric.result() if strategy.rank else None
+        return metric.result() if processes.rank else None
 
     ended = run(2, program, timeout=0.2)
 

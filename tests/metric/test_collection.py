@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import mergeable as mg
 from mergeable import laws
 from mergeable.encoding.canonical import canonical_bytes
-from mergeable.exchange import Exchange, watch
+from mergeable.exchange import join, watch
 from mergeable.metrics import AUROC
 from tests.notes import notes
 from tests.strategies.simulated import run
@@ -525,10 +525,10 @@ def test_workers_exchange_it_once():
     batches = [([0, 1, 2], [0, 2, 2]), ([1], [1]), ([2, 2], [0, 2])]
     reports = []
 
-    def program(strategy):
+    def program(processes):
         metric = agreement()
-        Exchange.among(strategy).join(metric)
-        metric.update_state(*batches[strategy.rank])
+        join(metric, processes)
+        metric.update_state(*batches[processes.rank])
         return metric.result(), metric.coverage.rows
 
     alone = agreement()

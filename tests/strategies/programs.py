@@ -165,7 +165,7 @@ def deaths(victim, how):
         if how == "raise":
             raise RuntimeError("the user's own")
         if how == "kill in a swap":
-            multi_worker.MultiWorker._swap = lambda self, partner, payload: os.kill(os.getpid(), signal.SIGKILL)
+            multi_worker.workers.Workers._swap = lambda self, partner, payload: os.kill(os.getpid(), signal.SIGKILL)
             metric.result()
         os.kill(os.getpid(), signal.SIGKILL if how == "kill" else signal.SIGSTOP)
     metric.update_state([1.0], rank)
@@ -182,7 +182,7 @@ def connected():
     strategy = multi_worker.connect(timeout_seconds=30)
     with strategy.scope():
         order, wide = InOrder(name="order"), mg.PyMetric.of(conformance.Wide())
-        rank = current().rank
+        rank = current().processes.rank
     order.update_state([rank], [task["type"]])
     reports = []
     with watch(reports.append):

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from mergeable.errors import ExchangeTimeout
 from mergeable.exchange import doubling
-from mergeable.strategy import Strategy
+from mergeable.strategy import Processes
 
 
 class Wire:
@@ -24,21 +24,11 @@ class Wire:
             return self.lines[sender, receiver]
 
 
-class Simulated(Strategy):
-    """One process of a simulated job; ``doubling=False`` keeps what ``Strategy`` does where all an engine has is a gather."""
+class Simulated(Processes):
+    """One process of a simulated job; ``by_doubling=False`` keeps what ``Processes`` does where all an engine has is a gather."""
 
     def __init__(self, wire, rank, *, by_doubling=True):
         self.wire, self.rank, self.size, self.by_doubling = wire, rank, wire.size, by_doubling
-
-    @classmethod
-    def serving(cls, strategy):
-        return None
-
-    def meet(self, item, act):
-        act([item])
-
-    def distinct(self, batches):
-        return batches
 
     def gather(self, payload, about):
         for partner in range(self.size):
@@ -68,7 +58,7 @@ class Simulated(Strategy):
 
 
 def run(size, program, *, timeout=20, by_doubling=True):
-    """Run ``program(strategy)`` in every process of a job; return what each gives, or the exception that it raises."""
+    """Run ``program(processes)`` in every process of a job; return what each gives, or the exception that it raises."""
     wire = Wire(size, timeout)
 
     def one(rank):

@@ -61,9 +61,9 @@ def test_what_follows_a_meeting_comes_after_it():
     assert {("before", 0), ("before", 1)} == set(order[:2])
 
 
-def test_gather_is_this_process():
-    """The whole job is one process."""
-    assert [b"state"] == Local().gather(b"state", "a test")
+def test_this_process_is_the_job():
+    """The replicas of one process have no others to meet."""
+    assert Local().processes is None
 
 
 def test_current_serves_what_runs_in_one_process():

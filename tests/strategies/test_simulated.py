@@ -2,7 +2,7 @@
 
 import pytest
 
-from mergeable.exchange import Exchange
+from mergeable.exchange import join
 from tests.strategies import conformance
 from tests.strategies.simulated import run
 
@@ -12,12 +12,12 @@ class Job:
 
     ordered = True
 
-    def __init__(self, strategy, replicas):
-        self.exchange, self.rank, self.size, self.replicas = Exchange.among(strategy), strategy.rank, strategy.size, replicas
+    def __init__(self, processes, replicas):
+        self.processes, self.rank, self.size, self.replicas = processes, processes.rank, processes.size, replicas
 
     def build(self, cls):
         metric = cls()
-        self.exchange.join(metric)
+        join(metric, self.processes)
         return metric
 
     def update(self, metric, batches):
@@ -44,7 +44,7 @@ class Job:
 )
 def test_conformance(size, replicas, by_doubling):
     """Every scenario shows in every process what it shows alone, by doubling and where all an engine has is a gather."""
-    shown = run(size, lambda strategy: conformance.shown(Job(strategy, replicas)), by_doubling=by_doubling)
+    shown = run(size, lambda processes: conformance.shown(Job(processes, replicas)), by_doubling=by_doubling)
 
     assert size == len(shown)
     conformance.check(shown)
