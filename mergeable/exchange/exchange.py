@@ -56,7 +56,7 @@ def watch(callback: Callable[[Report], None]) -> Iterator[None]:
 def join(metric: Metric, processes: Processes) -> None:
     """Make the results and snapshots of a metric those of all processes of a job.
 
-    Every process joins like metrics in the same order. From then on ``metric.result()`` and ``metric.snapshot()`` wait for the other
+    Every process joins like metrics in the same order, before their first updates, whose coverage then names the process. From then on ``metric.result()`` and ``metric.snapshot()`` wait for the other
     processes, which make the same calls in the same order, whether they have data or not; ``metric.snapshot(local=True)`` waits for
     nobody. One exchange delivers all joined metrics that were updated, so that reading the others costs nothing.
 

@@ -11,6 +11,7 @@ import numpy as np
 
 import mergeable as mg
 from mergeable.encoding.canonical import canonical_bytes
+from mergeable.exchange import join
 
 POOL = np.array([1e16, 1.0, -1e16, 2.0**53, 0.1, np.nan, np.inf, -np.inf, -0.0, 5e-324, 1.7e308, 1 / 3])
 
@@ -290,6 +291,26 @@ class Alone:
 
     def reset(self, metric):
         metric.reset_state()
+
+
+class Joined(Alone):
+    """A process of a job, whose metrics need no framework; each has a slot for each replica."""
+
+    def __init__(self, processes, replicas=1):
+        self.processes, self.rank, self.size, self.replicas = processes, processes.rank, processes.size, replicas
+
+    def build(self, cls):
+        metric = cls()
+        join(metric, self.processes)
+        return metric
+
+    def update(self, metric, batches):
+        mine = list(batches)[self.rank * self.replicas : (self.rank + 1) * self.replicas]
+        for replica, batch in enumerate(mine):
+            if len(batch[0]):
+                metric._update_slot(replica, tuple(batch), {})
+            else:
+                metric._skip_slot()
 
 
 def check(shown_by_process):
