@@ -12,7 +12,7 @@ from tensorflow.python.ops import control_flow_util
 
 from mergeable.errors import UnsupportedStrategy
 from mergeable.keras import loop
-from mergeable.keras.graph_errors import passed_on
+from mergeable.keras.graph_errors import passed_on, watch_calls
 from mergeable.keras.result_structure import Structure
 from mergeable.metric.inside import tracers
 
@@ -52,6 +52,8 @@ def call_host(
             f"{who}: got a step that is compiled by XLA (jit_compile=True), expected one that is not, because XLA cannot call "
             "Python on the host. Pass jit_compile=False to compile() or tf.function(); Keras chooses True by itself on a GPU."
         )
+
+    watch_calls()
 
     @as_written
     def on_host(*arrived: tf.Tensor) -> Sequence[Any]:

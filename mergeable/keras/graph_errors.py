@@ -1,8 +1,9 @@
 """An exception in a metric surfaces as itself.
 
-TensorFlow turns what a callback raises into an ``UnknownError`` with the text of a traceback. Here the callback leaves the
-exception under a token, and the one place where TensorFlow runs a graph function gives it out again. The place is not
-public: where it is missing, TensorFlow's error comes, and its text begins with ours. ``loop`` is told there who calls.
+TensorFlow turns the exception of a callback into an ``UnknownError`` with the text of a traceback. Here the callback leaves the
+exception under a token, and the one place where TensorFlow runs a graph function raises it again. The place,
+``Context.call_function``, is not public: where it is missing, TensorFlow's error comes, and its text begins with ours. ``loop`` is
+told there who calls.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ _KEPT = 16
 
 
 class HostFailure(Exception):
-    """What a callback raises in place of the user's exception."""
+    """The exception that a callback raises in place of the user's."""
 
 
 def passed_on(error: Exception) -> HostFailure:
@@ -37,7 +38,9 @@ def passed_on(error: Exception) -> HostFailure:
     return HostFailure(f"[mergeable-{token}] {type(error).__name__}: {error} {notes}")  # a remote worker cuts long texts
 
 
-def _install() -> None:
+@functools.cache
+def watch_calls() -> None:
+    """Have TensorFlow's calls of graphs raise what callbacks leave, from now on: when the first callback goes into a graph."""
     original = getattr(context.Context, "call_function", None)
     if original is None or hasattr(original, "__mergeable__"):
         return
@@ -59,6 +62,3 @@ def _install() -> None:
     call_function.__mergeable__ = True  # type: ignore[attr-defined]  # so that a reload does not wrap it twice
     context.Context.call_function = call_function
     loop.is_watched = True
-
-
-_install()

@@ -61,6 +61,7 @@ def as_logged(metric: Logged, result: Any, kept: dict[str | None, Any]) -> Any:
     Raises:
         ValueError: two values would have one name.
     """
+    _watch_progress()
     asker = _asker(metric)
     name = None if asker is None else asker.name
     if name not in kept:
@@ -221,6 +222,7 @@ def _innermost(value: Any, key: Any = None) -> Iterator[Any]:
         yield key
 
 
+@functools.cache  # from the first result that Keras may show
 def _watch_progress() -> None:
     """Have Keras's progress bar show values of dicts as they are, not averaged over steps, and no array as one number."""
     bar: Any = tf.keras.utils.Progbar
@@ -248,6 +250,3 @@ def _watch_progress() -> None:
 def _is_number(value: Any) -> bool:
     array = np.asarray(value)
     return array.ndim == 0 and array.dtype.kind in "biuf"
-
-
-_watch_progress()

@@ -120,6 +120,7 @@ def test_without_the_hook_tensorflows_error_begins_with_ours(monkeypatch):
     """Where TensorFlow's place for errors is missing, its error still says what happened, and where."""
     from tensorflow.python.eager import context
 
+    graph_errors.watch_calls()
     monkeypatch.setattr(context.Context, "call_function", context.Context.call_function.__wrapped__)
     metric = Unlucky(name="unlucky")
     step = tf.function(lambda p: metric.update_state(p, p))
