@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from types import FunctionType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mergeable.wording import shown
 
@@ -33,13 +33,15 @@ class Hints:
 
     update: Any
 
-    def __setitem__(self, key: Any, value: Any) -> None:
-        raise TypeError(f"{_name(self)}: got an assignment to [{shown(key)}], expected an update. {_write(self)}")
+    if not TYPE_CHECKING:  # whom these refusals would tell that states have such operators
 
-    def __delitem__(self, key: Any) -> None:
-        raise TypeError(
-            f"{_name(self)}: got a deletion of [{shown(key)}], expected an update; a state keeps what it took. {_write(self)}"
-        )
+        def __setitem__(self, key: Any, value: Any) -> None:
+            raise TypeError(f"{_name(self)}: got an assignment to [{shown(key)}], expected an update. {_write(self)}")
+
+        def __delitem__(self, key: Any) -> None:
+            raise TypeError(
+                f"{_name(self)}: got a deletion of [{shown(key)}], expected an update; a state keeps what it took. {_write(self)}"
+            )
 
 
 def _augmented(name: str, sign: str) -> Callable[[Any, Any], Any]:
@@ -60,16 +62,18 @@ for _operator, _sign in _SIGNS.items():
 class NoFunction:
     """What is called like a function of a batch, and is none."""
 
-    def __call__(self, *_: Any, **__: Any) -> Any:
-        """Refuse: a metric without a framework is no function of a batch, for which Keras would take it.
+    if not TYPE_CHECKING:  # as above
 
-        Raises:
-            TypeError: always.
-        """
-        raise TypeError(
-            f"{type(self).__name__}: got a call, as of a function, expected update_state and result. Where Keras called it, write "
-            "metrics=[mergeable.PyMetric.of(metric)], which makes a Keras metric of it."
-        )
+        def __call__(self, *_: Any, **__: Any) -> Any:
+            """Refuse: a metric without a framework is no function of a batch, for which Keras would take it.
+
+            Raises:
+                TypeError: always.
+            """
+            raise TypeError(
+                f"{type(self).__name__}: got a call, as of a function, expected update_state and result. Where Keras called it, write "
+                "metrics=[mergeable.PyMetric.of(metric)], which makes a Keras metric of it."
+            )
 
 
 class NoVariables:

@@ -9,7 +9,7 @@ import copy
 import functools
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, ClassVar, TypeVar, final
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, final
 
 import numpy as np
 
@@ -79,6 +79,9 @@ class State(Hints, ABC):
 
     _own: ClassVar[frozenset[str]] = frozenset({"_waiting", "_frozen", "_saved", "_limit"})
     """Attributes that are not part of the value. A class names those of its own, and has those of its bases too."""
+
+    _waiting: Buffer
+    """The batches that ``absorb`` has not got yet."""
 
     _limit: int = BUFFER_BYTES
     """How many bytes may wait in the buffer: less in one of many states that stand side by side."""
@@ -168,6 +171,12 @@ class State(Hints, ABC):
         return self.empty()
 
     # What the metric reads and writes by the attribute's name.
+
+    if TYPE_CHECKING:  # a metric's class has a descriptor in the place of a declared state
+
+        def __get__(self: Self, metric: Any, cls: Any = None) -> Self: ...
+
+        def __set__(self: Self, metric: Any, value: Self) -> None: ...
 
     def _view(self) -> Any:
         """Return what user code sees under the state's name: the state itself."""
@@ -333,11 +342,13 @@ class State(Hints, ABC):
         own = {k: v for k, v in self.__dict__.items() if k in self._own and k != "_waiting"}
         self.__dict__ = {**value, **own}  # in one write
 
-    def __getattr__(self, name: str) -> Any:
-        if name == "_waiting":  # made on first use, so that a subclass needs no super().__init__()
-            self._waiting = Buffer()
-            return self._waiting
-        raise AttributeError(f"{type(self).__name__} has no attribute {shown(name)}")
+    if not TYPE_CHECKING:  # whom it would tell that states have attributes of any name
+
+        def __getattr__(self, name: str) -> Any:
+            if name == "_waiting":  # made on first use, so that a subclass needs no super().__init__()
+                self._waiting = Buffer()
+                return self._waiting
+            raise AttributeError(f"{type(self).__name__} has no attribute {shown(name)}")
 
     def __copy__(self: Self) -> Self:
         return copy.deepcopy(self)  # a shallow copy would share its value

@@ -114,7 +114,11 @@ class Bootstrap(Product[int]):
             raise ValueError(f"Bootstrap.estimate: got level={shown(level)}, expected a number between 0 and 1, such as 0.95.")
         whole = self._parts[0]
         if isinstance(whole, ConfusionMatrix):
-            return _interval(whole.result(), [part.matrix_of(whole.labels) for i, part in self._parts.items() if i], level)
+            return _interval(
+                whole.result(),
+                [part.matrix_of(whole.labels) for i, part in self._parts.items() if i and isinstance(part, ConfusionMatrix)],
+                level,
+            )
         return _interval(whole.result(), self.samples(), level)
 
     def samples(self) -> list[Any]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from fractions import Fraction
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
+from numpy.typing import ArrayLike
 
 from mergeable.numeric import exact
 from mergeable.state import State
@@ -33,6 +34,12 @@ class Number(NDArrayOperatorsMixin, State):
     count is NaN, as in NumPy, and not an exception. ``state += x`` is ``state.update(x)``, or a merge where ``x``
     is an equal kind of state. Other assignments, ``metric.count = 0.`` or ``state *= 2``, replace the value.
     """
+
+    if TYPE_CHECKING:  # both stand in one class, or pyright takes an assigned number for the type of the attribute
+
+        def __get__(self: Self, metric: Any, cls: Any = None) -> Self: ...
+
+        def __set__(self, metric: Any, value: ArrayLike | State) -> None: ...
 
     @abstractmethod
     def _assign_number(self, value: Any) -> None:
