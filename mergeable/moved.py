@@ -16,7 +16,7 @@ MOVED = {
     "slot": "part",
     "states.collections": "states.counting",
     "states.estimate": "numeric.estimate",
-    "states.held": "states.declared",
+    "states.held": "states.object_state",
     "states.keys": "numeric.keys",
     "states.nested": "states.metric_state",
     "wire": "encoding.wire",

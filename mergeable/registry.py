@@ -25,6 +25,7 @@ LABELS = frozenset({"name", "dtype"})
 
 _classes: dict[str, type] = {}
 _names: dict[type, str] = {}
+_labels: dict[type, str] = {}
 
 
 @overload
@@ -86,6 +87,17 @@ def _registered(cls: Any, name: str | None) -> Any:
 def name_of(cls: type) -> str:
     """Return the name under which a class is saved: the registered one, or ``module:name``."""
     return _names.get(cls) or f"{cls.__module__}:{cls.__qualname__}"
+
+
+def keep_label(cls: type, label: str) -> None:
+    """Register a class of ours under the name that files hold, which is not its own any more."""
+    _registered(cls, label)
+    _labels[cls] = label
+
+
+def label_of(cls: type) -> str:
+    """Return what parameters and pages call a class: its own name, or the one that files hold."""
+    return _labels.get(cls, cls.__name__)
 
 
 def default_name(cls: type) -> str:

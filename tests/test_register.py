@@ -20,7 +20,7 @@ from mergeable import laws
 from mergeable.encoding.canonical import canonical_bytes
 from mergeable.laws.rules import Subject
 from mergeable.state.undo import commit, rollback, savepoint
-from mergeable.states.declared import Held
+from mergeable.states.object_state import ObjectState
 from tests import arbitrary, register
 
 ROOT = Path(__file__).parent.parent
@@ -80,7 +80,7 @@ def test_every_public_state_has_a_row():
     """Every State class that mergeable exports, and mergeable.state, is registered."""
     exported = {getattr(mg, name) for name in mg.__all__ if name != "PyMetric"}
     states = {thing for thing in exported if isinstance(thing, type) and issubclass(thing, mg.State)} - {mg.State}
-    assert states | {Held} <= {type(row.state) for row in register.ROWS.values()}
+    assert states | {ObjectState} <= {type(row.state) for row in register.ROWS.values()}
 
 
 @pytest.mark.parametrize("name", register.ROWS)
@@ -105,7 +105,7 @@ def readings(state, name):
         return f"{type(error).__name__}: {error}"
 
 
-@pytest.mark.parametrize("name", [name for name, row in register.ROWS.items() if not isinstance(row.state, Held)])
+@pytest.mark.parametrize("name", [name for name, row in register.ROWS.items() if not isinstance(row.state, ObjectState)])
 def test_every_reading_sees_every_update(name):
     """Whatever is read first, before any flush and after later updates, is what is read after a flush."""
     row = register.ROWS[name]
@@ -128,7 +128,7 @@ def go_on(row, state):
     state.merge(row.fed())
 
 
-@pytest.mark.parametrize("name", [name for name, row in register.ROWS.items() if not isinstance(row.state, Held)])
+@pytest.mark.parametrize("name", [name for name, row in register.ROWS.items() if not isinstance(row.state, ObjectState)])
 def test_what_it_gave_stays_as_it_was(name):
     """Data, results, copies and states that took its data stay as they were when the state goes on, and it stays when they do."""
     row = register.ROWS[name]

@@ -19,7 +19,7 @@ from mergeable.cli.progress import progress
 from mergeable.laws.rules import LAWS, LawBroken
 from mergeable.metric import Metric
 from mergeable.state import State
-from mergeable.states.declared import state as declare
+from mergeable.states.object_state import state as declare
 from mergeable.wording import shown
 
 Test = Callable[[Iterable[str]], object]

@@ -177,9 +177,9 @@ def _states(snapshot: Snapshot) -> Iterator[tuple[str, Shown]]:
             yield name, Shown(kind, None, why)
             continue
         try:
-            yield name, Shown(type(state).__name__, built[name].result(), "")
+            yield name, Shown(registry.label_of(type(state)), built[name].result(), "")
         except Exception as error:  # an empty state may have no result
-            yield name, Shown(type(state).__name__, None, f"{type(error).__name__}: {error}")
+            yield name, Shown(registry.label_of(type(state)), None, f"{type(error).__name__}: {error}")
 
 
 def _write_metadata(snapshot: Snapshot) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from mergeable.coverage import listed
 from mergeable.encoding.canonical import canonical_bytes
-from mergeable.state.parameters import is_plain
+from mergeable.state.parameters import compares_by_value
 
 Facts = dict[str, tuple[str, bytes]]
 
@@ -51,4 +51,4 @@ def difference(known: Sequence[Facts]) -> str:
 def _digest(value: Any) -> bytes:
     """Return a digest of a plain value; of anything else, which may differ between equal programs, the name of its class."""
     name = getattr(value, "__qualname__", type(value).__qualname__)
-    return hashlib.blake2b(canonical_bytes(value) if is_plain(value) else name.encode(), digest_size=16).digest()
+    return hashlib.blake2b(canonical_bytes(value) if compares_by_value(value) else name.encode(), digest_size=16).digest()

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from mergeable.numeric.arrays import as_array
 from mergeable.numeric.given import as_given, as_items
+from mergeable.numeric.inputs import as_array
 
 _EagerTensor: Any = tf.__internal__.EagerTensor
 _DENSE = (_EagerTensor, np.ndarray)

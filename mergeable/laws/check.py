@@ -27,7 +27,7 @@ from mergeable.metric import Metric
 from mergeable.snapshot import Snapshot, opened
 from mergeable.state import State
 from mergeable.state.access import view
-from mergeable.states.declared import state as declare
+from mergeable.states.object_state import state as declare
 from mergeable.wording import shown
 
 try:

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from mergeable.numeric import keys
-from mergeable.numeric.arrays import as_float64
 from mergeable.numeric.given import as_given, objects
+from mergeable.numeric.inputs import as_float64
 from mergeable.state.parameters import as_whole
 
 _GOLDEN = 0x9E37_79B9_7F4A_7C15

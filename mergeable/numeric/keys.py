@@ -17,8 +17,8 @@ from typing import Any, TypeVar, final
 import numpy as np
 
 from mergeable.numeric import exact
-from mergeable.numeric.arrays import as_float64
 from mergeable.numeric.given import as_given
+from mergeable.numeric.inputs import as_float64
 from mergeable.wording import shown
 
 K = TypeVar("K")

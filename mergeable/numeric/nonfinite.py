@@ -8,32 +8,32 @@ import numpy as np
 
 from mergeable.numeric import exact
 
-NONE_SPECIAL = [0, 0, 0]
+ALL_FINITE = [0, 0, 0]
 """No NaN, no +inf and no -inf. Counts of them are never changed in place."""
 
 
-def split_special(values: np.ndarray) -> tuple[np.ndarray, list[int]]:
+def split_finite(values: np.ndarray) -> tuple[np.ndarray, list[int]]:
     """Return the finite values, and how many NaN, +inf and -inf there were."""
     finite = np.isfinite(values)
     if np.count_nonzero(finite) == values.size:
-        return values, NONE_SPECIAL
-    special = values[~finite]
-    nan, plus = int(np.isnan(special).sum()), int((special == math.inf).sum())
-    return values[finite], [nan, plus, special.size - nan - plus]
+        return values, ALL_FINITE
+    nonfinite = values[~finite]
+    nan, plus = int(np.isnan(nonfinite).sum()), int((nonfinite == math.inf).sum())
+    return values[finite], [nan, plus, nonfinite.size - nan - plus]
 
 
 def split_total(values: np.ndarray) -> tuple[int, list[int]]:
     """Return the exact sum of the finite values, and how many NaN, +inf and -inf there were."""
     try:
-        return exact.total(values), NONE_SPECIAL
+        return exact.total(values), ALL_FINITE
     except ArithmeticError:
-        finite, special = split_special(values)
-        return exact.total(finite), special
+        finite, nonfinite = split_finite(values)
+        return exact.total(finite), nonfinite
 
 
-def special_value(special: list[int]) -> float | None:
+def nonfinite_value(nonfinite: list[int]) -> float | None:
     """Return the sum that holds so many NaN, +inf and -inf, or None where there are none of them."""
-    nan, plus, minus = special
+    nan, plus, minus = nonfinite
     if nan or (plus and minus):
         return math.nan
     if plus or minus:

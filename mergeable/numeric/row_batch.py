@@ -9,8 +9,8 @@ from typing import Any, final
 
 import numpy as np
 
-from mergeable.numeric.arrays import as_rows, is_zero, some_of
 from mergeable.numeric.given import as_given
+from mergeable.numeric.inputs import as_rows, is_zero, some_of
 from mergeable.state import State
 
 Place = tuple[int, str]
@@ -18,7 +18,7 @@ Place = tuple[int, str]
 
 
 @final
-class Batch:
+class RowBatch:
     """The arguments of an update, in order and by name: arrays (n, ...) with one row for each of n keys; None stays None."""
 
     def __init__(self, columns: tuple[Any, ...], named: dict[str, Any], n: int, who: str) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from mergeable.numeric import keys
-from mergeable.numeric.arrays import as_array, as_float64, is_real
 from mergeable.numeric.given import as_items, objects
+from mergeable.numeric.inputs import as_array, as_float64, is_real
 from mergeable.wording import shown
 
 _MOST_AXES = 32
@@ -115,7 +115,7 @@ def _holds(dtype: np.dtype[Any], array: np.ndarray) -> bool:
     return True
 
 
-def described(kinds: tuple[tuple[str, tuple[int, ...]], ...] | None) -> str:
+def kinds_as_text(kinds: tuple[tuple[str, tuple[int, ...]], ...] | None) -> str:
     """Return the kinds and trailing shapes of columns as a text."""
     return ", ".join(f"{kind}{list(shape) or ''}" for kind, shape in kinds or ())
 

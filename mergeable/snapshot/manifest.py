@@ -35,7 +35,7 @@ from mergeable.encoding.wire import Classes, unpickled
 from mergeable.snapshot.description import Description, Unbuilt, described, filled
 from mergeable.state import State
 from mergeable.state.parameters import differences, same
-from mergeable.states.declared import Held
+from mergeable.states.object_state import ObjectState
 from mergeable.version import __version__
 from mergeable.wording import brief, short, some
 
@@ -162,7 +162,7 @@ class Opening:
 
     def _made(self, who: str, make: bytes) -> State:
         try:
-            return Held._made(make)
+            return ObjectState.made(make)
         except Exception as error:  # a pickle fails in many ways
             raise Unreadable(f"{who} is made by what cannot be read ({type(error).__name__}: {brief(error)})") from error
 
@@ -198,7 +198,7 @@ def state_tree(writer: Writer, state: State | Unbuilt) -> dict[str, Any]:
         class_name, data, make = state.class_name, state.data, state.make
     else:
         class_name, data = registry.name_of(type(state)), state.to_data()
-        make = state._making() if isinstance(state, Held) else None
+        make = state.code() if isinstance(state, ObjectState) else None
         if differences(state.parameters, parameters):  # of which a file holds the names only
             class_name = f"{type(state).__module__}:{type(state).__qualname__}"
     before = len(writer.pickled)

@@ -179,12 +179,12 @@ def as_whole(value: Any, text: str, low: int, high: int | None = None, hint: str
     raise ValueError(f"{text.format(shown(value))}, expected a whole number {expected}{hint}.")
 
 
-def is_plain(value: Any) -> bool:
+def compares_by_value(value: Any) -> bool:
     """Return whether a value is a number, a string, an array, None, or a collection of them, which equal programs have equal."""
     if isinstance(value, list | tuple | set | frozenset):
-        return all(map(is_plain, value))
+        return all(map(compares_by_value, value))
     if isinstance(value, dict):
-        return all(is_plain(part) for item in value.items() for part in item)
+        return all(compares_by_value(part) for item in value.items() for part in item)
     if isinstance(value, np.ndarray):
         return bool(value.dtype != object)
     return value is None or isinstance(value, bool | int | float | str | bytes | np.generic)

@@ -1,6 +1,6 @@
 """Shelf 1: states, one family a file."""
 
-from mergeable.registry import register
+from mergeable.registry import keep_label, register
 from mergeable.states.bootstrap import Bootstrap
 from mergeable.states.calibration import Calibration
 from mergeable.states.combinators import Dict, Tuple
@@ -9,7 +9,6 @@ from mergeable.states.confusion import ConfusionMatrix
 from mergeable.states.count_min import CountMin
 from mergeable.states.counting import Counter, Set, TopK
 from mergeable.states.covariance import Covariance
-from mergeable.states.declared import Held, state
 from mergeable.states.deduplicated import Deduplicated
 from mergeable.states.extremes import ArgMax, ArgMin, Max, Min
 from mergeable.states.first_last import First, Last
@@ -20,6 +19,7 @@ from mergeable.states.keyed import Keyed
 from mergeable.states.log_linear import LogLinearHistogram
 from mergeable.states.metric_state import Nested
 from mergeable.states.moments import Mean, Moments
+from mergeable.states.object_state import ObjectState, state
 from mergeable.states.rank_quantiles import RankQuantiles
 from mergeable.states.rows import Rows
 from mergeable.states.samples import BottomK, WeightedBottomK
@@ -66,6 +66,7 @@ __all__ = [
     "state",
 ]
 
-for _state in (*map(globals().__getitem__, __all__), Held, Nested):
+for _state in (*map(globals().__getitem__, __all__), Nested):
     if isinstance(_state, type):  # ``state`` is a function
         register(_state)
+keep_label(ObjectState, "Held")

@@ -10,11 +10,11 @@ import numpy as np
 
 from mergeable.numeric import hashes, saved_values
 from mergeable.numeric.estimate import Estimate
-from mergeable.numeric.row_batch import Batch, Place, behind, check_columns, place_of_weights, present
+from mergeable.numeric.row_batch import Place, RowBatch, behind, check_columns, place_of_weights, present
 from mergeable.state.access import trial_of
 from mergeable.state.buffer import BUFFER_BYTES
 from mergeable.state.parameters import as_whole
-from mergeable.states.combinators import Product, cells_of, described, empty_of, inner_of
+from mergeable.states.combinators import Product, cells_of, empty_of, inner_of, signature_of
 from mergeable.states.confusion import ConfusionMatrix
 from mergeable.wording import short, shown
 
@@ -64,7 +64,7 @@ class Bootstrap(Product[int]):
     @property
     def parameters(self) -> dict[str, Any]:
         """The inner state's class and parameters, ``replicates`` and ``seed``."""
-        return {"state": described(self._parts[0]), "replicates": self.replicates, "seed": self.seed}
+        return {"state": signature_of(self._parts[0]), "replicates": self.replicates, "seed": self.seed}
 
     def _recipe(self) -> Any:
         return Bootstrap, (self._parts[0].empty(), self.replicates, self.seed)
@@ -90,7 +90,7 @@ class Bootstrap(Product[int]):
         check_columns(self._parts[0], columns, named, "Bootstrap.update", "ids")
         (ids, *batch), named = present(self._place_of_weights(), (ids, *columns), named)
         keys = hashes.hashed(ids, self.seed, "Bootstrap.update")
-        taken = Batch(tuple(batch), named, len(keys), "Bootstrap.update")
+        taken = RowBatch(tuple(batch), named, len(keys), "Bootstrap.update")
         with self._all_or_nothing():
             for i, part in self._parts.items():
                 rows = np.repeat(np.arange(len(keys)), poisson(hashes.mixed(keys, i))) if i else slice(None)

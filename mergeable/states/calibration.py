@@ -8,7 +8,7 @@ from typing import Any, final
 import numpy as np
 
 from mergeable.numeric import exact, saved_values
-from mergeable.numeric.arrays import as_scored, as_shares
+from mergeable.numeric.inputs import as_scored, as_shares
 from mergeable.numeric.nonfinite import added
 from mergeable.state import State
 from mergeable.state.parameters import as_whole

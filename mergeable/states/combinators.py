@@ -51,7 +51,7 @@ class Product(State, Generic[K]):
     @property
     def parameters(self) -> dict[str, Any]:
         """Of each part, its class and parameters."""
-        return {str(name): described(part) for name, part in self._parts.items()}
+        return {str(name): signature_of(part) for name, part in self._parts.items()}
 
     @classmethod
     def cells(cls, parameters: dict[str, Any]) -> int:
@@ -250,19 +250,19 @@ def one_more(outer: State, *inner: State) -> int:
     return levels
 
 
-def described(state: State) -> tuple[str, dict[str, Any]]:
-    """Return what parameters say of a state inside another one: its class and its parameters."""
-    return type(state).__name__, state.parameters
+def signature_of(state: State) -> tuple[str, dict[str, Any]]:
+    """Return what parameters hold of a state inside another one: the name of its class in files, and its parameters."""
+    return registry.label_of(type(state)), state.parameters
 
 
 def empty_of(found: Any) -> State:
-    """Return an empty state that is so described."""
+    """Return the empty state that a signature describes."""
     name, parameters = found
     return _class(name).of(parameters)
 
 
 def cells_of(found: Any) -> int:
-    """Return how many numbers have the room that an empty state takes which is so described and stands in another one."""
+    """Return how many numbers' room the empty state of a signature takes inside another state."""
     name, parameters = found
     return PART + _class(name).cells(parameters)
 

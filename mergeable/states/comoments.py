@@ -8,8 +8,8 @@ from typing import Any, final
 import numpy as np
 
 from mergeable.numeric import exact, saved_values
-from mergeable.numeric.arrays import as_float64, flat, weighed
-from mergeable.numeric.nonfinite import NONE_SPECIAL, added, special_value, split_special
+from mergeable.numeric.inputs import as_float64, flat, weighed
+from mergeable.numeric.nonfinite import ALL_FINITE, added, nonfinite_value, split_finite
 from mergeable.state import State
 from mergeable.states.moments import as_ddof, units_of_ddof
 
@@ -49,13 +49,13 @@ class CoMoments(State):
         self._weight = 0  # in units of 2^-1074
         self._first = [0, 0]  # sums of w*x and w*y, in units of 2^-2148
         self._second = [0, 0, 0]  # sums of w*x*x, w*x*y and w*y*y, in units of 2^-3222
-        self._special = [NONE_SPECIAL, NONE_SPECIAL]
+        self._nonfinite = [ALL_FINITE, ALL_FINITE]
 
     @property
     def n_nan(self) -> tuple[int, int]:
         """How many x and how many y were NaN."""
         self.flush()
-        return self._special[0][0], self._special[1][0]
+        return self._nonfinite[0][0], self._nonfinite[1][0]
 
     def update(self, x: Any, y: Any, weights: Any = None) -> None:
         """Take pairs, each with a weight (default 1)."""
@@ -82,14 +82,14 @@ class CoMoments(State):
 
         first = [total(finite[0], x), total(finite[1], y)]
         second = [total(finite[0], x, x), total(finite[0] & finite[1], x, y), total(finite[1], y, y)]
-        special = [split_special(x)[1], split_special(y)[1]]
+        nonfinite = [split_finite(x)[1], split_finite(y)[1]]
         self._weight += x.size << _UNIT if weights is None else exact.total(weights)
-        self._take(first, second, special)
+        self._take(first, second, nonfinite)
 
     def merge(self, other: CoMoments) -> None:
         """Add the other's sums."""
         self._weight += other._weight
-        self._take(other._first, other._second, other._special)
+        self._take(other._first, other._second, other._nonfinite)
 
     def to_data(self) -> Any:
         """Return the exact sums, and how many NaN, +inf and -inf each side has."""
@@ -98,16 +98,16 @@ class CoMoments(State):
             "weight": self._weight,
             "first": self._first,
             "second": self._second,
-            "special": [*self._special[0], *self._special[1]],
+            "special": [*self._nonfinite[0], *self._nonfinite[1]],
         }
 
     def from_data(self, saved: Any) -> None:
         """Take over exact sums."""
-        weight, first, second, special = saved_values.fields(saved, "weight", "first", "second", "special")
+        weight, first, second, nonfinite = saved_values.fields(saved, "weight", "first", "second", "special")
         self._weight = w = saved_values.whole(weight)
         self._first, self._second = saved_values.wholes(first, 2, None), saved_values.wholes(second, 3, None)
-        counts = saved_values.wholes(special, 6)
-        self._special = [counts[:3], counts[3:]]
+        counts = saved_values.wholes(nonfinite, 6)
+        self._nonfinite = [counts[:3], counts[3:]]
         most = w * saved_values.LARGEST**2
         xx, xy, yy = self._second
         c, vx, vy = self._centred()
@@ -126,7 +126,7 @@ class CoMoments(State):
     def means(self) -> tuple[float, float]:
         """The weighted means of x and of y; NaN when the weights add up to 0."""
         self.flush()
-        values = [special_value(special) for special in self._special]
+        values = [nonfinite_value(nonfinite) for nonfinite in self._nonfinite]
         x, y = (
             math.nan if not self._weight else exact.to_float(total, self._weight << _UNIT) if value is None else value
             for total, value in zip(self._first, values, strict=True)
@@ -192,15 +192,15 @@ class CoMoments(State):
             "r2": self.r2,
         }
 
-    def _take(self, first: list[int], second: list[int], special: list[list[int]]) -> None:
+    def _take(self, first: list[int], second: list[int], nonfinite: list[list[int]]) -> None:
         self._first = added(self._first, first)
         self._second = added(self._second, second)
-        self._special = [added(mine, more) for mine, more in zip(self._special, special, strict=True)]
+        self._nonfinite = [added(mine, more) for mine, more in zip(self._nonfinite, nonfinite, strict=True)]
 
     def _usable(self) -> int:
         """Return the weight of pairs of finite numbers, or 0 where others are among them."""
         self.flush()
-        return 0 if any(map(any, self._special)) else self._weight
+        return 0 if any(map(any, self._nonfinite)) else self._weight
 
     def _centred(self) -> tuple[int, int, int]:
         """Return W * XY - X * Y, W * XX - X**2 and W * YY - Y**2, in units of 2^-4296."""

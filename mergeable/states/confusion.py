@@ -10,8 +10,8 @@ from typing import Any, Literal, final
 import numpy as np
 
 from mergeable.numeric import exact, keys, saved_values
-from mergeable.numeric.arrays import as_float64, is_zero, weighed
 from mergeable.numeric.given import as_items, objects
+from mergeable.numeric.inputs import as_float64, is_zero, weighed
 from mergeable.state import State
 from mergeable.state.access import twin_of
 from mergeable.state.parameters import as_whole

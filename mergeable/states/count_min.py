@@ -8,8 +8,8 @@ from typing import Any, final
 import numpy as np
 
 from mergeable.numeric import hashes, saved_values
-from mergeable.numeric.arrays import are_counts, as_array, room, shared, writable
 from mergeable.numeric.estimate import Estimate
+from mergeable.numeric.inputs import are_counts, as_array, room, shared, writable
 from mergeable.numeric.saved_values import INT64_MAX
 from mergeable.state import State
 from mergeable.state.parameters import as_whole

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple, final
 import numpy as np
 
 from mergeable.numeric import saved_values
-from mergeable.numeric.arrays import as_float64, room, shared
 from mergeable.numeric.estimate import Estimate
-from mergeable.numeric.nonfinite import special_value
+from mergeable.numeric.inputs import as_float64, room, shared
+from mergeable.numeric.nonfinite import nonfinite_value
 from mergeable.state import State
 from mergeable.state.parameters import as_whole
 from mergeable.states.moments import as_ddof
@@ -73,7 +73,7 @@ class Covariance(State):
     def __init__(self, d: int) -> None:
         self.d = d = as_whole(d, "Covariance: got d = {}", 1, hint=": how many numbers a row has")
         self._part = _Part(0, 0, np.full(d, _LOWEST, np.int64), np.zeros(d), np.zeros((d, d)))
-        self._special = np.zeros((d, 3), np.int64)  # how many NaN, +inf and -inf a column has
+        self._nonfinite = np.zeros((d, 3), np.int64)  # how many NaN, +inf and -inf a column has
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -95,7 +95,7 @@ class Covariance(State):
     def n_nan(self) -> np.ndarray:
         """How many NaN each column has: int64 (d,)."""
         self.flush()
-        return self._special[:, 0].copy()
+        return self._nonfinite[:, 0].copy()
 
     def update(self, rows: Any) -> None:
         """Take rows (..., d)."""
@@ -110,32 +110,32 @@ class Covariance(State):
     def absorb(self, rows: np.ndarray) -> None:
         """Take buffered rows (n, d)."""
         finite = np.isfinite(rows)
-        special = self._special
+        nonfinite = self._nonfinite
         if not finite.all():
             kinds = np.isnan(rows), np.isposinf(rows), np.isneginf(rows)
-            special = special + np.stack([kind.sum(axis=0, dtype=np.int64) for kind in kinds], axis=1)
+            nonfinite = nonfinite + np.stack([kind.sum(axis=0, dtype=np.int64) for kind in kinds], axis=1)
             rows = np.where(finite, rows, 0.0)  # of these columns nothing but the counts is shown
         parts = [_part_of(rows[i : i + _BLOCK]) for i in range(0, len(rows), _BLOCK)]
         while len(parts) > 1:
             parts = [_joined(*parts[i : i + 2]) if i + 1 < len(parts) else parts[i] for i in range(0, len(parts), 2)]
         for part in parts:
             self._part = _joined(self._part, part)
-        self._special = special
+        self._nonfinite = nonfinite
 
     def merge(self, other: Covariance) -> None:
         """Take the other's rows."""
         self._part = _joined(self._part, other._part)
-        self._special = self._special + other._special
+        self._nonfinite = self._nonfinite + other._nonfinite
 
     def to_data(self) -> Any:
         """Return rows, merges, scales, scaled means and products, and by column how many NaN, +inf and -inf there are."""
         self.flush()
         shared(self._part.scatter)
-        return {**self._part._asdict(), "special": self._special}
+        return {**self._part._asdict(), "special": self._nonfinite}
 
     def from_data(self, saved: Any) -> None:
         """Take over means and products."""
-        n, merges, scale, mean, scatter, special = saved_values.fields(saved, *_Part._fields, "special")
+        n, merges, scale, mean, scatter, nonfinite = saved_values.fields(saved, *_Part._fields, "special")
         d = self.d
         n = saved_values.whole(n, 0, _MOST)
         part = _Part(
@@ -145,10 +145,10 @@ class Covariance(State):
             saved_values.array(mean, np.float64, (d,)),
             shared(saved_values.array(scatter, np.float64, (d, d))),
         )
-        special = saved_values.array(special, np.int64, (d, 3))
+        nonfinite = saved_values.array(nonfinite, np.int64, (d, 3))
         if scale.min() < _LOWEST or scale.max() > _HIGHEST or not np.isfinite(mean).all() or not np.isfinite(scatter).all():
             raise ValueError("found scales, means or products out of range")
-        if special.min() < 0 or special.max() > n or special.sum(axis=1).max() > n:
+        if nonfinite.min() < 0 or nonfinite.max() > n or nonfinite.sum(axis=1).max() > n:
             raise ValueError("found more NaN and infinities than rows")
         if not n and not (np.array_equal(scale, self._part.scale) and not mean.any() and not scatter.any()):
             raise ValueError("found means or products of no rows")
@@ -158,7 +158,7 @@ class Covariance(State):
         roots = np.sqrt(variances)
         if not np.array_equal(scatter, scatter.T) or (np.abs(scatter) > roots[:, None] * roots * _SLACK + _SUBNORMAL).any():
             raise ValueError("found products of two columns that no rows have")
-        self._part, self._special = part, special
+        self._part, self._nonfinite = part, nonfinite
 
     @property
     def mean(self) -> np.ndarray:
@@ -167,8 +167,8 @@ class Covariance(State):
         if not self._part.n:
             return np.full(self.d, math.nan)
         mean = _unscaled(self._part.mean, self._part.scale)
-        for column in np.flatnonzero(self._special.any(axis=1)).tolist():
-            mean[column] = special_value(self._special[column].tolist())
+        for column in np.flatnonzero(self._nonfinite.any(axis=1)).tolist():
+            mean[column] = nonfinite_value(self._nonfinite[column].tolist())
         return mean
 
     def covariance(self, ddof: float = 0) -> np.ndarray:
@@ -178,7 +178,7 @@ class Covariance(State):
         if part.n <= max(ddof, 0):
             return np.full((self.d, self.d), math.nan)
         found = _unscaled(part.scatter / (part.n - ddof), part.scale[:, None] + part.scale)
-        return self._without_special(found)
+        return self._without_nonfinite(found)
 
     @property
     def correlation(self) -> np.ndarray:
@@ -187,7 +187,7 @@ class Covariance(State):
         variances = np.diagonal(self._part.scatter)
         with np.errstate(invalid="ignore"):  # 0 / 0
             found = np.clip(self._part.scatter / np.sqrt(variances[:, None] * variances), -1.0, 1.0)
-        return self._without_special(found)
+        return self._without_nonfinite(found)
 
     def mean_estimate(self, column: int) -> Estimate:
         """Return the mean of a column with the range that holds the exact one, always."""
@@ -225,10 +225,10 @@ class Covariance(State):
         errors: np.ndarray = (2060 + 8 * self._part.merges) * _UNIT + subnormal
         return errors
 
-    def _without_special(self, matrix: np.ndarray) -> np.ndarray:
-        special = self._special.any(axis=1)
-        matrix[special] = math.nan
-        matrix[:, special] = math.nan
+    def _without_nonfinite(self, matrix: np.ndarray) -> np.ndarray:
+        nonfinite = self._nonfinite.any(axis=1)
+        matrix[nonfinite] = math.nan
+        matrix[:, nonfinite] = math.nan
         return matrix
 
 

@@ -6,13 +6,13 @@ from typing import Any, final
 
 import numpy as np
 
-from mergeable.numeric.arrays import run_begins
 from mergeable.numeric.given import as_items
+from mergeable.numeric.inputs import run_begins
 from mergeable.numeric.row_batch import Place, place_of_weights, present
 from mergeable.numeric.row_order import as_column
 from mergeable.state import State
 from mergeable.state.access import trial_of
-from mergeable.states.combinators import PART, Product, cells_of, described, empty_of, inner_of, one_more
+from mergeable.states.combinators import PART, Product, cells_of, empty_of, inner_of, one_more, signature_of
 from mergeable.states.rows import Rows
 from mergeable.states.sums import Count
 from mergeable.wording import shown
@@ -64,7 +64,7 @@ class Deduplicated(Product[str]):
     @property
     def parameters(self) -> dict[str, Any]:
         """The inner state's class and parameters, and ``columns``."""
-        return {"state": described(self._inner), "columns": self._rows.columns[1:]}
+        return {"state": signature_of(self._inner), "columns": self._rows.columns[1:]}
 
     def _recipe(self) -> Any:
         return Deduplicated, (self._inner, *self._rows.columns[1:])

@@ -8,7 +8,7 @@ from typing import Any, final
 import numpy as np
 
 from mergeable.numeric import exact, keys, saved_values
-from mergeable.numeric.arrays import as_float64, as_number, flat
+from mergeable.numeric.inputs import as_float64, as_number, flat
 from mergeable.state import State
 from mergeable.states.number import Number
 from mergeable.wording import shown

@@ -11,8 +11,8 @@ import numpy as np
 from mergeable.encoding.canonical import canonical_bytes
 from mergeable.encoding.plain import is_plain
 from mergeable.numeric import exact, keys, saved_values
-from mergeable.numeric.arrays import as_array
 from mergeable.numeric.given import as_given
+from mergeable.numeric.inputs import as_array
 from mergeable.state import State
 from mergeable.wording import short, shown
 

@@ -10,7 +10,7 @@ from typing import Any, final
 import numpy as np
 
 from mergeable.numeric import exact
-from mergeable.numeric.arrays import as_float64, as_weighted, flat
+from mergeable.numeric.inputs import as_float64, as_weighted, flat
 from mergeable.state import State
 from mergeable.state.access import twin_of
 from mergeable.states.sums import Count, Sum, check_weights

@@ -8,8 +8,8 @@ from typing import Any, final
 import numpy as np
 
 from mergeable.numeric import hashes, saved_values
-from mergeable.numeric.arrays import room, shared, writable
 from mergeable.numeric.estimate import Estimate
+from mergeable.numeric.inputs import room, shared, writable
 from mergeable.state import State
 from mergeable.state.parameters import as_whole
 

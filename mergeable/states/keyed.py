@@ -7,12 +7,12 @@ from typing import Any, Generic, TypeVar, final
 
 from mergeable.errors import IncompatibleStates
 from mergeable.numeric import keys, saved_values
-from mergeable.numeric.arrays import as_rows
+from mergeable.numeric.inputs import as_rows
 from mergeable.numeric.row_batch import Place, behind, check_columns, place_of_weights, present
 from mergeable.state import State
 from mergeable.state.access import freeze, limit_buffer, merge_unchecked, trial_of
 from mergeable.state.undo import commit, rollback, savepoint
-from mergeable.states.combinators import assign_part, cells_of, described, empty_of, inner_of, one_more
+from mergeable.states.combinators import assign_part, cells_of, empty_of, inner_of, one_more, signature_of
 from mergeable.wording import shown
 
 S = TypeVar("S", bound=State)
@@ -61,7 +61,7 @@ class Keyed(State, Generic[S]):
     @property
     def parameters(self) -> dict[str, Any]:
         """The inner state's class and parameters."""
-        return {"state": described(self._inner)}
+        return {"state": signature_of(self._inner)}
 
     def _recipe(self) -> Any:
         return Keyed, (self._inner,)

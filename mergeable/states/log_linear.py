@@ -9,8 +9,8 @@ from typing import Any, NamedTuple, final
 import numpy as np
 
 from mergeable.numeric import exact, float_bins, saved_values
-from mergeable.numeric.arrays import as_float64, flat, shared, writable
 from mergeable.numeric.estimate import Estimate
+from mergeable.numeric.inputs import as_float64, flat, shared, writable
 from mergeable.state.parameters import as_whole
 from mergeable.states.quantiles import Quantiles, as_shares, rank_of
 from mergeable.wording import shown
@@ -120,11 +120,16 @@ class LogLinearHistogram(Quantiles):
         bits = values.view(np.int64)
         magnitudes = bits & _MAGNITUDE
         odd = (magnitudes == 0) | (magnitudes >= float_bins.INFINITY)
-        special = [0, 0, 0, 0]
+        nonfinite = [0, 0, 0, 0]
         if np.count_nonzero(odd):
             of_minus = np.int64(float_bins.INFINITY - 2**63)
-            special = [int((bits == of_minus).sum()), int((magnitudes == 0).sum()), int((bits == float_bins.INFINITY).sum()), 0]
-            special[3] = int(odd.sum()) - sum(special)
+            nonfinite = [
+                int((bits == of_minus).sum()),
+                int((magnitudes == 0).sum()),
+                int((bits == float_bins.INFINITY).sum()),
+                0,
+            ]
+            nonfinite[3] = int(odd.sum()) - sum(nonfinite)
             bits, magnitudes = bits[~odd], magnitudes[~odd]
         positions, negative = float_bins.positions(magnitudes), bits < 0
         parts = [positions[negative], positions[~negative]] if np.count_nonzero(negative) else [positions[:0], positions]
@@ -135,7 +140,7 @@ class LogLinearHistogram(Quantiles):
             _Side(*span, np.bincount((part >> shift) - (span[0] >> shift))) if span else None
             for part, span in zip(parts, spans, strict=True)
         ]
-        self._take(sides, bits.size, special, precision)
+        self._take(sides, bits.size, nonfinite, precision)
 
     def merge(self, other: LogLinearHistogram) -> None:
         """Add the other's counts, in bins as wide as the range of both needs."""
@@ -159,8 +164,8 @@ class LogLinearHistogram(Quantiles):
 
     def from_data(self, saved: Any) -> None:
         """Take over counts."""
-        precision, special, *sides = saved_values.fields(saved, "precision", "special", "negative", "positive")
-        odd = saved_values.wholes(special, 4, 0, saved_values.INT64_MAX)
+        precision, nonfinite, *sides = saved_values.fields(saved, "precision", "special", "negative", "positive")
+        odd = saved_values.wholes(nonfinite, 4, 0, saved_values.INT64_MAX)
         found = [None if side is None else self._side(side) for side in sides]
         spans = [side and side[:2] for side in found]
         if saved_values.whole(precision, None) != self._fitting(spans, self.precision):

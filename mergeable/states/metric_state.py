@@ -8,8 +8,8 @@ from mergeable import registry
 from mergeable.errors import UndeclaredState
 from mergeable.numeric.row_batch import Place, weights_among
 from mergeable.state.access import freeze, merge_unchecked
-from mergeable.state.parameters import is_plain, same
-from mergeable.states.combinators import Product, cells_of, described
+from mergeable.state.parameters import compares_by_value, same
+from mergeable.states.combinators import Product, cells_of, signature_of
 from mergeable.wording import some
 
 
@@ -63,7 +63,7 @@ class Nested(Product[str]):
         """Return the empty state of such a metric, whose class must be registered."""
         name, arguments = parameters["metric"], parameters["arguments"]
         metric = registry.found(name) if type(name) is str else None
-        if metric is None or not hasattr(metric, "as_state") or not is_plain(arguments):
+        if metric is None or not hasattr(metric, "as_state") or not compares_by_value(arguments):
             raise registry.NotRegistered("found a metric whose class is not registered", str(name))
         made: Nested = registry.built(metric, arguments).as_state()
         return made
@@ -71,7 +71,7 @@ class Nested(Product[str]):
     @classmethod
     def cells(cls, parameters: dict[str, Any]) -> int:
         """Those of all states that such a metric has, whatever else is said of them."""
-        return sum(cells_of(described(part)) for part in cls.of(parameters)._parts.values())
+        return sum(cells_of(signature_of(part)) for part in cls.of(parameters)._parts.values())
 
     def update(self, *args: Any, **kwargs: Any) -> None:
         """Run the metric's ``update_state``: all states take the batch, or none."""

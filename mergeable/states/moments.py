@@ -8,8 +8,8 @@ from typing import Any, final
 import numpy as np
 
 from mergeable.numeric import exact, saved_values
-from mergeable.numeric.arrays import as_number, as_weighted, is_zero
-from mergeable.numeric.nonfinite import NONE_SPECIAL, added, special_value, split_special, split_total
+from mergeable.numeric.inputs import as_number, as_weighted, is_zero
+from mergeable.numeric.nonfinite import ALL_FINITE, added, nonfinite_value, split_finite, split_total
 from mergeable.state import State
 from mergeable.states.number import Number
 from mergeable.wording import shown
@@ -45,13 +45,13 @@ class Mean(Number):
     def __init__(self) -> None:
         self._total = 0  # sum of weight * value, in units of 2^-2148
         self._weight = 0  # sum of weights, in units of 2^-1074
-        self._special = NONE_SPECIAL
+        self._nonfinite = ALL_FINITE
 
     @property
     def n_nan(self) -> int:
         """How many values were NaN."""
         self.flush()
-        return self._special[0]
+        return self._nonfinite[0]
 
     @property
     def weight(self) -> float:
@@ -66,40 +66,40 @@ class Mean(Number):
     def absorb(self, values: np.ndarray, weights: np.ndarray | None = None) -> None:
         """Take buffered values (n,) and weights (n,)."""
         if weights is None:
-            total, special = split_total(values)
+            total, nonfinite = split_total(values)
             self._total += total << _UNIT
             self._weight += values.size << _UNIT
         else:
-            finite, special = split_special(values)
+            finite, nonfinite = split_finite(values)
             self._total += exact.product_total(finite, weights if finite is values else weights[np.isfinite(values)])
             self._weight += exact.total(weights)
-        self._special = added(self._special, special)
+        self._nonfinite = added(self._nonfinite, nonfinite)
 
     def merge(self, other: Mean) -> None:
         """Add the other mean's sums."""
         self._total += other._total
         self._weight += other._weight
-        self._special = added(self._special, other._special)
+        self._nonfinite = added(self._nonfinite, other._nonfinite)
 
     def to_data(self) -> Any:
         """Return the exact sums."""
         self.flush()
-        return {"total": self._total, "weight": self._weight, "special": self._special}
+        return {"total": self._total, "weight": self._weight, "special": self._nonfinite}
 
     def from_data(self, saved: Any) -> None:
         """Take over exact sums."""
-        total, weight, special = saved_values.fields(saved, "total", "weight", "special")
-        self._total, self._weight, self._special = (
+        total, weight, nonfinite = saved_values.fields(saved, "total", "weight", "special")
+        self._total, self._weight, self._nonfinite = (
             saved_values.whole(total, None),
             saved_values.whole(weight),
-            saved_values.wholes(special, 3),
+            saved_values.wholes(nonfinite, 3),
         )
         if weight > saved_values.LARGEST_SUM or abs(total) > weight * saved_values.LARGEST:
             raise ValueError("found a total that no values of this weight have")
 
     def result(self) -> float:
         """Return the mean, rounded once; NaN when the weights add up to 0."""
-        return _ratio(self._total, self._weight, self._special)
+        return _ratio(self._total, self._weight, self._nonfinite)
 
     def _assign_number(self, value: Any) -> None:
         """Replace the value by one observation of weight 1; 0 and 0.0 empty the state."""
@@ -143,7 +143,7 @@ class Moments(State):
     def __init__(self, ddof: float = 0) -> None:
         self.ddof = as_ddof(ddof, "Moments")
         self._powers = [0, 0, 0]  # sums of w, w*x, w*x*x, in units of 2^-1074, 2^-2148, 2^-3222
-        self._special = NONE_SPECIAL
+        self._nonfinite = ALL_FINITE
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -154,7 +154,7 @@ class Moments(State):
     def n_nan(self) -> int:
         """How many values were NaN."""
         self.flush()
-        return self._special[0]
+        return self._nonfinite[0]
 
     def update(self, values: Any, weights: Any = None) -> None:
         """Take values, each with a weight (default 1)."""
@@ -162,7 +162,7 @@ class Moments(State):
 
     def absorb(self, values: np.ndarray, weights: np.ndarray | None = None) -> None:
         """Take buffered values (n,) and weights (n,)."""
-        finite, special = split_special(values)
+        finite, nonfinite = split_finite(values)
         if weights is None:
             powers = [
                 values.size << _UNIT,
@@ -177,22 +177,22 @@ class Moments(State):
                 exact.product_total(finite, finite, w),
             ]
         self._powers = added(self._powers, powers)
-        self._special = added(self._special, special)
+        self._nonfinite = added(self._nonfinite, nonfinite)
 
     def merge(self, other: Moments) -> None:
         """Add the other's sums."""
         self._powers = added(self._powers, other._powers)
-        self._special = added(self._special, other._special)
+        self._nonfinite = added(self._nonfinite, other._nonfinite)
 
     def to_data(self) -> Any:
         """Return the exact sums."""
         self.flush()
-        return {"powers": self._powers, "special": self._special}
+        return {"powers": self._powers, "special": self._nonfinite}
 
     def from_data(self, saved: Any) -> None:
         """Take over exact sums."""
-        powers, special = saved_values.fields(saved, "powers", "special")
-        self._powers, self._special = saved_values.wholes(powers, 3, None), saved_values.wholes(special, 3)
+        powers, nonfinite = saved_values.fields(saved, "powers", "special")
+        self._powers, self._nonfinite = saved_values.wholes(powers, 3, None), saved_values.wholes(nonfinite, 3)
         w, s1, s2 = self._powers
         if not 0 <= w <= saved_values.LARGEST_SUM or not 0 <= s2 <= w * saved_values.LARGEST**2 or s1 * s1 > s2 * w:
             raise ValueError("found sums of powers that no values have")
@@ -207,7 +207,7 @@ class Moments(State):
     def mean(self) -> float:
         """The weighted mean; NaN when the weights add up to 0."""
         self.flush()
-        return _ratio(self._powers[1], self._powers[0], self._special)
+        return _ratio(self._powers[1], self._powers[0], self._nonfinite)
 
     @property
     def variance(self) -> float:
@@ -229,7 +229,7 @@ class Moments(State):
         self.flush()
         w, s1, s2 = self._powers
         freedom = w - units_of_ddof(self.ddof)
-        if any(self._special) or not w or freedom <= 0:
+        if any(self._nonfinite) or not w or freedom <= 0:
             return None
         # (s2 - s1*s1/w) / freedom; w in units of 2^-1074, s1 of 2^-2148, s2 of 2^-3222
         return s2 * w - s1 * s1, (w * freedom) << 2 * _UNIT
@@ -253,9 +253,9 @@ def units_of_ddof(ddof: float) -> int:
     return ddof << _UNIT if isinstance(ddof, int) else exact.units_of(ddof)
 
 
-def _ratio(total: int, weight: int, special: list[int]) -> float:
+def _ratio(total: int, weight: int, nonfinite: list[int]) -> float:
     """Return a mean from its exact total (units of 2^-2148) and weight (units of 2^-1074), rounded once."""
     if not weight:
         return math.nan
-    value = special_value(special)
+    value = nonfinite_value(nonfinite)
     return exact.to_float(total, weight << _UNIT) if value is None else value

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from mergeable.numeric import arrays
-from mergeable.numeric.arrays import as_float64
+from mergeable.numeric import inputs
+from mergeable.numeric.inputs import as_float64
 from mergeable.state import State
 from mergeable.states.number import as_written
 
@@ -45,7 +45,7 @@ def as_shares(q: Any, who: str) -> np.ndarray:
         wanted = np.array([float(str(share)) for share in np.ravel(q)]).reshape(wanted.shape)
     if np.isnan(wanted).any():
         raise ValueError(f"{who}: got q = nan, expected numbers from 0 to 1. Divide percentages by 100.")
-    return arrays.as_shares(wanted, who, "q =", "Divide percentages by 100.")
+    return inputs.as_shares(wanted, who, "q =", "Divide percentages by 100.")
 
 
 def rank_of(share: float, n: int) -> int:

@@ -9,8 +9,8 @@ from typing import Any, final
 import numpy as np
 
 from mergeable.numeric import saved_values
-from mergeable.numeric.arrays import as_float64, as_number, flat
 from mergeable.numeric.estimate import Estimate
+from mergeable.numeric.inputs import as_float64, as_number, flat
 from mergeable.numeric.sketches import library
 from mergeable.state.parameters import as_whole
 from mergeable.states.quantiles import Quantiles, as_shares, rank_of
@@ -115,8 +115,8 @@ class RankQuantiles(Quantiles):
         finite = np.isfinite(values)
         odd = self._odd
         if not finite.all():
-            special = values[~finite]
-            counts = [int((special == -math.inf).sum()), int((special == math.inf).sum()), int(np.isnan(special).sum())]
+            nonfinite = values[~finite]
+            counts = [int((nonfinite == -math.inf).sum()), int((nonfinite == math.inf).sum()), int(np.isnan(nonfinite).sum())]
             odd = [a + b for a, b in zip(odd, counts, strict=True)]
             values = values[finite]
         sketch = self._opened()
@@ -150,8 +150,8 @@ class RankQuantiles(Quantiles):
 
     def from_data(self, saved: Any) -> None:
         """Take over a sample. The library, which trusts the bytes that it reads, gets them made of what was checked."""
-        special, extremes, sizes, items = saved_values.fields(saved, "special", "extremes", "levels", "items")
-        odd = saved_values.wholes(special, 3, 0, _MOST)
+        nonfinite, extremes, sizes, items = saved_values.fields(saved, "special", "extremes", "levels", "items")
+        odd = saved_values.wholes(nonfinite, 3, 0, _MOST)
         sizes = saved_values.wholes(sizes, None, 0, _MOST)
         items = saved_values.array(items, np.float64, (sum(sizes),))
         n = sum(size << level for level, size in enumerate(sizes[:64]))

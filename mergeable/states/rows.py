@@ -8,7 +8,7 @@ import numpy as np
 
 from mergeable.errors import IncompatibleStates
 from mergeable.numeric import saved_values
-from mergeable.numeric.row_order import Chunks, as_column, canonical_order, described, joined, kinds_of, sort_keys
+from mergeable.numeric.row_order import Chunks, as_column, canonical_order, joined, kinds_as_text, kinds_of, sort_keys
 from mergeable.state import State
 from mergeable.wording import repeated, short, shown
 
@@ -110,7 +110,7 @@ class Rows(State):
         both = joined(self._chunks, chunks, signs=True)
         if both is None:
             raise error(
-                f"Rows.{verb}: got columns of {described(kinds)}, expected {described(self._kinds)} as before, or numbers that one dtype "
+                f"Rows.{verb}: got columns of {kinds_as_text(kinds)}, expected {kinds_as_text(self._kinds)} as before, or numbers that one dtype "
                 "holds with them. Cast them to one dtype and shape before update()."
             )
         mine, others = both

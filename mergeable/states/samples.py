@@ -11,10 +11,10 @@ import numpy as np
 
 from mergeable.errors import IncompatibleStates
 from mergeable.numeric import exact, hashes, keys, saved_values
-from mergeable.numeric.arrays import check_lengths, weighed
 from mergeable.numeric.estimate import Estimate
 from mergeable.numeric.given import objects
-from mergeable.numeric.row_order import as_column, canonical_order, described, joined, kinds_of, sort_keys
+from mergeable.numeric.inputs import check_lengths, weighed
+from mergeable.numeric.row_order import as_column, canonical_order, joined, kinds_as_text, kinds_of, sort_keys
 from mergeable.state import State
 from mergeable.state.parameters import as_whole
 
@@ -71,8 +71,8 @@ class _Lowest(State):
         both = joined([self._columns], [columns], signs=False) if len(columns) == len(self._columns) else None
         if both is None:
             raise error(
-                f"{type(self).__name__}.{verb}: got columns of {described(kinds) or 'nothing'}, expected "
-                f"{described(self._kinds) or 'nothing'} as before, or numbers that one dtype holds with them. Give every update the "
+                f"{type(self).__name__}.{verb}: got columns of {kinds_as_text(kinds) or 'nothing'}, expected "
+                f"{kinds_as_text(self._kinds) or 'nothing'} as before, or numbers that one dtype holds with them. Give every update the "
                 "same columns, of one dtype and shape."
             )
         (mine,), (others,) = both

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple, final
 import numpy as np
 
 from mergeable.numeric import exact, float_bins, rank_bounds, saved_values
-from mergeable.numeric.arrays import NORMAL_FLOAT32, ONE_FLOAT32, as_float64, as_scored, run_begins
 from mergeable.numeric.estimate import Estimate
+from mergeable.numeric.inputs import NORMAL_FLOAT32, ONE_FLOAT32, as_float64, as_scored, run_begins
 from mergeable.state import State
 from mergeable.state.parameters import as_whole
 

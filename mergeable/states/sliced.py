@@ -9,11 +9,11 @@ import numpy as np
 
 from mergeable.numeric import hashes, keys
 from mergeable.numeric.given import objects
-from mergeable.numeric.row_batch import Batch, Place, behind, place_of_weights, present
+from mergeable.numeric.row_batch import Place, RowBatch, behind, place_of_weights, present
 from mergeable.state import State
 from mergeable.state.access import merge_unchecked
 from mergeable.state.parameters import as_whole
-from mergeable.states.combinators import PART, Product, Tuple, cells_of, described, empty_of, inner_of
+from mergeable.states.combinators import PART, Product, Tuple, cells_of, empty_of, inner_of, signature_of
 from mergeable.states.keyed import Keyed
 from mergeable.states.sums import Count
 from mergeable.wording import shown
@@ -77,7 +77,7 @@ class Sliced(Product[str]):
     @property
     def parameters(self) -> dict[str, Any]:
         """The inner state's class and parameters, ``by`` and ``max_slices``."""
-        return {"state": described(self._overflow[1]), "by": self.by, "max_slices": self.max_slices}
+        return {"state": signature_of(self._overflow[1]), "by": self.by, "max_slices": self.max_slices}
 
     def _recipe(self) -> Any:
         return Sliced, (self._overflow[1].empty(), self.by, self.max_slices)
@@ -97,7 +97,7 @@ class Sliced(Product[str]):
         batch, named = present(self._place_of_weights(), batch, named)
         found, batch = self._keys_of(batch, named)
         labels = keys.canonical_list(found, "Sliced.update")
-        columns, rows = Batch(batch, named, len(labels), "Sliced.update"), keys.places(labels)
+        columns, rows = RowBatch(batch, named, len(labels), "Sliced.update"), keys.places(labels)
 
         def give(to: Tuple, index: list[int]) -> None:
             to[0].update(len(index))

@@ -8,8 +8,8 @@ from typing import Any, final
 import numpy as np
 
 from mergeable.numeric import exact, saved_values
-from mergeable.numeric.arrays import are_counts, as_array, as_float64, flat, room, shared, writable
-from mergeable.numeric.nonfinite import NONE_SPECIAL, added, special_value, split_total
+from mergeable.numeric.inputs import are_counts, as_array, as_float64, flat, room, shared, writable
+from mergeable.numeric.nonfinite import ALL_FINITE, added, nonfinite_value, split_total
 from mergeable.state.parameters import as_whole
 from mergeable.states.number import Number
 from mergeable.wording import shown
@@ -174,7 +174,7 @@ class Sum(Number):
     def __init__(self, shape: tuple[int, ...] = ()) -> None:
         self.shape = _shape(shape, "Sum")
         self._units = [0] * math.prod(self.shape)
-        self._special: dict[int, list[int]] = {}  # cell -> how many NaN, +inf, -inf
+        self._nonfinite: dict[int, list[int]] = {}  # cell -> how many NaN, +inf, -inf
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -191,7 +191,7 @@ class Sum(Number):
         """How many NaN came in: an int, or an int64 array with ``shape``."""
         self.flush()
         counts = np.zeros(len(self._units), np.int64)
-        for cell, (nan, _, _) in self._special.items():
+        for cell, (nan, _, _) in self._nonfinite.items():
             counts[cell] = nan
         return counts.reshape(self.shape) if self.shape else int(counts[0])
 
@@ -228,12 +228,12 @@ class Sum(Number):
         totals = [self._column(np.ascontiguousarray(column)) for column in columns]
         for cell, (units, _) in enumerate(totals):
             self._units[cell] += units
-        self._add_special({cell: special for cell, (_, special) in enumerate(totals) if any(special)})
+        self._add_nonfinite({cell: nonfinite for cell, (_, nonfinite) in enumerate(totals) if any(nonfinite)})
 
     def merge(self, other: Sum) -> None:
         """Add the other sum, exactly."""
         self._units = added(self._units, other._units)
-        self._add_special(other._special)
+        self._add_nonfinite(other._nonfinite)
 
     def result(self) -> Any:
         """Return the correctly rounded sum: a float, or a float64 array of the declared shape."""
@@ -243,21 +243,21 @@ class Sum(Number):
     def to_data(self) -> Any:
         """Return the sums, and by cell how many NaN, +inf and -inf there are."""
         self.flush()
-        return {"units": list(self._units), "special": [[cell, *counts] for cell, counts in self._special.items()]}
+        return {"units": list(self._units), "special": [[cell, *counts] for cell, counts in self._nonfinite.items()]}
 
     def from_data(self, saved: Any) -> None:
         """Take over sums."""
-        units, special = saved_values.fields(saved, "units", "special")
+        units, nonfinite = saved_values.fields(saved, "units", "special")
         self._units = saved_values.wholes(units, len(self._units), None)
         if max(map(abs, self._units)) > saved_values.LARGEST_SUM:
             raise ValueError("found sums that no values have")
         rows = [
-            saved_values.wholes(row, 4, 0, saved_values.INT64_MAX) for row in saved_values.listed(special, "special values")
+            saved_values.wholes(row, 4, 0, saved_values.INT64_MAX) for row in saved_values.listed(nonfinite, "special values")
         ]
         cells = [cell for cell, *_ in rows]
         if cells != sorted(set(cells)) or (cells and cells[-1] >= len(self._units)) or not all(any(row[1:]) for row in rows):
             raise ValueError("found special values of cells that do not exist, come twice or hold none")
-        self._special = {cell: counts for cell, *counts in rows}
+        self._nonfinite = {cell: counts for cell, *counts in rows}
 
     def _assign_number(self, value: Any) -> None:
         """Replace the sum by a number (or array of the declared shape)."""
@@ -269,13 +269,13 @@ class Sum(Number):
         self._become(fresh)
 
     def _cell(self, cell: int) -> float:
-        special = special_value(self._special.get(cell, NONE_SPECIAL))
-        return exact.to_float(self._units[cell], 1 << exact.UNIT_BITS) if special is None else special
+        nonfinite = nonfinite_value(self._nonfinite.get(cell, ALL_FINITE))
+        return exact.to_float(self._units[cell], 1 << exact.UNIT_BITS) if nonfinite is None else nonfinite
 
-    def _add_special(self, special: dict[int, list[int]]) -> None:
-        if special:
-            more = {cell: added(self._special.get(cell, NONE_SPECIAL), counts) for cell, counts in special.items()}
-            self._special = dict(sorted({**self._special, **more}.items()))
+    def _add_nonfinite(self, nonfinite: dict[int, list[int]]) -> None:
+        if nonfinite:
+            more = {cell: added(self._nonfinite.get(cell, ALL_FINITE), counts) for cell, counts in nonfinite.items()}
+            self._nonfinite = dict(sorted({**self._nonfinite, **more}.items()))
 
     def _copy_value(self) -> dict[str, Any]:
         return {**self._attributes(), "_units": list(self._units)}  # the rest is never changed in place
@@ -284,13 +284,13 @@ class Sum(Number):
     def _column(values: np.ndarray) -> tuple[int, list[int]]:
         if values.dtype != np.float64:
             low = int((values & np.array(0xFFFF_FFFF, values.dtype)).sum())
-            return (int((values >> np.array(32, values.dtype)).sum()) << 32) + low << exact.UNIT_BITS, NONE_SPECIAL
+            return (int((values >> np.array(32, values.dtype)).sum()) << 32) + low << exact.UNIT_BITS, ALL_FINITE
         return split_total(values)
 
 
 def check_weights(cells: Count | Sum) -> None:
     """Raise ``ValueError`` where sums that were read are none of weights, which are finite and not below 0."""
-    if isinstance(cells, Sum) and (min(cells._units) < 0 or cells._special):
+    if isinstance(cells, Sum) and (min(cells._units) < 0 or cells._nonfinite):
         raise ValueError("found sums of weights that are negative or not finite")
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from mergeable.numeric.given import as_given
 from mergeable.numeric.row_batch import Place, behind, check_columns, place_of_weights, present
 from mergeable.state.access import merge_unchecked
-from mergeable.states.combinators import PART, Product, Tuple, cells_of, described, empty_of, inner_of
+from mergeable.states.combinators import PART, Product, Tuple, cells_of, empty_of, inner_of, signature_of
 from mergeable.states.keyed import Keyed
 from mergeable.states.number import as_written
 from mergeable.states.sums import Count
@@ -67,7 +67,7 @@ class Windowed(Product[str]):
     @property
     def parameters(self) -> dict[str, Any]:
         """The inner state's class and parameters, ``last`` and ``every``."""
-        return {"state": described(self._inner), "last": self.last, "every": self.every}
+        return {"state": signature_of(self._inner), "last": self.last, "every": self.every}
 
     def _recipe(self) -> Any:
         return Windowed, (self._inner, self.last, self.every)

@@ -10,8 +10,8 @@ import pytest
 
 import mergeable as mg
 from mergeable.encoding.canonical import canonical_bytes
-from mergeable.numeric.arrays import as_array
 from mergeable.numeric.given import as_given, as_items
+from mergeable.numeric.inputs import as_array
 
 A, B = 2**63 + 1, 2**63 + 2
 BIG = 2**53

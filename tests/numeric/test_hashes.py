@@ -73,7 +73,7 @@ def test_known_hashes():
 
 def test_hashes_do_not_depend_on_the_process():
     """Another process, with another seed of Python's own, finds the same hashes."""
-    code = f"from mergeable.states import hashes; from math import nan; print(hashes.hashed({MIXED!r}, 7, '').tolist())"
+    code = f"from mergeable.numeric import hashes; from math import nan; print(hashes.hashed({MIXED!r}, 7, '').tolist())"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert str(bits(MIXED, 7)) == done.stdout.strip()
 

@@ -22,8 +22,8 @@ T = TypeVar("T")
 
 
 @final
-class Held(State):
-    """A Python object with a way to merge it. In ``update_state`` and ``result`` the attribute is the object itself.
+class ObjectState(State):
+    """A Python object and a way to merge it. In ``update_state`` and ``result`` the attribute is the object itself.
 
     Made by ``mergeable.state(factory, merge)``. The object must pickle. It is copied before every update of a metric, so
     that a failing update can be undone; for large ones, a subclass of ``State`` or ``Set``, ``Counter`` and ``Rows`` are
@@ -51,16 +51,16 @@ class Held(State):
         """What makes and merges the object, by name."""
         return {"factory": _name(self._factory), "merge": _name(self._merge)}
 
-    def empty(self) -> Held:
+    def empty(self) -> ObjectState:
         """Return a fresh object's state."""
         facts = {name: getattr(self, name) for name in ("exact", "commutative", "idempotent", "bounded")}
-        return Held(self._factory, self._merge, **facts)
+        return ObjectState(self._factory, self._merge, **facts)
 
     def update(self, *args: Any, **kwargs: Any) -> None:
         """Call the object's own ``update``."""
         self.value.update(*args, **kwargs)
 
-    def merge(self, other: Held) -> None:
+    def merge(self, other: ObjectState) -> None:
         """Merge a copy of the other's object, in place or into what the merge function returns."""
         merged = self._merge(self.value, copy.deepcopy(other.value))
         if merged is not None:
@@ -95,22 +95,24 @@ class Held(State):
             raise ValueError("found neither a value nor attributes")
         self.value = fresh
 
-    def _making(self) -> bytes:
-        """Return what ``_made`` needs to make a fresh one where no metric is in hand."""
+    def code(self) -> bytes:
+        """Return what makes such a state where no metric is in hand: a pickle of its factory, its merge and its facts, for ``made``."""
         facts = {name: getattr(self, name) for name in ("exact", "commutative", "idempotent", "bounded")}
         return bytes(cloudpickle.dumps((self._factory, self._merge, facts)))
 
     @classmethod
-    def of(cls, parameters: dict[str, Any]) -> Held:
+    def of(cls, parameters: dict[str, Any]) -> ObjectState:
         """Refuse: parameters only name what makes and merges the object."""
         made = f"mergeable.state({parameters.get('factory')})"
         raise NotRegistered(f"found {made}, which only a metric in hand can make", made)
 
     @classmethod
-    def _made(cls, code: bytes) -> Held:
-        """Return a fresh object's state; this runs code that the bytes choose."""
+    def made(cls, code: bytes) -> ObjectState:
+        """Return an empty state from its ``code``. This runs what the bytes choose."""
         factory, merge, facts = pickle.loads(code)
         return cls(factory, merge, **facts)
+
+    _made = made  # the name in older pickles
 
     def _view(self) -> Any:
         """Return the object."""
@@ -153,17 +155,17 @@ class Held(State):
     def _undo_value(self) -> dict[str, Any]:
         return {k: v for k, v in self._attributes().items() if k != "value"}
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Held:
+    def __deepcopy__(self, memo: dict[int, Any]) -> ObjectState:
         twin = self.empty()
         memo[id(self)] = twin
         twin.value = copy.deepcopy(self.value, memo)
         return twin
 
     def _recipe(self) -> Any:
-        return Held._made, (self._making(),)
+        return ObjectState.made, (self.code(),)
 
     def __repr__(self) -> str:
-        return f"<Held({_name(self._factory)}): {shown(self.value)}>"
+        return f"<ObjectState({_name(self._factory)}): {shown(self.value)}>"
 
 
 @overload
@@ -234,14 +236,15 @@ def state(
                 f"Pass merge=, as in state(set, merge=set.update), or define {type(example).__name__}.merge."
             )
         merge = _call_merge
-    return Held(factory, merge, exact=exact, commutative=commutative, idempotent=idempotent, bounded=bounded)
+    return ObjectState(factory, merge, exact=exact, commutative=commutative, idempotent=idempotent, bounded=bounded)
 
 
 def _call_merge(mine: Any, other: Any) -> Any:
     return mine.merge(other)
 
 
-_Other = Opaque  # the name in files
+Held = ObjectState  # the names in older pickles
+_Other = Opaque
 
 
 _NUMBERS = (bool, int, float, np.generic, np.ndarray)

@@ -4,8 +4,8 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from mergeable.numeric.arrays import as_array, as_float64, flat, weighed
 from mergeable.numeric.given import as_items
+from mergeable.numeric.inputs import as_array, as_float64, flat, weighed
 
 
 def as_weights(weights, shape, who):

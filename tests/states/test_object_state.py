@@ -132,7 +132,7 @@ def test_claims_are_kept():
 def test_other_objects_are_refused(other):
     """Another factory, merge function or class raises IncompatibleStates and changes nothing."""
     state = held(words(), {"a"})
-    with pytest.raises(mg.IncompatibleStates, match=r"^Held\.merge: "):
+    with pytest.raises(mg.IncompatibleStates, match=r"^ObjectState\.merge: "):
         state.merge(other)
     assert {"a"} == state.value
 
@@ -145,9 +145,9 @@ def test_assigning_replaces_the_object():
     assign(state, source)
     source.value.add("c")
     assert {"b"} == state.value
-    with pytest.raises(mg.IncompatibleStates, match=r"^Held\.assign: parameters differ"):
+    with pytest.raises(mg.IncompatibleStates, match=r"^ObjectState\.assign: parameters differ"):
         assign(state, mg.state(dict, merge=dict.update))
-    with pytest.raises(mg.IncompatibleStates, match=r"^Held\.assign: got Sum"):
+    with pytest.raises(mg.IncompatibleStates, match=r"^ObjectState\.assign: got Sum"):
         assign(state, mg.Sum())
 
 
@@ -198,6 +198,6 @@ def test_what_does_not_pickle_is_named():
 
 def test_repr_shows_the_object():
     """The repr names the factory and shows the object."""
-    assert "<Held(Counter): Counter({'a': 1})>" == repr(
+    assert "<ObjectState(Counter): Counter({'a': 1})>" == repr(
         held(mg.state(collections.Counter, merge=collections.Counter.update), collections.Counter("a"))
     )
