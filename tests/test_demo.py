@@ -16,6 +16,7 @@ from click.testing import CliRunner
 import mergeable as mg
 from mergeable import demo
 from mergeable.cli import group
+from tests.effort import HANG
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +24,7 @@ def shown(tmp_path_factory):
     """What the demo wrote, and the folder above its files."""
     folder = tmp_path_factory.mktemp("demo")
     command = [sys.executable, "-m", "mergeable", "demo", "--folder", "trial"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True, cwd=folder)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=HANG, check=True, cwd=folder)
     assert "" == done.stderr
     return done.stdout, folder
 
@@ -107,7 +108,7 @@ def test_a_demo_that_were_not_so_fails(tmp_path, monkeypatch):
 def test_without_scikit_learn_the_demo_is_one_sentence():
     """Where scikit-learn is missing, the demo says what to install."""
     code = "import sys; sys.modules['sklearn'] = None; sys.argv = ['mergeable', 'demo']; from mergeable.cli import main; main()"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=HANG, check=False)
 
     assert (1, "mergeable: demo needs scikit-learn: pip install 'mergeable[plot]'\n") == (done.returncode, done.stderr)
 
@@ -119,7 +120,7 @@ def test_showing_the_demo_needs_no_scikit_learn(shown):
         "from mergeable.cli import main\n"
         "try:\n    main()\nfinally:\n    print(*sys.modules)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True, cwd=shown[1])
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=HANG, check=True, cwd=shown[1])
 
     assert "accuracy  0.97" in done.stdout
     assert not {"sklearn", "tensorflow", "matplotlib"} & set(done.stdout.splitlines()[-1].split())
@@ -133,7 +134,7 @@ def test_an_interrupt_ends_the_demo(tmp_path):
             assert process.poll() is None
             time.sleep(0.01)
         os.killpg(process.pid, signal.SIGINT)
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=HANG)
 
     assert (130, b"mergeable: interrupted\n") == (process.returncode, err)
 

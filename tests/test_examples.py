@@ -9,6 +9,7 @@ import pytest
 
 from mergeable import states
 from mergeable.laws import LAWS
+from tests.effort import HANG
 
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
@@ -18,7 +19,7 @@ def run(program, *arguments):
     kept = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "FORCE_COLOR")}
     environment = kept | {"PYTHONIOENCODING": "utf-8", "COLUMNS": "100"}  # tables come out alike everywhere
     command = [sys.executable, program, *arguments]
-    return subprocess.run(command, env=environment, capture_output=True, encoding="utf-8", timeout=240, check=False)
+    return subprocess.run(command, env=environment, capture_output=True, encoding="utf-8", timeout=HANG, check=False)
 
 
 def check_digits(out):

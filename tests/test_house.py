@@ -12,6 +12,7 @@ import textwrap
 import pytest
 
 import mergeable as mg
+from tests.effort import HANG
 
 ROOT = pathlib.Path(__file__).parent.parent
 PACKAGE = ROOT / "mergeable"
@@ -201,7 +202,7 @@ def test_keras_knows_no_strategy_by_name():
 def loaded_by(code):
     """Return the names of the modules that a fresh process has loaded after the code."""
     code += "\nimport sys; print(*sorted(sys.modules))"
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120, cwd=ROOT)
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=HANG, cwd=ROOT)
     return set(run.stdout.split())
 
 
@@ -252,7 +253,7 @@ def test_without_tensorflow_the_error_is_one_sentence():
         print("TEXT", error)
     """
     run = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=True, timeout=60, cwd=ROOT
+        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=True, timeout=HANG, cwd=ROOT
     )
 
     assert "TEXT mergeable.PyMetric needs TensorFlow: pip install 'mergeable[tensorflow]'" == run.stdout.strip()
@@ -263,7 +264,7 @@ def test_without_hypothesis_the_error_is_one_sentence():
     code = (
         "import sys; sys.modules['hypothesis'] = None\ntry:\n    import mergeable.laws\nexcept ImportError as e:\n    print(e)"
     )
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60, cwd=ROOT)
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=HANG, cwd=ROOT)
 
     assert "mergeable.laws needs hypothesis: pip install 'mergeable[laws]'" == run.stdout.strip()
 
@@ -324,7 +325,7 @@ def test_wheel_holds_both_shelves(tmp_path):
         "import sys; from hatchling.builders.wheel import WheelBuilder; "
         "print(*WheelBuilder(sys.argv[1]).build(directory=sys.argv[2], versions=['standard']))"
     )
-    subprocess.run([sys.executable, "-c", code, ROOT, tmp_path], check=True, timeout=120, capture_output=True)
+    subprocess.run([sys.executable, "-c", code, ROOT, tmp_path], check=True, timeout=HANG, capture_output=True)
     (wheel,) = tmp_path.glob("*.whl")
     names = set(zipfile.ZipFile(wheel).namelist())
 
@@ -341,7 +342,7 @@ def test_the_source_archive_holds_what_its_tests_read(tmp_path):
         "import sys; from hatchling.builders.sdist import SdistBuilder; "
         "print(*SdistBuilder(sys.argv[1]).build(directory=sys.argv[2], versions=['standard']))"
     )
-    subprocess.run([sys.executable, "-c", code, ROOT, tmp_path], check=True, timeout=120, capture_output=True)
+    subprocess.run([sys.executable, "-c", code, ROOT, tmp_path], check=True, timeout=HANG, capture_output=True)
     (archive,) = tmp_path.glob("*.tar.gz")
     with tarfile.open(archive) as held:
         names = {name.partition("/")[2] for name in held.getnames()}
@@ -370,7 +371,7 @@ def test_a_checkout_without_links_does_not_build(tmp_path):
     (copy / "mergeable" / "strategies").write_text("../strategies")
     code = "import sys; from hatchling.builders.wheel import WheelBuilder; list(WheelBuilder(sys.argv[1]).build(directory=sys.argv[2]))"
     run = subprocess.run(
-        [sys.executable, "-c", code, copy, tmp_path / "out"], capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, "-c", code, copy, tmp_path / "out"], capture_output=True, text=True, timeout=HANG, check=False
     )
 
     assert run.returncode != 0

@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import mergeable as mg
+from tests.effort import HANG
 
 ROOT = pathlib.Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -17,7 +18,7 @@ def test_code_blocks_run(tmp_path):
     blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     script = tmp_path / "tour.py"
     script.write_text("\n\n".join(blocks) + "\nprint('the end of the tour')\n")
-    run = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=240, check=False)
+    run = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=HANG, check=False)
 
     assert 0 == run.returncode, run.stderr[-3000:]
     assert "the end of the tour" in run.stdout
@@ -65,7 +66,7 @@ def test_shell_commands_run(tmp_path):
     for line in lines:
         batches = ["--batches", "tests.register:TEXT_LISTS"] if line[1] == "check" else []
         command = [sys.executable, "-m", *line, *batches]
-        run = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120, check=False)
+        run = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=HANG, check=False)
         assert 0 == run.returncode, (line, run.stderr)
 
     assert ["demo", "merge", "show", "verify", "inspect", "plot", "check"] == [line[1] for line in lines]

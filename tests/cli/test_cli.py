@@ -32,6 +32,7 @@ from mergeable.cli import group, values
 from mergeable.cli.command import in_options
 from mergeable.cli.progress import rate
 from mergeable.snapshot import disk
+from tests.effort import HANG
 
 ROOT = Path(__file__).parents[2]
 MODULE = "shop_of_test_cli"
@@ -295,7 +296,7 @@ def start(*arguments, **how):
 def run(*arguments, **how):
     """Run a command in a process of its own, and return its status, standard output and standard error."""
     with start(*arguments, **how) as process:
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=HANG)
     return process.returncode, (out or b"").decode(errors="replace"), err.decode(errors="replace")
 
 
@@ -354,7 +355,7 @@ def test_wrong_usage_is_two(shards):
 def test_without_its_extra_the_command_is_one_sentence(missing):
     """Where click or rich is missing, the command says what to install, and exits with 1."""
     code = f"import sys; sys.modules[{missing!r}] = None; sys.argv = ['mergeable', 'show']; import mergeable.cli as c; c.main()"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=HANG, check=False)
 
     assert f"The mergeable command needs {missing}: pip install 'mergeable[cli]'\n" == done.stderr
     assert (1, "") == (done.returncode, done.stdout)
@@ -367,7 +368,7 @@ def test_start_up_is_light(shards, arguments):
         "import sys, atexit; sys.argv[0] = 'mergeable'; from mergeable.cli import main; "
         "atexit.register(lambda: sys.stderr.write(' '.join(sorted(sys.modules)))); main()"
     )
-    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, timeout=HANG, check=False)
     loaded = {name.split(".")[0] for name in done.stderr.split()}
 
     assert 0 == done.returncode
@@ -531,7 +532,7 @@ def test_outputs_that_are_no_files(shop, shards, place):
         capture_output=True,
         env=environment(PYTHONPATH=str(ROOT)),
         check=True,
-        timeout=120,
+        timeout=HANG,
     )
 
     assert mg.merge(shards).to_bytes() == done.stdout
@@ -546,7 +547,7 @@ def test_outputs_that_are_no_files(shop, shards, place):
         capture_output=True,
         env=environment(PYTHONPATH=str(ROOT)),
         check=True,
-        timeout=120,
+        timeout=HANG,
     )
     assert picture.stdout.startswith(b"\x89PNG")
 
@@ -630,7 +631,7 @@ three = Total(3)
 def test_classes_that_nobody_registered(shop, place):
     """A state's class that is not known here is named with the options that bring it; --metric takes a class or an instance."""
     Path("unknown_of_test_cli.py").write_text(UNKNOWN)
-    subprocess.run([sys.executable, "unknown_of_test_cli.py"], check=True, timeout=60, env=environment(PYTHONPATH=str(ROOT)))
+    subprocess.run([sys.executable, "unknown_of_test_cli.py"], check=True, timeout=HANG, env=environment(PYTHONPATH=str(ROOT)))
     text = refusal("merge", "t*.mg", "-o", "all.mg")
 
     assert "mergeable: t0.mg: these states cannot be built, as their classes are not registered" in text
@@ -676,7 +677,7 @@ def test_standard_output_takes_the_bytes(shards):
         [sys.executable, "-m", "mergeable", "merge", "shards", "-o", "-"],
         capture_output=True,
         env=environment(),
-        timeout=60,
+        timeout=HANG,
         check=True,
     )
 
@@ -686,7 +687,7 @@ def test_standard_output_takes_the_bytes(shards):
         [sys.executable, "-m", "mergeable", "show", "/dev/stdin"],
         input=done.stdout,
         capture_output=True,
-        timeout=60,
+        timeout=HANG,
         check=True,
     )
     assert b"8 updates, 16 rows" in shown.stdout
@@ -1301,7 +1302,7 @@ def test_check_says_what_is_wrong_with_its_arguments(place):
 def test_check_without_hypothesis(place):
     """Where Hypothesis is missing, one sentence says what to install."""
     code = "import sys; sys.modules['hypothesis'] = None; sys.argv = ['mergeable', 'check', 'mergeable:Sum']; from mergeable.cli import main; main()"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=HANG, check=False)
 
     assert (1, "mergeable: check needs hypothesis: pip install 'mergeable[laws]'\n") == (done.returncode, done.stderr)
 
@@ -1417,7 +1418,7 @@ def test_progress_is_shown_on_a_terminal(slow, no_color):
             before = read_until(ours, b" left")
             writer.write(data)
         after = read_until(ours)
-        assert 0 == process.wait(60)
+        assert 0 == process.wait(HANG)
         process.stdout.close()
     text = before.decode()
 
@@ -1438,7 +1439,7 @@ def test_progress_is_not_shown(shards, arguments, variables):
         process = start("merge", "shards", "-o", "all.mg", *arguments, stderr=theirs, env=environment(**variables))
         os.close(theirs)
         seen = read_until(ours)
-        assert 0 == process.wait(60)
+        assert 0 == process.wait(HANG)
         process.stdout.close()
 
     assert b"\x1b" not in seen
@@ -1460,7 +1461,7 @@ def test_tables_fit_a_terminal(shards):
             process = start("inspect", "all.mg", stdout=theirs, env=environment(TERM="xterm", **variables))
             os.close(theirs)
             seen = read_until(ours).decode()
-            assert 0 == process.wait(60)
+            assert 0 == process.wait(HANG)
             process.stderr.close()
         assert bold == ("\x1b[1m" in seen)
         facts, states, entries = re.sub("\x1b\\[[0-9;]*m", "", seen).split("\r\n\r\n")
@@ -1486,7 +1487,7 @@ def test_bytes_do_not_go_to_a_terminal(shards):
         process = start("merge", "shards", "-o", "-", stdout=theirs)
         os.close(theirs)
         seen = read_until(ours)
-        err = process.communicate(timeout=60)[1]
+        err = process.communicate(timeout=HANG)[1]
 
     assert (2, b"") == (process.returncode, seen)
     assert b"standard output is a terminal" in err
@@ -1520,7 +1521,7 @@ def test_a_closed_standard_output_is_no_reason_to_fail(shards):
         ("show shards", (0, b"")),
         ("merge shards -qo -", (1, b"mergeable: standard output: Bad file")),
     ):
-        done = subprocess.run(f"{command} {arguments} >&-", shell=True, stderr=subprocess.PIPE, timeout=60, check=False)
+        done = subprocess.run(f"{command} {arguments} >&-", shell=True, stderr=subprocess.PIPE, timeout=HANG, check=False)
         assert expected == (done.returncode, done.stderr[:36])
 
 
@@ -1532,8 +1533,8 @@ def test_ctrl_c_ends_a_merge(slow, processes):
     with Path(path).open("wb"):  # opens when the merge reads it
         os.killpg(process.pid, signal.SIGINT)
         if processes == "1":
-            process.wait(30)
-    out, err = process.communicate(timeout=30)
+            process.wait(HANG)
+    out, err = process.communicate(timeout=HANG)
 
     assert (130, b"", b"mergeable: interrupted\n") == (process.returncode, out, err)
     assert {f"{MODULE}.py", "shards"} == {path.name for path in Path().iterdir() if path.name != "__pycache__"}
@@ -1546,7 +1547,7 @@ def test_no_process_stays_behind(slow, number):
     process = start("merge", "shards", "-o", "all.mg", "-j", "2", start_new_session=True)
     with Path(path).open("wb"):
         process.send_signal(number)
-    process.communicate(timeout=30)  # ends when the last of them has closed its standard error
+    process.communicate(timeout=HANG)  # ends when the last of them has closed its standard error
 
     assert process.returncode == (143 if number == signal.SIGTERM else -9)
     assert not Path("all.mg").exists()

@@ -14,6 +14,7 @@ from mergeable.encoding.canonical import canonical_bytes
 from mergeable.encoding.plain import Unreadable
 from mergeable.encoding.wire import from_bytes, local_classes, to_bytes
 from tests import register
+from tests.effort import HANG
 
 ROOT = Path(__file__).parents[2]
 
@@ -81,8 +82,10 @@ else:
     print(to_bytes(bag).hex())
 """
     command = [sys.executable, "-c", program]
-    sent = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT, timeout=60).stdout.strip()
-    received = subprocess.run([*command, sent], capture_output=True, text=True, check=True, cwd=ROOT, timeout=60).stdout.strip()
+    sent = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT, timeout=HANG).stdout.strip()
+    received = subprocess.run(
+        [*command, sent], capture_output=True, text=True, check=True, cwd=ROOT, timeout=HANG
+    ).stdout.strip()
 
     assert "[1, 1]" == received
 

@@ -296,7 +296,7 @@ def test_copies_do_not_belong_to_the_job():
 
 def everyone_hears(program, error, match, size=3):
     """Every process raises the same error."""
-    ended = run(size, program, timeout=2)
+    ended = run(size, program)
 
     assert [error] * size == [type(e) for e in ended]
     assert 1 == len({str(e).partition(": got")[2] for e in ended})
@@ -312,7 +312,7 @@ def test_another_class():
         metric.update_state(1.0)
         return metric.result()
 
-    ended = run(3, program, timeout=2)
+    ended = run(3, program)
 
     for error in ended:
         assert isinstance(error, mg.IncompatibleStates)
@@ -580,7 +580,7 @@ def test_an_exception_that_does_not_travel():
         (metric,) = joined(processes, Clashing())
         return metric.result()
 
-    ended = run(2, program, timeout=2)
+    ended = run(2, program)
 
     assert ["Picky: 1 and 2"] * 2 == [str(e) for e in ended]
 

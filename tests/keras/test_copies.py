@@ -13,6 +13,7 @@ import tensorflow as tf
 
 import mergeable as mg
 from mergeable.encoding.canonical import canonical_bytes
+from tests.effort import HANG
 from tests.keras.zoo import Everything, JaccardAsDocumented, RowCount
 
 
@@ -122,7 +123,7 @@ def test_a_class_of_main_travels_by_cloudpickle(tmp_path):
         open(sys.argv[1], "wb").write(cloudpickle.dumps(metric))
         """)
     )
-    subprocess.run([sys.executable, script, tmp_path / "metric.pkl"], check=True, timeout=120)
+    subprocess.run([sys.executable, script, tmp_path / "metric.pkl"], check=True, timeout=HANG)
     metric = pickle.loads((tmp_path / "metric.pkl").read_bytes())
     metric.update_state([3.0], [3.0])
     metric.merge_state([])

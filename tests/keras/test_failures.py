@@ -10,6 +10,7 @@ import tensorflow as tf
 import mergeable as mg
 from mergeable.encoding.canonical import canonical_bytes
 from mergeable.keras import graph_errors
+from tests.effort import HANG
 from tests.keras.zoo import Everything, RowCount
 from tests.notes import notes
 
@@ -271,7 +272,7 @@ def test_threads_do_not_meet_in_one_slot():
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(HANG)
 
     assert 1 == Slow.most
     assert 101 == int(metric.result())

@@ -18,6 +18,7 @@ import mergeable as mg
 from mergeable.encoding.canonical import canonical_bytes
 from mergeable.keras import AUROC, batch_queue, packing
 from mergeable.metrics import AUROC as PlainAUROC  # noqa: N811 - it is a class
+from tests.effort import HANG
 from tests.keras.conftest import mirrored
 from tests.keras.zoo import Everything, JaccardAsDocumented, RowCount
 from tests.lines import interrupted, times
@@ -698,7 +699,7 @@ step = tf.function(lambda y: metric.update_state(y), input_signature=[tf.TensorS
 
 def run(program):
     code = PROGRAM + textwrap.dedent(program)
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=HANG, check=False)
 
 
 def test_the_end_of_the_program_takes_what_waits():
@@ -767,14 +768,14 @@ def test_a_fork_beside_an_update_says_what_it_lacks():
 
         def update(replica, args, kwargs, **options):
             inside.set()
-            go.wait(30)
+            go.wait()
 
         slow_step = tf.function(lambda y: slow.update_state(y), input_signature=[tf.TensorSpec([None])])
         slow_step(tf.constant([1.0]))
         slow_step(tf.constant([1.0]))
         thread = threading.Thread(target=lambda: slow._enter(update, 0, (), {}))
         thread.start()
-        inside.wait(30)
+        inside.wait()
         child = os.fork()
         if not child:
             for read in (slow._folded_result, slow.snapshot, lambda: slow.rows.result()):

@@ -16,6 +16,7 @@ from mergeable import laws
 from mergeable.encoding.canonical import canonical_bytes
 from mergeable.exchange import join, watch
 from mergeable.metrics import AUROC
+from tests.effort import HANG
 from tests.notes import notes
 from tests.strategies.simulated import run
 
@@ -467,7 +468,7 @@ def test_a_file_is_shown(tmp_path):
     path = tmp_path / "a.mg"
     metric.snapshot().save(path)
     code = [sys.executable, "-m", "mergeable", "show", "--json", str(path)]
-    run = subprocess.run(code, capture_output=True, text=True, check=True, timeout=60)
+    run = subprocess.run(code, capture_output=True, text=True, check=True, timeout=HANG)
     assert {"p_auroc": 0.75, "p_deep": 0.75} == json.loads(run.stdout)["result"]
 
 

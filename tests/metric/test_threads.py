@@ -12,8 +12,7 @@ import pytest
 
 import mergeable as mg
 from mergeable.states.sums import Sum
-
-LIMIT = 60  # seconds, after which something hangs
+from tests.effort import HANG
 
 
 class Twice(mg.Metric):
@@ -44,7 +43,7 @@ def run(*targets):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(LIMIT)
+        thread.join(HANG)
         assert not thread.is_alive(), "a thread waits for ever"
     if failures:
         raise failures[0]
@@ -184,7 +183,7 @@ def test_an_update_waits_for_whoever_reads(monkeypatch, read):
             go.wait(0.2)  # which ends it where the update waits for the copy
 
     def update():
-        inside.wait(LIMIT)
+        inside.wait(HANG)
         metric.update_state([1.0])
         go.set()
 
@@ -192,7 +191,7 @@ def test_an_update_waits_for_whoever_reads(monkeypatch, read):
     updating = threading.Thread(target=update)
     updating.start()
     read(metric)
-    updating.join(LIMIT)
+    updating.join(HANG)
 
     assert (11.0, 11) == metric.result()
     assert 11 == metric.coverage.updates
@@ -215,7 +214,7 @@ def in_child(act):
         finally:
             os._exit(0)
     os.close(write)
-    given, ended = b"", time.monotonic() + LIMIT
+    given, ended = b"", time.monotonic() + HANG
     os.set_blocking(read, False)
     while time.monotonic() < ended:
         try:
@@ -246,7 +245,7 @@ class Slow(Twice):
     def update_state(self, values):
         self.total.update(values)
         self.inside.set()
-        self.go.wait(LIMIT)
+        self.go.wait(HANG)
         self.rows += len(values)
 
 
@@ -256,7 +255,7 @@ def test_a_fork_while_another_thread_updates():
     metric = Slow()
     updating = threading.Thread(target=metric.update_state, args=([1.0],))
     updating.start()
-    metric.inside.wait(LIMIT)
+    metric.inside.wait(HANG)
 
     def child():
         found = [metric.result()]
@@ -266,7 +265,7 @@ def test_a_fork_while_another_thread_updates():
 
     assert "[(0.0, 0), (2.0, 2), 2]" == in_child(child)
     metric.go.set()
-    updating.join(LIMIT)
+    updating.join(HANG)
     assert (1.0, 1) == metric.result()
 
 
@@ -281,7 +280,7 @@ def test_a_thread_that_forks_while_an_update_waits_for_it():
             given = []
             helper = threading.Thread(target=lambda: given.append(in_child(lambda: sum(values))), daemon=True)
             helper.start()
-            helper.join(LIMIT)
+            helper.join(HANG)
             self.answers.extend(given)
 
         def result(self):

@@ -24,6 +24,7 @@ from mergeable.encoding.canonical import canonical_bytes
 from mergeable.metrics import AUROC
 from mergeable.plot import KINDS, plot, possible
 from mergeable.state.access import freeze
+from tests.effort import HANG
 
 COVERAGE = Coverage({"a": Contribution(0, 9, 300), "b": Contribution(1, 9, 269)})
 PAIRS = "Rows of two columns, labels 0 and 1 and numeric scores or a ScoreHistogram"
@@ -629,7 +630,7 @@ def test_several_axes_are_refused():
 def said_by(code):
     """Return what a fresh process prints."""
     command, root = [sys.executable, "-c", textwrap.dedent(code)], Path(__file__).parents[2]
-    run = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120, cwd=root)
+    run = subprocess.run(command, capture_output=True, text=True, check=True, timeout=HANG, cwd=root)
     return run.stdout.strip()
 
 

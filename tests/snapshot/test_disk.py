@@ -12,6 +12,7 @@ import pytest
 
 import mergeable as mg
 from mergeable.snapshot import disk
+from tests.effort import HANG
 from tests.snapshot.test_snapshot import spread
 
 ROOT = Path(__file__).parents[2]
@@ -62,7 +63,7 @@ def test_a_pipe_and_a_device_are_written_into(tmp_path, snapshot):
     reader = threading.Thread(target=lambda: read.append(mg.load(pipe)))
     reader.start()
     snapshot.save(pipe)
-    reader.join(60)
+    reader.join(HANG)
     assert [snapshot.to_bytes()] == [back.to_bytes() for back in read]
     assert stat.S_ISFIFO(pipe.lstat().st_mode)
 
@@ -89,10 +90,10 @@ def test_a_descriptor_is_written_into(tmp_path, path, into):
     command = [sys.executable, "-c", SAVE, path]
     if into == "a file":
         with (tmp_path / "out").open("wb") as file:
-            subprocess.run(command, env=HERE, cwd=tmp_path, stdout=file, check=True, timeout=120)
+            subprocess.run(command, env=HERE, cwd=tmp_path, stdout=file, check=True, timeout=HANG)
         out = (tmp_path / "out").read_bytes()
     else:
-        out = subprocess.run(command, env=HERE, cwd=tmp_path, capture_output=True, check=True, timeout=120).stdout
+        out = subprocess.run(command, env=HERE, cwd=tmp_path, capture_output=True, check=True, timeout=HANG).stdout
 
     assert (b"1\n", b"2\n") == (out[:2], out[-2:])
     assert spread().snapshot().result() == mg.Snapshot.from_bytes(out[2:-2]).result()
@@ -210,14 +211,14 @@ def test_what_a_killed_save_left_is_removed(tmp_path, snapshot):
     left, written, others = saves
     for name in (left, others):
         saves[name].kill()
-        saves[name].wait(60)
+        saves[name].wait(HANG)
     try:
         snapshot.save(tmp_path / "a.mg")
         assert sorted(["a.mg", written, others]) == names(tmp_path)
         disk.clear(tmp_path)
         assert sorted(["a.mg", written]) == names(tmp_path)
     finally:
-        saves[written].communicate("", timeout=60)
+        saves[written].communicate("", timeout=HANG)
 
 
 def test_what_another_machine_writes_stays(tmp_path, snapshot):

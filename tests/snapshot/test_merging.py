@@ -18,6 +18,7 @@ import pytest
 import mergeable as mg
 from mergeable.encoding.canonical import canonical_bytes
 from tests import register
+from tests.effort import HANG
 from tests.snapshot.test_snapshot import Dropped, Spread, Vocabulary, fed, spread
 
 ROOT = Path(__file__).parents[2]
@@ -128,7 +129,7 @@ def test_processes_need_a_main_part(tmp_path):
             print("TEXT", error)
         """)
     )
-    run = subprocess.run([sys.executable, program], capture_output=True, text=True, timeout=120, check=False)
+    run = subprocess.run([sys.executable, program], capture_output=True, text=True, timeout=HANG, check=False)
 
     assert (
         "TEXT merge: one of processes=2 ended by itself. A program that starts processes keeps its main part under if __name__"

@@ -23,6 +23,7 @@ from mergeable.snapshot import manifest, opened
 from mergeable.state.access import become
 from mergeable.states.metric_state import Nested
 from tests import register
+from tests.effort import HANG
 
 ROOT = Path(__file__).parents[2]
 GOLDEN = ROOT / "tests" / "golden"
@@ -791,7 +792,7 @@ print(back.states["words"].result())
         capture_output=True,
         text=True,
         check=True,
-        timeout=60,
+        timeout=HANG,
     )
 
     assert "{'a': 2, 'b': 1}" == run.stdout.strip()

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 import mergeable as mg
+from tests.effort import HANG, tries
 from tests.snapshot.test_snapshot import spread
 
 ROOT = Path(__file__).parents[2]
-KILLS = 30
+KILLS = tries(4, 60)  # the next test kills at every line
 SAVER = """
 import itertools, sys
 sys.path.insert(0, sys.argv[1])
@@ -50,12 +51,12 @@ def test_killed_while_it_saves(tmp_path):
     for i in range(KILLS):
         first = 1_000_000 * i
         process = subprocess.Popen([sys.executable, "-c", SAVER, str(ROOT), str(path), str(first)])
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + HANG
         while not path.exists() or saved() < first:  # it has not saved yet
             assert time.monotonic() < deadline
         time.sleep(0.0037 * i % 0.05)
         process.kill()
-        assert -signal.SIGKILL == process.wait(timeout=30)
+        assert -signal.SIGKILL == process.wait(timeout=HANG)
         assert first <= saved() < first + 1_000_000
 
 
@@ -99,7 +100,7 @@ for step in range(200):  # the child is killed at the next line that it would ru
 def test_killed_at_each_line_of_a_save(tmp_path):
     """Killed before each of its lines, a save leaves the file of before until it is the new one, and both are whole."""
     command = [sys.executable, "-c", STEPS, str(ROOT), str(tmp_path / "state.mg")]
-    run = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+    run = subprocess.run(command, capture_output=True, text=True, check=True, timeout=HANG)
     lines = [line.split() for line in run.stdout.splitlines()]
     is_new = [int(n) == int(step) + 1 for step, _, n in lines]
 

@@ -16,6 +16,7 @@ import pytest
 import mergeable as mg
 from mergeable.encoding.canonical import canonical_bytes
 from tests import streams
+from tests.effort import HANG
 
 N = 20_000
 Q = np.linspace(0.0, 1.0, 101)
@@ -350,5 +351,5 @@ def test_without_the_library_the_error_is_one_sentence(monkeypatch):
 def test_a_process_that_ends_is_silent():
     """The library reports its objects that live at the end of a process as leaks; a state holds none."""
     code = "import mergeable as mg; state = mg.RankQuantiles(); state.update(range(999)); state.result()"
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=HANG)
     assert ("", "") == (run.stdout, run.stderr)

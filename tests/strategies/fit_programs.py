@@ -14,6 +14,7 @@ from mergeable.encoding.canonical import canonical_bytes
 from mergeable.exchange import watch
 from mergeable.keras import SaveSnapshots
 from mergeable.strategies.multi_worker import disable_fit, enable_fit
+from tests.effort import HANG
 from tests.strategies.programs import workers
 
 ROWS, VALIDATION_ROWS, BATCH = 61, 43, 12  # the last batches have 1 and 7 rows: some replicas get none
@@ -250,13 +251,13 @@ def untouched(strategy):
 
 def observe(replicas, names):
     """Run several of these functions in one job and return what they show by their names."""
-    strategy = workers(replicas, timeout=60)
+    strategy = workers(replicas)
     return {name: globals()[name](strategy) for name in names}
 
 
 def backed_up(folder, killed):
     """Fit three epochs with Keras's backup, which the first worker keeps; be killed in the third, or go on from the backup."""
-    strategy = workers(timeout=60)
+    strategy = workers(timeout=60 if killed else HANG)  # who is not killed waits in vain
     rank = strategy.cluster_resolver.task_id
     model, _ = compiled(strategy, lambda: Labels(name="plain"))
     begun = []
@@ -284,7 +285,7 @@ NAMES = "job 7/{metric}-{phase}-{epoch}-{worker}"
 
 def saved(folder):
     """Fit with a callback that writes this worker's snapshots; return what Keras showed, and the snapshot of all workers."""
-    strategy = workers(timeout=60)
+    strategy = workers()
     model, (metric,) = compiled(strategy, lambda: Labels(name="labels"))
     history = model.fit(dataset(ROWS, 2), epochs=2, verbose=0, callbacks=[SaveSnapshots(folder, origin=NAMES)]).history
     return told(history), metric.snapshot({"epoch": 1}, origin="job 7").to_bytes()
@@ -292,7 +293,7 @@ def saved(folder):
 
 def taken_over(path, replicas):
     """Restore a snapshot of other workers, go on, and return what all workers then hold."""
-    strategy = workers(replicas, timeout=60)
+    strategy = workers(replicas)
     with strategy.scope():
         metric = Labels(name="labels")
     metric.restore(path)

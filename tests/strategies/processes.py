@@ -11,6 +11,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from tests.effort import HANG
+
 ROOT = Path(__file__).parent.parent.parent
 COPIES = multiprocessing.get_context("forkserver")
 COPIES.set_forkserver_preload(["tensorflow", "tf_keras"])
@@ -78,15 +80,15 @@ def _run(program, arguments, environment, report, log):
     value = getattr(importlib.import_module(module), function)(*arguments)
     report.with_suffix(".part").write_bytes(pickle.dumps(value))
     report.with_suffix(".part").rename(report)
-    time.sleep(600)  # others may still read what this one has sent; the test ends it
+    time.sleep(HANG)  # others may still read what this one has sent; the test ends it
 
 
 class Job:
     """Workers that know each other by ``TF_CONFIG``; all are dead when the block ends."""
 
-    def __init__(self, program, size, *arguments, limit=100, environment=None, chief=False):
+    def __init__(self, program, size, *arguments, environment=None, chief=False):
         self.program, self.size, self.arguments = program, size, arguments
-        self.deadline = time.monotonic() + limit
+        self.deadline = time.monotonic() + HANG
         self.environment = environment or {}
         addresses = [f"127.0.0.1:{port}" for port in free_ports(size)]
         self.cluster = {"chief": addresses[:1], "worker": addresses[1:]} if chief else {"worker": addresses}

@@ -7,10 +7,12 @@ import time
 
 import numpy as np
 import tensorflow as tf
+from tensorflow.python.eager import context
 
 import mergeable as mg
 from mergeable.exchange import watch
 from mergeable.strategies import current, multi_worker
+from tests.effort import HANG
 from tests.strategies import conformance
 
 
@@ -72,7 +74,7 @@ def several_cpus(replicas):
         CollectiveAllReduceExtended._initialize_local_devices = devices
 
 
-def workers(replicas=1, timeout=20):
+def workers(replicas=1, timeout=HANG):
     """Return the strategy of a real job of several workers."""
     several_cpus(replicas)
     multi_worker.set_timeout(timeout)
@@ -113,61 +115,75 @@ class InOrder(mg.PyMetric):
 
 
 def attempt(metric):
-    """Return the result, or the error's class and text, and the seconds that it took."""
-    began = time.monotonic()
+    """Return the result, or the error's class and text."""
     try:
-        shown = {name: float(value) for name, value in metric.result().items()}
+        return {name: float(value) for name, value in metric.result().items()}
     except mg.MergeableError as error:
-        shown = type(error).__name__, str(error)
-    return shown, time.monotonic() - began
+        return type(error).__name__, str(error)
+
+
+def say(word, rank):
+    """Tell the other workers that this one is so far."""
+    context.context().set_config_key_value(f"tests/{word}/{rank}", "")
+
+
+def hear(word, ranks):
+    """Wait until these workers are so far."""
+    for rank in ranks:
+        context.context().get_config_key_value(f"tests/{word}/{rank}", 1000 * HANG)
 
 
 def absences():
     """Go through exchanges to which a worker does not come, each followed by one to which all come."""
-    strategy = workers(timeout=3)
+    strategy = workers()
     rank = strategy.cluster_resolver.task_id
     with strategy.scope():
         metric = Total(name="total")
+    seen = {}
+
+    def all_come(name):
+        say(f"before {name}", rank)
+        hear(f"before {name}", range(3))
+        multi_worker.set_timeout(HANG)
+        seen[name] = attempt(metric)
+        say(name, rank)
+        hear(name, range(3))
+        multi_worker.set_timeout(3)
+
     metric.update_state([1.0], rank)
-    seen = {"all": attempt(metric)}
+    all_come("all")
     if rank == 0:
         seen["one only"] = attempt(metric)  # the others do not ask
-    else:
-        time.sleep(4)
     metric.reset_state()
     metric.update_state([2.0], rank)
-    seen["after one only"] = attempt(metric)
-    if rank == 2:
-        time.sleep(6)
-    seen["one late"] = attempt(metric)
-    if rank != 2:
-        time.sleep(3)
-    seen["after one late"] = attempt(metric)
-    if rank == 0:
-        time.sleep(9)  # the first worker, which keeps the keys
-    seen["the first late"] = attempt(metric)
-    if rank != 0:
-        time.sleep(3)
-    seen["after the first late"] = attempt(metric)
+    all_come("after one only")
+    for late, name in ((2, "one late"), (0, "the first late")):  # the first worker keeps the keys
+        if rank == late:
+            hear(name, {0, 1, 2} - {late})
+        seen[name] = attempt(metric)
+        say(name, rank)
+        all_come(f"after {name}")
     return seen
 
 
 def deaths(victim, how):
     """Lose a worker, and return what the others hear, twice."""
-    strategy = workers(timeout=5)
+    strategy = workers()
     rank = strategy.cluster_resolver.task_id
     with strategy.scope():
         metric = Total(name="total")
     metric.update_state([1.0], rank)
     seen = [attempt(metric)]
+    say("all came", rank)
     if rank == victim:
-        time.sleep(1)  # the others may still read what it sent in the first exchange
+        hear("all came", range(3))  # and have read what this one sent
         if how == "raise":
             raise RuntimeError("the user's own")
         if how == "kill in a swap":
             multi_worker.workers.Workers._swap = lambda self, partner, payload: os.kill(os.getpid(), signal.SIGKILL)
             metric.result()
         os.kill(os.getpid(), signal.SIGKILL if how == "kill" else signal.SIGSTOP)
+    multi_worker.set_timeout(3)
     metric.update_state([1.0], rank)
     before = metric.total.result(), dict(metric._own_coverage())
     seen += [attempt(metric), attempt(metric)]
@@ -179,7 +195,7 @@ def connected():
     """Connect, the chief later than the others, and exchange a few bytes, and a megabyte."""
     task = json.loads(os.environ["TF_CONFIG"])["task"]
     time.sleep(task["type"] == "chief")
-    strategy = multi_worker.connect(timeout_seconds=30)
+    strategy = multi_worker.connect(timeout_seconds=HANG)
     with strategy.scope():
         order, wide = InOrder(name="order"), mg.PyMetric.of(conformance.Wide())
         rank = current().processes.rank
@@ -208,8 +224,11 @@ def resumed(folder, kill_at=None, replicas=1):
         if int(step.numpy()) % 3 == 0:
             manager.save()
         if kill_at is not None and int(step.numpy()) == kill_at + job.rank % 2:
-            time.sleep(1)  # the others may still read what it sent when all saved
-            os.kill(os.getpid(), signal.SIGKILL)
+            try:
+                say("before the end", job.rank)
+                hear("before the end", range(job.size))  # and have read what this one sent when all saved
+            finally:
+                os.kill(os.getpid(), signal.SIGKILL)
     value = job.result(metric)
     return value, metric.coverage.rows, sorted(metric.coverage.workers), resumed_at
 
@@ -230,11 +249,11 @@ def differences():
         right, wrong = Total(name="right"), Scaled(scale=1.0 + rank // 2, name="wrong")
     for metric in (right, wrong):
         metric.update_state([1.0], rank)
-    seen = {"another parameter": attempt(wrong)[0], "rides along": attempt(right)[0]}
+    seen = {"another parameter": attempt(wrong), "rides along": attempt(right)}
     wrong.reset_state()
-    seen["alone"] = attempt(right)[0]
+    seen["alone"] = attempt(right)
     if rank == 2:
         with strategy.scope():
             seen["one more"] = Total(name="more")
-    seen["one more"] = attempt(right)[0]
+    seen["one more"] = attempt(right)
     return seen

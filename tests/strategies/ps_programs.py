@@ -10,6 +10,7 @@ import tensorflow as tf
 import mergeable as mg
 from mergeable.encoding.canonical import canonical_bytes
 from mergeable.strategies import parameter_server
+from tests.effort import HANG
 from tests.notes import notes
 from tests.strategies import conformance
 from tests.strategies.cluster import Cluster
@@ -114,7 +115,7 @@ def epochs(coordinator):
     @tf.function
     def step(x, waits):
         def replica_step(x, waits):
-            tf.py_function(lambda waits: both.wait(60) if waits else 0, [waits], tf.int64)
+            tf.py_function(lambda waits: both.wait(HANG) if waits else 0, [waits], tf.int64)
             metric.update_state(x)
             return metric.result()["rows"]
 

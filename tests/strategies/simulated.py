@@ -8,12 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 from mergeable.errors import ExchangeTimeout
 from mergeable.exchange import doubling
 from mergeable.strategy import Processes
+from tests.effort import HANG
 
 
 class Wire:
     """What the processes of a simulated job share."""
 
-    def __init__(self, size, timeout=20):
+    def __init__(self, size, timeout=HANG):
         self.size, self.timeout = size, timeout
         self.lines = collections.defaultdict(queue.SimpleQueue)
         self.lock = threading.Lock()
@@ -57,7 +58,7 @@ class Simulated(Processes):
         return payload
 
 
-def run(size, program, *, timeout=20, by_doubling=True):
+def run(size, program, *, timeout=HANG, by_doubling=True):
     """Run ``program(processes)`` in every process of a job; return what each gives, or the exception that it raises."""
     wire = Wire(size, timeout)
 

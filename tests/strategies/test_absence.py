@@ -11,6 +11,7 @@ import pytest
 
 from mergeable.strategies.multi_worker.arrival import answers
 from mergeable.strategies.multi_worker.workers import INLINE_BYTES, _listening
+from tests.effort import HANG
 from tests.strategies.processes import ROOT, Job, free_ports, values
 
 ALL = {"total": 6.0, "givers": 3.0}
@@ -30,36 +31,36 @@ def absences():
 
 def test_all_come(absences):
     """When all come, all have the result of all."""
-    assert [{"total": 3.0, "givers": 3.0}] * 3 == [seen["all"][0] for seen in absences]
+    assert [{"total": 3.0, "givers": 3.0}] * 3 == [seen["all"] for seen in absences]
 
 
 def test_a_result_on_one_worker_only(absences):
     """A worker that asks alone hears who did not come, in time; the next exchange works."""
-    kind, text = heard(absences[0]["one only"][0])
+    kind, text = heard(absences[0]["one only"])
 
     assert "ExchangeTimeout" == kind
     assert "expected all workers, and missed worker 1, worker 2. Nothing was merged and the states are as before." in text
-    assert [ALL] * 3 == [seen["after one only"][0] for seen in absences]
+    assert [ALL] * 3 == [seen["after one only"] for seen in absences]
 
 
 def test_a_worker_that_is_late(absences):
     """The others hear who is missing, and the one that is late that they gave up; then all meet again."""
-    shown = [heard(seen["one late"][0]) for seen in absences]
+    shown = [heard(seen["one late"]) for seen in absences]
 
     assert ["ExchangeTimeout"] * 3 == [kind for kind, _ in shown]
     assert all("missed worker 2." in text for _, text in shown[:2])
     assert f"worker 2 of 3 {LATE}" in shown[2][1]
-    assert [ALL] * 3 == [seen["after one late"][0] for seen in absences]
+    assert [ALL] * 3 == [seen["after one late"] for seen in absences]
 
 
 def test_the_first_worker_is_late(absences):
     """The same when it is the first worker, for which all others wait."""
-    shown = [heard(seen["the first late"][0]) for seen in absences]
+    shown = [heard(seen["the first late"]) for seen in absences]
 
     assert ["ExchangeTimeout"] * 3 == [kind for kind, _ in shown]
     assert f"worker 0 of 3 {LATE}" in shown[0][1]
     assert all("missed worker 0." in text for _, text in shown[1:])
-    assert [ALL] * 3 == [seen["after the first late"][0] for seen in absences]
+    assert [ALL] * 3 == [seen["after the first late"] for seen in absences]
 
 
 @pytest.mark.parametrize(
@@ -78,13 +79,12 @@ def test_a_worker_that_is_lost(how, victim, word):
         seen = [job.workers[rank].value(job.deadline) for rank in range(3) if rank != victim]
 
     for first, *lost in seen:
-        assert {"total": 3.0, "givers": 3.0} == first[0]
-        for i, (shown, seconds) in enumerate(lost):
+        assert {"total": 3.0, "givers": 3.0} == first
+        for i, shown in enumerate(lost):
             kind, text = heard(shown)
             assert "ExchangeTimeout" == kind
             assert f"{word if i == 0 else 'missed'} worker {victim}" in text
             assert "The states are as before." in text or "the states are as before." in text
-            assert seconds < 4 * 5  # 5 are configured, and a machine may be busy; nobody waits the 600 of the default
 
 
 def test_peers_that_nobody_can_reach():
@@ -107,7 +107,7 @@ except mergeable.ExchangeTimeout as error:
             cwd=ROOT,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=HANG,
             check=True,
         )
 

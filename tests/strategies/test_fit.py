@@ -37,7 +37,7 @@ class Seen(SimpleNamespace):
 def seen(request):
     legacy, size, replicas, names = JOBS[request.param]
     environment = {"TF_USE_LEGACY_KERAS": legacy}
-    workers = values("tests.strategies.fit_programs:observe", size, replicas, names, limit=150, environment=environment)
+    workers = values("tests.strategies.fit_programs:observe", size, replicas, names, environment=environment)
     return Seen(workers=workers, size=size, replicas=replicas, legacy=legacy == "1")
 
 

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from mergeable.strategies import parameter_server
 from mergeable.strategies.parameter_server import ParameterServer
+from tests.effort import HANG
 from tests.strategies import conformance
 from tests.strategies.processes import Worker
 from tests.strategies.ps_programs import KILLS, STEPS, TURNS
@@ -20,7 +21,7 @@ def outcome(program, folder, **environment):
     environment = {"GRPC_FAIL_FAST": "use_caller", **environment}  # a call of a lost worker fails, and does not wait for it
     worker = Worker(f"tests.strategies.ps_programs:{program}", (), environment, folder)
     try:
-        return worker.value(time.monotonic() + 150)
+        return worker.value(time.monotonic() + HANG)
     finally:
         worker.end()
 
