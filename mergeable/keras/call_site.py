@@ -16,7 +16,9 @@ from mergeable.keras.result_structure import Structure
 class Taker(Protocol):
     """The metric that takes batches."""
 
-    _who: str
+    @property
+    def _who(self) -> str: ...
+
     _takes_arrays: bool
 
     def _take_one(self, replica: int, args: tuple[Any, ...], kwargs: dict[str, Any], then: Callable[[], None]) -> None: ...

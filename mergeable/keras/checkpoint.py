@@ -11,13 +11,12 @@ import numpy as np
 import tensorflow as tf
 
 from mergeable.encoding.wire import local_classes
+from mergeable.keras.keras_metric import PythonState
 from mergeable.metric import Metric
 from mergeable.snapshot import opened
 
-_PythonState: Any = tf.train.experimental.PythonState
 
-
-class Checkpointed(_PythonState):  # type: ignore[misc]  # TensorFlow ships no types
+class Checkpointed(PythonState):
     """A metric that ``tf.train.Checkpoint`` and Keras's files of weights save and restore.
 
     ``tf.train.Checkpoint(metric=metric)`` finds it; ``tf.train.Checkpoint(model=model)``, ``model.save_weights`` and Keras's
@@ -71,7 +70,7 @@ class Checkpointed(_PythonState):  # type: ignore[misc]  # TensorFlow ships no t
         raise NotImplementedError
 
 
-class _Copy(_PythonState):  # type: ignore[misc]  # TensorFlow ships no types
+class _Copy(PythonState):
     """What a metric held when an asynchronous checkpoint began."""
 
     def __init__(self) -> None:

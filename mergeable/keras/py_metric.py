@@ -6,7 +6,7 @@ import copy
 import functools
 from collections.abc import Callable
 from contextlib import nullcontext
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import tensorflow as tf
@@ -20,6 +20,7 @@ from mergeable.keras.caller import check_caller
 from mergeable.keras.checkpoint import Checkpointed
 from mergeable.keras.configuration import read, written
 from mergeable.keras.graph_call import Traced, as_written, call_host, eagerly
+from mergeable.keras.keras_metric import KerasMetric
 from mergeable.keras.masks import folded
 from mergeable.keras.packing import can_pack
 from mergeable.keras.read import Read
@@ -37,10 +38,8 @@ from mergeable.wording import shown
 
 P = TypeVar("P", bound="PyMetric")
 
-_KerasMetric: Any = tf.keras.metrics.Metric  # Keras 3, or tf_keras where TF_USE_LEGACY_KERAS is set
 
-
-class PyMetric(Read, Metric, NoVariables, Checkpointed, _KerasMetric):  # type: ignore[misc]  # the base class is chosen when TensorFlow loads
+class PyMetric(Read, Metric, NoVariables, Checkpointed, KerasMetric):
     """A Keras metric whose ``update_state`` and ``result`` run in Python on the host, under any strategy but a TPU's.
 
     A drop-in for ``tf.keras.metrics.experimental.PyMetric``, which Keras 3 dropped, that also merges. Declare states on the
@@ -153,17 +152,19 @@ class PyMetric(Read, Metric, NoVariables, Checkpointed, _KerasMetric):  # type: 
     def _construct(self, **kwargs: Any) -> None:
         self.__dict__["_joined"] = False
         try:
-            _KerasMetric.__init__(self, **kwargs)
+            KerasMetric.__init__(self, **kwargs)
         finally:
             self.__dict__["_joined"] = True
 
-    def __getattr__(self, name: str) -> Any:
-        if self._joined is None and name in keras_names():  # a constructor of the user's has not called ours
-            with tf.init_scope():
-                self._join_keras(name=own_name(self), dtype=self._arguments.get("dtype"))
-            self._join_job()
-            return getattr(self, name)
-        return super().__getattr__(name)
+    if not TYPE_CHECKING:  # for a checker, any name would be an attribute
+
+        def __getattr__(self, name: str) -> Any:
+            if self._joined is None and name in keras_names():  # a constructor of the user's has not called ours
+                with tf.init_scope():
+                    self._join_keras(name=own_name(self), dtype=self._arguments.get("dtype"))
+                self._join_job()
+                return getattr(self, name)
+            return super().__getattr__(name)
 
     @staticmethod
     def of(
@@ -213,7 +214,7 @@ class PyMetric(Read, Metric, NoVariables, Checkpointed, _KerasMetric):  # type: 
         Raises:
             TypeError: it is called by the other Keras, which takes the metric for a function of one batch.
         """
-        check_caller(self._who, _KerasMetric)
+        check_caller(self._who, KerasMetric)
         self.update_state(*args, **kwargs)
         return self.result()
 
@@ -414,7 +415,7 @@ class PyMetric(Read, Metric, NoVariables, Checkpointed, _KerasMetric):  # type: 
 
 
 for _name in ("name", "variables"):
-    _property = getattr(_KerasMetric, _name, None)
+    _property = getattr(KerasMetric, _name, None)
     if isinstance(_property, property):
         setattr(PyMetric, _name, OfInstances(_property.fget, _property.fset, _property.fdel, _property.__doc__))
 

@@ -7,7 +7,7 @@ import time
 import traceback
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorflow as tf
@@ -21,10 +21,25 @@ from mergeable.metric.inside import check_outside
 from mergeable.strategies import current
 from mergeable.wording import shown
 
-_Base: Any = object
+if TYPE_CHECKING:
+
+    class _OfPyMetric(Metric):
+        """The attributes of ``PyMetric`` that ``Read`` uses."""
+
+        sync: str
+        step_failure: str
+        empty_result: Any
+
+        @property
+        def _who(self) -> str: ...
+
+        def _inlet_here(self) -> Any: ...
+
+else:
+    _OfPyMetric = object
 
 
-class Read(_Base):  # type: ignore[misc]  # what it uses of PyMetric is not known here
+class Read(_OfPyMetric):
     """How a ``PyMetric`` gives its result."""
 
     _shown: Any = None

@@ -132,7 +132,7 @@ class Metric(Running, Saveable, NoFunction):
         self.name = name or default_name(type(self))
         self.reset_state()
 
-    def add_state(self, name: str, state: State) -> None:
+    def add_state(self, name: str, state: Any) -> None:
         """Declare a state in ``__init__``, where its parameters come from the constructor.
 
         Raises:

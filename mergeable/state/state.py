@@ -113,7 +113,7 @@ class State(Hints, ABC):
         """Take one batch."""
 
     @abstractmethod
-    def merge(self: Self, other: Self) -> None:
+    def merge(self, other: Any) -> None:
         """Take all that ``other`` has taken. Changes self only and keeps no reference into ``other``."""
 
     @abstractmethod

@@ -161,7 +161,7 @@ class Tuple(Product[int]):
         (3.5, 2.0)
     """
 
-    def __init__(self, *states: State) -> None:
+    def __init__(self, *states: Any) -> None:
         super().__init__(dict(enumerate(states)))
 
     def _recipe(self) -> Any:
@@ -197,7 +197,7 @@ class Dict(Product[str]):
         {'mean': 1.5, 'worst': 2.0}
     """
 
-    def __init__(self, /, **states: State) -> None:
+    def __init__(self, /, **states: Any) -> None:
         super().__init__(dict(states))
 
     def _recipe(self) -> Any:
