@@ -5,6 +5,7 @@ import importlib
 import importlib.util
 import inspect
 import pathlib
+import re
 import subprocess
 import sys
 import textwrap
@@ -273,6 +274,50 @@ def test_public_names():
     """The list of public names changes only on purpose."""
     assert sorted(PUBLIC) == sorted(mg.__all__)
     assert all(getattr(mg, name) is not None for name in PUBLIC)
+
+
+def test_completion_shows_the_public_names():
+    """``dir`` shows them, and nothing else."""
+    assert sorted(PUBLIC) == dir(mg)
+
+
+def names_in(code):
+    """Return what a fresh process prints after the code."""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120, cwd=ROOT)
+    return run.stdout.split()
+
+
+def test_all_names_can_be_imported_at_once():
+    """``from mergeable import *`` brings every public name, ``PyMetric`` among them."""
+    code = "before = {*globals(), 'before'}\nfrom mergeable import *\nprint(*sorted(globals().keys() - before))"
+
+    assert sorted(PUBLIC) == names_in(code)
+
+
+def test_all_names_can_be_imported_at_once_without_tensorflow():
+    """Where TensorFlow is missing, it brings every other name, and ``dir`` shows these."""
+    code = """
+    import sys
+    sys.modules["tensorflow"] = None
+    before = {*globals(), "before"}
+    from mergeable import *
+    found = globals().keys() - before
+    import mergeable
+    assert sorted(found) == dir(mergeable)
+    print(*sorted(found))
+    """
+
+    assert sorted({*PUBLIC} - {"PyMetric"}) == names_in(textwrap.dedent(code))
+
+
+def test_the_door_is_a_synopsis():
+    """The first page of the code is about twenty lines, and names rooms that exist."""
+    page = mg.__doc__
+
+    assert 15 <= len(page.splitlines()) <= 25
+    rooms = re.findall(r"``mergeable\.(\w+)``", page)
+    assert {"states", "metrics", "keras", "strategies", "laws", "plot"} == set(rooms)
+    assert all((PACKAGE / name).exists() for name in rooms)
 
 
 @pytest.mark.parametrize("name", PUBLIC)
