@@ -1,4 +1,4 @@
-"""Shelf 3: strategies, one way that replicas or processes meet a file."""
+"""Shelf 3: strategies. Each file has one way in which replicas, or processes, meet."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -33,7 +33,7 @@ def current() -> "Replicas":
 
 
 def _ways() -> "Iterator[type[Replicas]]":
-    """Yield the ways of TensorFlow's strategies; a way that is not needed is not imported."""
+    """Yield the classes for TensorFlow's strategies; each is imported when the ones before it do not serve."""
     from mergeable.strategies.local import Local
 
     yield Local

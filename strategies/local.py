@@ -1,4 +1,4 @@
-"""Replicas of one process: no strategy, OneDevice, Mirrored and CentralStorage."""
+"""Replicas of one process, which meet in a ``merge_call``: no strategy, OneDevice, Mirrored and CentralStorage."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class TensorFlowReplicas(Replicas):
     """How the replicas of one process meet under every strategy of TensorFlow: in a ``merge_call``."""
 
     def meet(self, item: T, act: Callable[[list[T]], None]) -> None:
-        """Call ``act`` once with the items of all replicas, while these wait in a ``merge_call``."""
+        """Call ``act`` once with the items of all replicas, which wait in a ``merge_call`` for its end."""
         context = tf.distribute.get_replica_context()
         if context is None or context.num_replicas_in_sync == 1:
             act([item])
@@ -28,12 +28,12 @@ class TensorFlowReplicas(Replicas):
         context.merge_call(tf.autograph.experimental.do_not_convert(together), args=(_Box(item),))
 
     def distinct(self, batches: list[B]) -> list[B]:
-        """Return one batch where all come from the very same data, else all.
+        """Return the first batch where all batches come from the same data, else all batches.
 
         Keras 3's ``train_on_batch`` and ``test_on_batch`` give every replica the whole batch, where ``fit`` gives each a part.
-        The replicas' first arguments are then one object. In a graph, what their tensors are computed from, variables and
-        constants aside, is the same too; random numbers drawn in a replica are a source of their own. In eager code, where
-        nothing tells what a tensor was computed from, the batches must be equal in every byte.
+        The replicas' first arguments are then one object. In a graph the sources of their tensors, variables and constants aside, are
+        the same too; random numbers drawn in a replica are a source of their own. In eager code, where nothing tells the sources
+        of a tensor, the batches must be equal in every byte.
         """
         first, *others = batches
         if not all(other.first is first.first for other in others):

@@ -1,4 +1,4 @@
-"""Workers that a coordinator hands steps to: ParameterServer."""
+"""Workers of ParameterServerStrategy, to which a coordinator schedules steps; a step that is retried counts once."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from mergeable.strategies.local import TensorFlowReplicas
 
 @final
 class ParameterServer(TensorFlowReplicas):
-    """The states are in the coordinator's process, where TensorFlow runs every call of Python, whichever worker took the step.
+    """The replicas of a coordinator's workers. All states are in the coordinator's process, where TensorFlow runs every call of Python.
 
     The replicas of one worker meet as those of one process do; workers never meet, and each has slots of its own.
 
@@ -28,14 +28,15 @@ class ParameterServer(TensorFlowReplicas):
     each place of the program, as many updates as have been taken there. So once ``join`` has returned, every update in the
     graph of a scheduled step counts exactly once. Where ``join`` raises, some steps have not run: reset the metric.
 
-    What this does not cover:
+    Not covered:
 
     - The place where the coordinator runs a step, ``Closure.execute_on``, is not public. In a TensorFlow without it, runs cannot
       be told apart, and an update counts at least once. So does one that a scheduled Python function calls outside of a graph.
-    - That place is changed when the first metric is built in the strategy's scope, or else when the first step is traced. Where a
-      scheduled Python function traces the first step, build the metrics in the scope: runs that have begun count at least once.
-    - What else a step does happens again when it runs again: it adds to variables on the parameter servers twice, resets a
-      metric twice, and draws other rows where it draws them itself. Each metric then has the rows of the run that it counts.
+    - That place is patched when the first metric is built in the strategy's scope, or else when the first step is traced. Where a
+      scheduled Python function traces the first step, build the metrics in the scope: the runs that have begun by then count at
+      least once.
+    - A step that runs again repeats its other effects: it adds to variables on the parameter servers twice, resets a metric twice,
+      and draws other rows where it draws them itself. Each metric then has the rows of the run that it counts.
 
     While ``update_state`` runs, it holds one of the coordinator's inter-op threads, and the updates of other workers that wait
     hold one each. A ``tf.function`` that it calls needs one more, or all wait for ever: before TensorFlow starts, give
@@ -50,11 +51,12 @@ class ParameterServer(TensorFlowReplicas):
         """Return the replicas of a ParameterServerStrategy, whose coordinator says from now on which step it runs."""
         if not isinstance(strategy, tf.distribute.ParameterServerStrategy):
             return None
-        _install()
+        with _patching:
+            _note_runs()
         return cls()
 
     def ticket(self) -> list[Any]:
-        """Return a tensor that, in each call of the step, holds its number, its run, and the first slot of its worker."""
+        """Return a tensor that holds, in each run of the step, the step's number, the run's, and the first slot of the worker."""
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
         graph = tf.compat.v1.get_default_graph()
         while isinstance(graph, ControlFlowFuncGraph):  # the function around branches and loops is what is called
@@ -66,7 +68,7 @@ class ParameterServer(TensorFlowReplicas):
 
     @contextmanager
     def admit(self, place: object, ticket: Sequence[Any]) -> Iterator[int | None]:
-        """Give the first slot of the worker, or None for an update that was taken already or that a later run brings."""
+        """Give the first slot of the worker, or None for an update that counts already or that a later run brings."""
         number, run, slot = map(int, ticket[0].numpy())
         if number == _UNSCHEDULED:
             yield 0
@@ -102,6 +104,7 @@ _KEY = "mergeable/ticket"
 _UNSCHEDULED = -1
 _numbers = itertools.count()
 _steps: weakref.WeakValueDictionary[int, _Step] = weakref.WeakValueDictionary()  # each as long as TensorFlow may run it
+_patching = threading.Lock()
 _here = threading.local()  # the coordinator has one thread for each worker, which runs one step at a time
 
 
@@ -115,8 +118,8 @@ def _ticket_here(replicas: int) -> tf.Tensor:
         return tf.constant([number, run, worker * replicas], tf.int64)
 
 
-def _install() -> None:
-    """Have the coordinator say which step it is about to run, at the one place where it runs any; the place is not public."""
+def _note_runs() -> None:
+    """Patch the one place where the coordinator runs a step, which is not public, to note which step this thread runs."""
     closure = getattr(cluster_coordinator, "Closure", None)
     original: Callable[..., Any] | None = getattr(closure, "execute_on", None)
     if original is None or hasattr(original, "__mergeable__"):

@@ -212,7 +212,11 @@ METADATA = {"run": 7, "note": "ü", "rate": 0.1, "shape": np.arange(80), "tags":
 FILES = {name: snapshot(name, metadata=METADATA).to_bytes() for name in STATES}
 PARTS = {name: unpacked(data) for name, data in FILES.items()}
 OTHERS = {name: snapshot(name, "0b") for name in STATES}
-OWN = {name for name, state in STATES.items() if not type(state).__module__.startswith("mergeable.") or "ObjectState" in repr(state)}
+OWN = {
+    name
+    for name, state in STATES.items()
+    if not type(state).__module__.startswith("mergeable.") or "ObjectState" in repr(state)
+}
 """The states that are of classes and objects of a user's, who must check what they hold."""
 
 

@@ -1,4 +1,4 @@
-"""What the processes of a job give each other."""
+"""The exchange of metrics between the processes of a job: ``join`` a job, ``watch`` its exchanges."""
 
 from mergeable.exchange.exchange import Exchange, Report, join, watch
 

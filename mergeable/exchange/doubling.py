@@ -1,4 +1,4 @@
-"""Recursive doubling: how N processes merge their items in log2(N) swaps (Thakur, Rabenseifner and Gropp, 2005).
+"""Recursive doubling: N processes merge their items in log2(N) swaps (Thakur, Rabenseifner and Gropp, 2005).
 
 Each round doubles the block of neighbours whose merged item a process holds, so it receives log2(N) merged items where a
 gather would bring N - 1. Neighbours merge in order, and both sides of a swap merge the same two items, so every process
@@ -23,10 +23,10 @@ def combine(
     pack: Callable[[T], bytes],
     unpack: Callable[[bytes], T],
 ) -> T:
-    """Return the items of all processes merged in their order; every process calls this with its own.
+    """Return the items of all processes, merged in the order of their ranks. Every process calls this with its own item.
 
-    ``swap(partner, payload)`` gives the partner's payload for this one's. Where ``size`` is no power of two, the first few
-    processes pair up before, and the second of each pair gets the answer after.
+    ``swap(partner, payload)`` sends the payload to the partner and returns the partner's. Where ``size`` is no power of two, the first
+    few processes pair up before the rounds: the first of a pair merges the other's item, and sends it the answer after the rounds.
     """
     doubled = 1 << (size.bit_length() - 1)  # the greatest power of two up to size
     pairs = size - doubled

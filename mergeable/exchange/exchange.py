@@ -190,29 +190,25 @@ class Exchange:
     def _combined(self, wanted: int, carried: dict[int, Metric], verb: str) -> dict[int, Metric]:
         """Return metrics that hold what those carried hold in all processes."""
         metric = carried[wanted]
-        program = facts(
-            {
-                "version of mergeable": version.__version__,
-                "number of metrics": len(self._metrics),
-                **{f"class of metric {n}": name for n, name in enumerate(self._classes)},
-                "metric whose result is asked for": wanted,
-                f"number of resets of metric {wanted}": metric._membership.resets,
-            }
-        )
-        parameters = {number: facts(_parameters(number, member)) for number, member in carried.items()}
+        program = {
+            "version of mergeable": version.__version__,
+            "number of metrics": len(self._metrics),
+            **{f"class of metric {n}": name for n, name in enumerate(self._classes)},
+            "metric whose result is asked for": wanted,
+            f"number of resets of metric {wanted}": metric._membership.resets,
+        }
+        parameters = {number: _parameters(number, member) for number, member in carried.items()}
         messenger = Messenger(carried)
-        mine = messenger.message(digest(program), {number: digest(known) for number, known in parameters.items()})
+        mine = messenger.message(digest(program), {number: digest(values) for number, values in parameters.items()})
         who = f"{type(metric).__name__}.{verb} (metric {shown(metric.name)})"
         about = f"the result of metric {wanted} after {metric._membership.resets} resets"
         try:
             message = self._processes.combine(mine, about, merge=messenger.merge, pack=messenger.pack, unpack=messenger.unpack)
             if message.differs:
-                known = {label: fact for part in (program, *parameters.values()) for label, fact in part.items()}
-                programs = [
-                    pickle.loads(told) for told in self._processes.gather(pickle.dumps(known), f"{about}, which differs")
-                ]
+                known = facts({label: value for values in (program, *parameters.values()) for label, value in values.items()})
+                payloads = self._processes.gather(pickle.dumps(known), f"{about}, which differs")
                 raise IncompatibleStates(
-                    f"{who}: got workers whose programs differ: {difference(programs)}. Expected the same metrics, built in the same "
+                    f"{who}: got workers whose programs differ: {difference([*map(pickle.loads, payloads)])}. Expected the same metrics, built in the same "
                     "order with the same parameters, and the same calls of result() and reset_state() on every worker. Nothing "
                     "was merged; list attributes that may differ in scratch."
                 )

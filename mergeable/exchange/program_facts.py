@@ -1,4 +1,4 @@
-"""What a process runs, as facts that can be compared with those of others: versions, classes, parameters."""
+"""Facts of a process's program that must agree in a job, as versions, classes and parameters: a digest, and who differs."""
 
 from __future__ import annotations
 
@@ -12,27 +12,35 @@ from mergeable.encoding.canonical import canonical_bytes
 from mergeable.state.parameters import compares_by_value
 
 Facts = dict[str, tuple[str, bytes]]
+"""By its label, the text of a value, and a digest."""
+
+
+def digest(values: Mapping[str, Any]) -> bytes:
+    """Return 16 bytes that are equal for equal values under equal labels.
+
+    Values that are no numbers, strings, arrays or collections of them, which may differ between equal programs, count as the names of their classes.
+    """
+    plain = {label: value for label, value in values.items() if compares_by_value(value)}
+    return _hash((plain, {label: _name(value) for label, value in values.items() if label not in plain}))
 
 
 def facts(values: Mapping[str, Any]) -> Facts:
-    """Return, by the same labels, the text and a digest of each value."""
-    return {label: (reprlib.repr(value), _digest(value)) for label, value in values.items()}
-
-
-def digest(known: Facts) -> bytes:
-    """Return 16 bytes that are equal for equal facts."""
-    return hashlib.blake2b(canonical_bytes({label: d for label, (_, d) in known.items()}), digest_size=16).digest()
+    """Return the text and a digest of each value."""
+    return {
+        label: (reprlib.repr(value), _hash(value if compares_by_value(value) else _name(value)))
+        for label, value in values.items()
+    }
 
 
 def difference(known: Sequence[Facts]) -> str:
-    """Say which worker differs in what from most of the others.
+    """Return a sentence of each fact that differs: its values, and the workers that have them, the fewest first.
 
     Example:
         >>> two, odd = facts({"number of metrics": 2}), facts({"number of metrics": 3})
         >>> difference([two, odd, two])
         'the number of metrics is 3 on worker 1 and 2 on workers 0 and 2'
     """
-    told = []
+    sentences = []
     for label in dict.fromkeys(label for one in known for label in one):
         holders: dict[bytes, list[int]] = {}
         for rank, one in enumerate(known):
@@ -44,11 +52,14 @@ def difference(known: Sequence[Facts]) -> str:
             if len(set(texts)) < len(texts):  # long values are cut
                 texts = [f"{text} (digest {found.hex()[:6]})" for text, (found, _) in zip(texts, rarest_first, strict=True)]
             values = [f"{text} on {listed('worker', ranks)}" for text, (_, ranks) in zip(texts, rarest_first, strict=True)]
-            told.append(f"the {label} is {' and '.join(values)}")
-    return "; ".join(told)
+            sentences.append(f"the {label} is {' and '.join(values)}")
+    return "; ".join(sentences)
 
 
-def _digest(value: Any) -> bytes:
-    """Return a digest of a plain value; of anything else, which may differ between equal programs, the name of its class."""
-    name = getattr(value, "__qualname__", type(value).__qualname__)
-    return hashlib.blake2b(canonical_bytes(value) if compares_by_value(value) else name.encode(), digest_size=16).digest()
+def _name(value: Any) -> str:
+    """Return the name of a class or function, or of the class of anything else."""
+    return str(getattr(value, "__qualname__", type(value).__qualname__))
+
+
+def _hash(value: Any) -> bytes:
+    return hashlib.blake2b(canonical_bytes(value), digest_size=16).digest()

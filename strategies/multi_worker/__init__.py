@@ -1,4 +1,4 @@
-"""Replicas of several processes: MultiWorkerMirroredStrategy."""
+"""Workers, processes of one job with replicas each: MultiWorkerMirroredStrategy."""
 
 from mergeable.strategies.multi_worker.keras_fit import disable_fit, enable_fit
 from mergeable.strategies.multi_worker.workers import MultiWorker, connect, set_timeout

@@ -1,8 +1,8 @@
-"""How the workers of a job arrive at an exchange, and how one that does not come is named.
+"""A barrier with a timeout that names the missing: workers arrive at an exchange before any bytes travel.
 
-Every worker leaves a key; the first one looks for all of them and leaves a verdict. A verdict is written once, by whoever is
-first to decide, so all follow the same one, also a worker whose patience ends while another decides to go on. Nothing is
-harmed by a meeting that fails, and the next one works.
+Every worker leaves a key; the first worker looks for all keys and leaves a verdict. A verdict is written once, by the worker that
+decides first, so all follow the same one, also a worker whose time ends while another decides to go on. A meeting that fails
+harms nothing, and the next one works.
 
 The keys lie in the store of the coordination service that TensorFlow starts with MultiWorkerMirroredStrategy. It is not public;
 this file is the only one that calls it. Where it is missing, nobody waits here, and the timeout of a collective ends the wait.
@@ -40,7 +40,7 @@ class Arrival:
         self._was_late = False
 
     def meet(self, about: str) -> None:
-        """Return when all workers are here; raise with the names of those who are not."""
+        """Return when all workers have arrived; raise ``ExchangeTimeout`` with the names of the missing ones."""
         if not _has_store():
             return
         began = time.monotonic()
@@ -60,7 +60,7 @@ class Arrival:
             raise self._missed(missing, time.monotonic() - began)
 
     def lost(self, partner: int) -> int:
-        """Return the worker that was lost when a partner did not answer after all had come: one that is dead, or the partner."""
+        """Return the worker that was lost when a partner did not answer after all had arrived: a dead one, or the partner."""
         for _ in range(10):
             for rank in self._dead(range(self._size)):
                 return rank
@@ -68,7 +68,7 @@ class Arrival:
         return partner
 
     def _arrived(self, about: str, began: float) -> list[int]:
-        """Go to the next meeting, and return whom it has missed."""
+        """Arrive at the next meeting, and return the ranks of the workers that its verdict names."""
         self._meeting += 1
         place = self._place(self._meeting)
         context.context().set_config_key_value(f"{place}/{self._rank}", about)
@@ -80,7 +80,7 @@ class Arrival:
         return f"mergeable/{self._job}/{meeting}"
 
     def _await_all(self, place: str, about: str, began: float) -> str:
-        """Return the verdict: nobody is missing, or those who have not come when the time is over, or those who are dead."""
+        """Return the verdict: it names nobody, or the workers that have not come when the time is over, or the dead ones."""
         waiting, deadline = list(range(1, self._size)), began + self.timeout
         while waiting:
             if _value(f"{place}/{waiting[0]}", min(_GLANCE, deadline - time.monotonic())) is not None:
@@ -94,7 +94,7 @@ class Arrival:
         return self._verdict(place, about, waiting)
 
     def _await_verdict(self, place: str, about: str, began: float) -> str:
-        """Return what the first worker has found, or a verdict of this one where the first did not come in time."""
+        """Return the first worker's verdict, or one of this worker's where the first did not come in time."""
         while time.monotonic() < began + self.timeout + 2 * _GLANCE:
             verdict = _value(f"{place}/verdict", _GLANCE)
             if verdict is not None:
@@ -102,7 +102,7 @@ class Arrival:
         return self._verdict(place, about, self._absent(place) or [0])
 
     def _verdict(self, place: str, about: str, missing: list[int]) -> str:
-        """Leave a verdict, or follow the one that is there."""
+        """Write the verdict and return it; return the one that is there where another worker has written before."""
         verdict = json.dumps({"about": about, "missing": missing})
         try:
             context.context().set_config_key_value(f"{place}/verdict", verdict)
@@ -141,7 +141,7 @@ def _has_store() -> bool:
 
 
 def _value(key: str, seconds: float) -> str | None:
-    """Return the key's value once it is there, or None when the time is over."""
+    """Return the key's value, for which this waits; None when the time is over."""
     try:
         return str(context.context().get_config_key_value(key, max(1, int(1000 * seconds))))  # 0 would wait for ever
     except (tf.errors.DeadlineExceededError, tf.errors.NotFoundError):

@@ -1,4 +1,4 @@
-"""Keras's ``fit`` in several worker processes: on one model, what Keras 3 does wrong there is put right (keras issue 20585)."""
+"""Keras 3's ``fit`` with several workers: ``enable_fit`` replaces two faulty methods of one model (keras issue 20585)."""
 
 import functools
 import inspect
@@ -73,7 +73,7 @@ def disable_fit(model: Any) -> None:
 
 
 def hint_at(strategy: Any) -> Any:
-    """Let the error by which Keras 3's ``fit`` ends under a strategy without ``enable_fit`` name that; return the strategy."""
+    """Let the error by which Keras 3's ``fit`` fails under this strategy name ``enable_fit``; return the strategy."""
     reduce = strategy.reduce
 
     def reduced(reduce_op: Any, value: Any, axis: Any = None) -> Any:
@@ -94,17 +94,17 @@ def hint_at(strategy: Any) -> Any:
 
 
 def _is_faulty(value: Any, axis: Any) -> bool:
-    """Return whether Keras asks for what no strategy can do: to average a whole batch, or a scalar along its axis."""
+    """Return whether Keras asks for a reduction that no strategy can do: of a whole batch, or of a scalar along its axis."""
     parts = value.values if isinstance(value, tf.distribute.DistributedValues) else [value]
     return isinstance(value, tuple) or (axis is not None and any(getattr(part, "shape", None) == () for part in parts))
 
 
 class _Fault(Exception):
-    """Keras asked the stand-in for what the strategy itself cannot do."""
+    """Keras asked the stand-in for a reduction that the strategy cannot do."""
 
 
 class _StandIn(tf.distribute.MultiWorkerMirroredStrategy):  # type: ignore[misc]  # TensorFlow has no types
-    """As much of a strategy with two workers as Keras touches in the two places; it speaks to nobody."""
+    """A stand-in for a strategy with two workers, with what the two methods of Keras use; it opens no connection."""
 
     extended = SimpleNamespace(_in_multi_worker_mode=lambda: True)
     scope = nullcontext

@@ -1,7 +1,6 @@
-"""Replicas of several processes: MultiWorkerMirroredStrategy.
+"""Workers of MultiWorkerMirroredStrategy: they arrive at an exchange, and then swap bytes in pairs, by TensorFlow's collectives.
 
-An exchange is an arrival (``arrival.py``) and then swaps. Only when all have come do bytes travel, in collectives of two, because
-one that fails makes every later one fail.
+Bytes travel only when all workers have arrived (``arrival.py``), because a collective that fails makes every later one fail.
 """
 
 from __future__ import annotations
@@ -35,10 +34,10 @@ __all__ = ["MultiWorker", "connect", "disable_fit", "enable_fit", "set_timeout"]
 T = TypeVar("T")
 
 INLINE_BYTES = 2048
-"""The first collective of a swap carries so many bytes each way; what is longer follows in its exact length."""
+"""The bytes that the first collective of a swap carries each way; the rest of a longer payload follows in its exact length."""
 
 PIECE_BYTES = 4 << 20
-"""It follows in pieces of so many bytes: 200 MB in one collective took four times as long as in pieces."""
+"""The bytes of a piece in which the rest follows: 200 MB in one collective took four times as long as in pieces."""
 
 _WORD = 8  # collectives carry int64
 _HEAD = INLINE_BYTES - 2 * _WORD  # after the sender's rank and the payload's length
@@ -71,7 +70,7 @@ class MultiWorker(TensorFlowReplicas):
 
 @final
 class Workers(Processes):
-    """The workers of a job, which meet by ``Arrival`` and then give each other bytes in collectives of two."""
+    """The workers of a job, which arrive (``Arrival``) and then swap bytes in collectives of two."""
 
     def __init__(self, resolver: Any, tasks: Mapping[str, str]) -> None:
         self._addresses = list(tasks.values())
@@ -94,7 +93,7 @@ class Workers(Processes):
     # Swapping: collectives of two.
 
     def _swap(self, partner: int, payload: bytes) -> bytes:
-        """Give a partner the payload and return what it gives."""
+        """Send a partner the payload, and return the partner's."""
         try:
             return self._swapped(partner, payload)
         except tf.errors.OpError as error:
@@ -164,7 +163,7 @@ def connect(timeout_seconds: float = 60.0, **options: Any) -> tf.distribute.Mult
 
 
 def set_timeout(seconds: float) -> None:
-    """Wait so long for the other workers at an exchange; 600 s unless set.
+    """Set the seconds that a worker waits for the others at an exchange; 600 at first.
 
     Raises:
         ValueError: ``seconds`` is not above 0.
@@ -182,7 +181,7 @@ def set_timeout(seconds: float) -> None:
 
 
 def _tasks(resolver: Any) -> dict[str, str]:
-    """Return the addresses of a job's workers by what TensorFlow calls them, in the order of their ranks."""
+    """Return the addresses of a job's workers by TensorFlow's names of them, in the order of their ranks."""
     jobs = resolver.cluster_spec().as_dict()
     return {f"{job} {i}": address for job in ("chief", "worker") for i, address in enumerate(jobs.get(job, ()))}
 

@@ -4,6 +4,8 @@ import ast
 import functools
 import importlib
 import re
+import subprocess
+import sys
 import types
 from pathlib import Path
 from typing import NamedTuple
@@ -228,3 +230,32 @@ def test_the_style_book_has_the_list():
     wanted = {(file, place.name.rpartition(".")[2]) for file, places in PLACES.items() for place in places}
 
     assert set() == {(file, name) for file, name in wanted if file.rpartition("/")[2] not in text or name not in text}
+
+
+def test_patches_are_made_where_they_are_needed():
+    """An import and a metric change nothing of TensorFlow and Keras; a graph and a result change what they need."""
+    code = """
+import mergeable
+import mergeable.keras
+import tensorflow as tf
+from tensorflow.python.distribute.coordinator.cluster_coordinator import Closure
+from tensorflow.python.eager.context import Context
+class Rows(mergeable.PyMetric):
+    rows = mergeable.Count()
+    def update_state(self, x):
+        self.rows += len(x)
+    def result(self):
+        return self.rows.result()
+def tell():
+    print([hasattr(place, "__mergeable__") for place in (Context.call_function, tf.keras.utils.Progbar.update, Closure.execute_on)])
+metric = Rows()
+metric.update_state([1.0])
+tell()
+tf.function(metric.update_state)([1.0])
+tell()
+metric.result()
+tell()
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=600, cwd=ROOT)
+
+    assert ["[False, False, False]", "[True, False, False]", "[True, True, False]"] == run.stdout.split("\n")[:3]

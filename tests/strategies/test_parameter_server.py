@@ -204,7 +204,7 @@ def test_other_calls_are_let_in():
 def coordinator_with(monkeypatch, closure):
     """Let TensorFlow's coordinator have another class of scheduled steps."""
     monkeypatch.setattr(parameter_server.cluster_coordinator, "Closure", closure)
-    parameter_server._install()
+    parameter_server._note_runs()
     return closure
 
 
@@ -228,6 +228,22 @@ def test_the_coordinator_says_which_step_it_runs(monkeypatch):
     assert [(first, 1, 3), (second, 1, 0), (first, 2, 1)] == seen
 
 
+def test_the_place_is_changed_when_such_a_strategy_is_in_force(monkeypatch):
+    """A program without a parameter server has TensorFlow as it was."""
+
+    class Closure:
+        def execute_on(self, worker):
+            pass
+
+    written = Closure.execute_on
+    monkeypatch.setattr(parameter_server.cluster_coordinator, "Closure", Closure)
+
+    assert ParameterServer.serving(None) is None
+    assert Closure.execute_on is written
+    assert isinstance(ParameterServer.serving(object.__new__(tf.distribute.ParameterServerStrategy)), ParameterServer)
+    assert Closure.execute_on.__wrapped__ is written
+
+
 def test_a_coordinator_without_the_place(monkeypatch):
     """Where TensorFlow has no such place, nothing is put there."""
     assert not hasattr(coordinator_with(monkeypatch, type("Closure", (), {})), "execute_on")
@@ -236,8 +252,8 @@ def test_a_coordinator_without_the_place(monkeypatch):
 def test_the_place_is_changed_once():
     """A second change of the place would count a run twice."""
     closure = parameter_server.cluster_coordinator.Closure
-    parameter_server._install()
+    parameter_server._note_runs()
     before = closure.execute_on
-    parameter_server._install()
+    parameter_server._note_runs()
 
     assert before is closure.execute_on
