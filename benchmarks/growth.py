@@ -16,6 +16,7 @@ from snapshots import Small, write
 from timing import machine, medians, nothing
 
 import mergeable as mg
+from mergeable.metric import operations
 from mergeable.metrics import AUROC
 
 try:
@@ -77,7 +78,7 @@ def merging(n):
 def replicas(n):
     metric = Small()
     for replica in range(n):
-        metric._update_slot(replica, (SCORES,), {})
+        operations.update(metric, replica, (SCORES,), {})
     return nothing, lambda _: metric.result()
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from timing import machine, medians, nothing, short
 
 import mergeable as mg
+from mergeable.metric.internals import internals
 from mergeable.metrics import AUROC
 
 try:
@@ -142,7 +143,7 @@ def merged(side, metrics):
 
 def merged_states(metrics):
     """Return what merges the states of our metrics, without the metrics."""
-    folds = [metric._fold() for metric in metrics]
+    folds = [internals(metric).fold() for metric in metrics]
 
     def act(_):
         fresh = {name: state.empty() for name, state in folds[0].items()}

@@ -18,7 +18,7 @@ MOVED = {
     "states.estimate": "numeric.estimate",
     "states.held": "states.object_state",
     "states.keys": "numeric.keys",
-    "states.nested": "states.metric_state",
+    "states.nested": "metric.as_state",
     "wire": "encoding.wire",
 }
 """The modules of version 0.1 whose classes and functions a pickle may name, and where they are."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from mergeable.coverage import Contribution, Coverage, check_distinct, drawn_origin
 from mergeable.state import State
@@ -17,8 +18,15 @@ class Part:
     An origin is a random id, drawn at the first update after a reset; later updates count under it.
     """
 
-    def __init__(self, states: States, coverage: Mapping[str, Contribution] | None = None, origin: str | None = None) -> None:
+    def __init__(
+        self,
+        states: States,
+        coverage: Mapping[str, Contribution] | None = None,
+        origin: str | None = None,
+        undeclared: Mapping[str, Any] | None = None,
+    ) -> None:
         self.states = states
+        self.undeclared = dict(undeclared or {})
         self.contributions = dict(coverage or {})
         known = coverage if isinstance(coverage, Coverage) else Coverage()
         self.missing, self.names = known.missing, dict(known.names)

@@ -19,6 +19,7 @@ import mergeable as mg
 from mergeable import laws
 from mergeable.encoding.canonical import canonical_bytes
 from mergeable.laws.rules import Subject
+from mergeable.metric.internals import internals
 from mergeable.state.undo import commit, rollback, savepoint
 from mergeable.states.object_state import ObjectState
 from tests import arbitrary, register
@@ -226,11 +227,11 @@ def test_what_update_takes_a_file_holds(name):
             commit(state)
             before = canonical_bytes(state)
             metric, read, merged = Holder(row.state), Holder(row.state), fresh.empty()
-            metric._slot(0).states["state"].merge(state)
+            internals(metric).slots.part(0).states["state"].merge(state)
             saved = metric.snapshot().to_bytes()
             read.restore(mg.Snapshot.from_bytes(saved, allow_pickle=has_objects))
             merged.merge(state)
-            for twin in (read._fold()["state"], pickle.loads(pickle.dumps(state)), merged):
+            for twin in (internals(read).fold()["state"], pickle.loads(pickle.dumps(state)), merged):
                 assert before == canonical_bytes(twin), item
                 assert canonical_bytes(state.result()) == canonical_bytes(twin.result()), item
 

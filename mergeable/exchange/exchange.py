@@ -24,8 +24,10 @@ from mergeable import version
 from mergeable.errors import ExchangeTimeout, IncompatibleStates
 from mergeable.exchange.message import Messenger
 from mergeable.exchange.program_facts import difference, digest, facts
-from mergeable.metric import Metric
-from mergeable.metric.intake import RESTORED
+from mergeable.metric import Metric, operations
+from mergeable.metric.internals import internals
+from mergeable.metric.slots import RESTORED
+from mergeable.part import Part
 from mergeable.strategy import Processes
 from mergeable.wording import shown
 
@@ -145,13 +147,13 @@ class Exchange:
     def join(self, metric: Metric) -> None:
         """Make the metric's result that of all processes. Every process joins its metrics in the same order."""
         with self._lock:
-            if metric._membership.job is not self:
-                metric._membership.job = self
+            if internals(metric).membership.job is not self:
+                internals(metric).membership.job = self
                 self._metrics.append(weakref.ref(metric))
                 self._classes.append(type(metric).__qualname__)
 
-    def merged(self, metric: Metric, *, alone: bool = False, verb: str = "result") -> Metric:
-        """Return a metric that holds what this one holds in all processes; ``alone`` delivers no other metric.
+    def merged(self, metric: Metric, *, alone: bool = False, verb: str = "result") -> Part:
+        """Return what this metric holds in all processes; ``alone`` delivers no other metric.
 
         Errors name the verb that the user called, which every process must call.
 
@@ -162,20 +164,24 @@ class Exchange:
         """
         for ref in self._metrics:
             if (member := ref()) is not None:
-                member._take_in()  # so that all processes see the same updates
+                internals(member).take_in()  # so that all processes see the same updates
         with self._lock:
-            brought, metric._membership.brought = metric._membership.brought, None
-            return self._exchanged(metric, alone=alone, verb=verb) if brought is None else brought
+            membership = internals(metric).membership
+            prefetched, membership.prefetched = membership.prefetched, None
+            return self._exchanged(metric, alone=alone, verb=verb) if prefetched is None else prefetched
 
-    def _exchanged(self, metric: Metric, *, alone: bool, verb: str) -> Metric:
+    def _exchanged(self, metric: Metric, *, alone: bool, verb: str) -> Part:
         began, sent, received = time.perf_counter(), self._processes.sent, self._processes.received
         members = {number: member for number, ref in enumerate(self._metrics) if (member := ref()) is not None}
         wanted = next(number for number, member in members.items() if member is metric)
-        carried = {n: m for n, m in members.items() if n == wanted or (m._membership.news and not alone)}
+        carried = {
+            n: m for n, m in members.items() if n == wanted or (internals(m).membership.updated_since_exchange and not alone)
+        }
         merged = self._combined(wanted, carried, verb)
-        for number, twin in merged.items():
-            carried[number]._membership.news = False
-            carried[number]._membership.brought = None if number == wanted else twin
+        for number, part in merged.items():
+            membership = internals(carried[number]).membership
+            membership.updated_since_exchange = False
+            membership.prefetched = None if number == wanted else part
         report = Report(
             number=next(self._count),
             metrics=tuple(str(carried[number].name) for number in merged),
@@ -187,21 +193,21 @@ class Exchange:
             callback(report)
         return merged[wanted]
 
-    def _combined(self, wanted: int, carried: dict[int, Metric], verb: str) -> dict[int, Metric]:
-        """Return metrics that hold what those carried hold in all processes."""
+    def _combined(self, wanted: int, carried: dict[int, Metric], verb: str) -> dict[int, Part]:
+        """Return what the metrics carried hold in all processes."""
         metric = carried[wanted]
         program = {
             "version of mergeable": version.__version__,
             "number of metrics": len(self._metrics),
             **{f"class of metric {n}": name for n, name in enumerate(self._classes)},
             "metric whose result is asked for": wanted,
-            f"number of resets of metric {wanted}": metric._membership.resets,
+            f"number of resets of metric {wanted}": internals(metric).membership.resets,
         }
         parameters = {number: _parameters(number, member) for number, member in carried.items()}
         messenger = Messenger(carried)
         mine = messenger.message(digest(program), {number: digest(values) for number, values in parameters.items()})
         who = f"{type(metric).__name__}.{verb} (metric {shown(metric.name)})"
-        about = f"the result of metric {wanted} after {metric._membership.resets} resets"
+        about = f"the result of metric {wanted} after {internals(metric).membership.resets} resets"
         try:
             message = self._processes.combine(mine, about, merge=messenger.merge, pack=messenger.pack, unpack=messenger.unpack)
             if message.differs:
@@ -217,15 +223,15 @@ class Exchange:
             raise ExchangeTimeout(f"{who}: {error}{hint}") from error
         if message.failure is not None:
             raise message.failure
-        return messenger.merged(message)
+        return message.parts
 
 
 def _parameters(number: int, metric: Metric) -> dict[str, Any]:
     """Return what must agree between the metrics of that number."""
-    known = {f"parameter {name} of metric {number}": value for name, value in metric._parameters().items()}
-    restored = metric._slots.get(RESTORED)
+    known = {f"parameter {name} of metric {number}": value for name, value in operations.parameters(metric).items()}
+    restored = internals(metric).slots.parts.get(RESTORED)
     known[f"restored part of metric {number}"] = sorted(restored.contributions) if restored else None
-    for name, state in metric._states.items():
+    for name, state in internals(metric).declaration.states.items():
         known[f"state {name} of metric {number}"] = type(state).__qualname__
         known |= {f"parameter {key} of state {name} of metric {number}": v for key, v in state.parameters.items()}
     return known

@@ -11,8 +11,9 @@ from mergeable.coverage import Coverage
 from mergeable.encoding.wire import Classes, from_bytes, local_classes, to_bytes
 from mergeable.errors import MergeableError
 from mergeable.metric import Metric
-from mergeable.metric.attempt import Named
-from mergeable.part import Part
+from mergeable.metric.internals import internals
+from mergeable.metric.operations import merged_parts, own_part
+from mergeable.part import Part, States
 from mergeable.wording import brief
 
 
@@ -20,14 +21,12 @@ from mergeable.wording import brief
 class Message:
     """The parts of a process's metrics, by the metric's number in the job, or of several processes, merged.
 
-    ``program`` and ``parameters`` are digests of the sender's program and of each metric's parameters, ``undeclared`` the values of
-    attributes that are no states. A message whose sender ``differs`` in its program, or has met a ``failure``, counts for that alone.
+    ``program`` and ``parameters`` are digests of the sender's program and of each metric's parameters. A message whose sender ``differs`` in its program, or has met a ``failure``, counts for that alone.
     """
 
     program: bytes
     parameters: dict[int, bytes]
     parts: dict[int, Part]
-    undeclared: dict[int, dict[str, Any]]
     differs: bool = False
     failure: Exception | None = None
 
@@ -44,10 +43,10 @@ class Messenger:
 
     def message(self, program: bytes, parameters: Mapping[int, bytes]) -> Message:
         """Return the message with what the metrics hold now; they stay as they are."""
-        message = Message(program, dict(parameters), {}, {})
+        message = Message(program, dict(parameters), {})
         try:
             for number, metric in self._metrics.items():
-                message.parts[number], message.undeclared[number] = _held(metric)
+                message.parts[number] = own_part(metric)
         except Exception as error:  # users' merge functions raise anything
             message.failure = _portable(error)
         return message
@@ -61,29 +60,18 @@ class Messenger:
         message.differs |= any(message.parameters[number] != other.parameters[number] for number in message.parts)
         if not message.differs and message.failure is None:
             try:
-                for number in message.parts:
-                    self._merge(number, message, other)
+                for number, part in message.parts.items():
+                    message.parts[number] = merged_parts(self._metrics[number], part, other.parts[number])
             except Exception as error:  # users' merge functions raise anything
                 message.failure = _portable(error)
         return message
-
-    def _merge(self, number: int, message: Message, other: Message) -> None:
-        metric, part, undeclared = self._metrics[number], message.parts[number], message.undeclared[number]
-        if metric._merges_by_itself or undeclared or other.undeclared[number]:  # the user's merge, or its refusal
-            merged = _holding(metric, part, undeclared)
-            merged.merge_state([_holding(metric, other.parts[number], other.undeclared[number])])
-            message.parts[number], message.undeclared[number] = merged._slot(0), merged._undeclared_values()
-        else:
-            with Named(metric, "merge_state"):
-                part.merge(other.parts[number])
 
     def pack(self, message: Message) -> bytes:
         """Return the message as bytes that begin with this library's version."""
         about = (message.program, message.parameters, message.differs)
         parts = {} if message.differs or message.failure else message.parts
         try:
-            contents = {number: (*_as_data(part), message.undeclared[number]) for number, part in parts.items()}
-            return to_bytes((*about, message.failure, contents), _head())
+            return to_bytes((*about, message.failure, {number: _as_data(part) for number, part in parts.items()}), _head())
         except Exception as error:  # users' states pickle or raise
             message.failure = _portable(error)
             return to_bytes((*about, message.failure, {}), _head())
@@ -91,23 +79,18 @@ class Messenger:
     def unpack(self, data: bytes) -> Message:
         """Return the message that another process has packed, as far as this one has its metrics."""
         if not data.startswith(_head()):
-            return Message(b"", {}, {}, {}, differs=True)
+            return Message(b"", {}, {}, differs=True)
         try:
             if self._classes is None:
-                self._classes = local_classes([metric._states for metric in self._metrics.values()])
+                self._classes = local_classes([internals(metric).declaration.states for metric in self._metrics.values()])
             program, parameters, differs, failure, contents = from_bytes(data, self._classes, len(_head()))
-            message = Message(program, parameters, {}, {}, differs, failure)
-            for number, (states, coverage, undeclared) in contents.items():
+            message = Message(program, parameters, {}, differs, failure)
+            for number, content in contents.items():
                 if number in self._metrics:
-                    message.parts[number] = _part_like(self._metrics[number], states, coverage)
-                    message.undeclared[number] = undeclared
+                    message.parts[number] = _part(internals(self._metrics[number]).declaration.states, *content)
         except Exception as error:  # unpickling runs users' code
-            return Message(b"", {}, {}, {}, failure=_portable(error))
+            return Message(b"", {}, {}, failure=_portable(error))
         return message
-
-    def merged(self, message: Message) -> dict[int, Metric]:
-        """Return metrics that hold the message's parts."""
-        return {n: _holding(self._metrics[n], part, message.undeclared[n]) for n, part in message.parts.items()}
 
 
 def _head() -> bytes:
@@ -115,31 +98,16 @@ def _head() -> bytes:
     return f"{version.__version__}\n".encode()
 
 
-def _as_data(part: Part) -> tuple[dict[str, Any], Any]:
-    return {name: state.to_data() for name, state in part.states.items()}, part.coverage.to_data()
+def _as_data(part: Part) -> tuple[dict[str, Any], Any, dict[str, Any]]:
+    return {name: state.to_data() for name, state in part.states.items()}, part.coverage.to_data(), part.undeclared
 
 
-def _part_like(metric: Metric, states: Mapping[str, Any], coverage: Any) -> Part:
-    """Return the part that another process's metric holds, in states like those of the metric."""
-    part = Part.empty(metric._states)
+def _part(prototypes: States, states: Mapping[str, Any], coverage: Any, undeclared: Mapping[str, Any]) -> Part:
+    """Return the part that another process's metric holds, in states like these."""
+    fresh = {name: state.empty() for name, state in prototypes.items()}
     for name, data in states.items():
-        part.states[name].from_data(data)
-    return Part(part.states, Coverage.from_data(coverage))
-
-
-# A metric's part, and a metric of a part: the exchange knows nothing else of how a metric holds its states.
-
-
-def _held(metric: Metric) -> tuple[Part, dict[str, Any]]:
-    """Return, of all replicas, what a metric holds, and the values of attributes that are no states."""
-    held = metric._detached()
-    return held._slot(0), held._undeclared_values()
-
-
-def _holding(metric: Metric, part: Part, undeclared: Mapping[str, Any]) -> Metric:
-    """Return a metric like this one that holds a part."""
-    found: Metric = metric._twin({0: part}, undeclared)
-    return found
+        fresh[name].from_data(data)
+    return Part(fresh, Coverage.from_data(coverage), undeclared=undeclared)
 
 
 def _portable(error: Exception) -> Exception:

@@ -25,7 +25,7 @@ from mergeable.keras.graph_call import DUE, as_written, call_host, eagerly
 from mergeable.keras.packing import ROW_BYTES, Packed, pack
 from mergeable.keras.result_schedule import Schedule
 from mergeable.metric import Metric
-from mergeable.metric.intake import nothing, process
+from mergeable.metric.internals import internals, process
 from mergeable.strategy import Replicas
 from mergeable.wording import shown
 
@@ -142,7 +142,7 @@ class Inlet:
     def _wake(self, taker: Taker, site: Site, sent: float) -> list[np.ndarray]:
         """Take what waits; return the result, and what may be put down until Python is called next."""
         waking = min(max(0.0, time.time() - sent), 0.1)  # clocks may be set
-        return self._metric._enter(self._awake, taker, site, waking, time.perf_counter(), self._steps)
+        return internals(self._metric).enter(self._awake, taker, site, waking, time.perf_counter(), self._steps)
 
     def _awake(self, taker: Taker, site: Site, waking: float, began: float, before: int) -> list[np.ndarray]:
         self.raise_failures()
@@ -277,16 +277,8 @@ class Inlet:
 
     def take_before_fork(self) -> None:
         """Take what waits, or note that it is not in the copy, where another thread has the metric to itself."""
-        lock = self._metric._lock
-        if lock._is_owned():  # what user code forks in an update has what was taken
-            self._is_behind = False
-            return
-        self._is_behind = not lock.acquire(blocking=False)
-        if not self._is_behind:
-            try:
-                self._metric._entered(nothing)
-            finally:
-                lock.release()
+        inner = internals(self._metric)
+        self._is_behind = not inner.is_mine and not inner.try_to_enter()  # what user code forks in an update has what was taken
 
     def reset(self) -> None:
         """Begin to count anew: the result of the next step is due."""
@@ -313,7 +305,7 @@ def _take_last() -> None:
     """Take what waits when the program ends; the failures of all metrics are told, and its status is not 0."""
     for inlet in list(_inlets):
         try:
-            inlet._metric._take_in()
+            internals(inlet._metric).take_in()
             inlet.raise_failures()
         except Exception as error:
             sys.excepthook(type(error), error, error.__traceback__)

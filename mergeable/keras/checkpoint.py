@@ -13,6 +13,7 @@ import tensorflow as tf
 from mergeable.encoding.wire import local_classes
 from mergeable.keras.keras_metric import PythonState
 from mergeable.metric import Metric
+from mergeable.metric.internals import internals
 from mergeable.snapshot import opened
 
 
@@ -42,7 +43,7 @@ class Checkpointed(PythonState):
     def deserialize(self, string_value: bytes) -> None:
         """Take over what ``serialize`` gave, whatever this metric held."""
         metric = self._on_host()
-        classes = local_classes(metric._states)
+        classes = local_classes(internals(metric).declaration.states)
         metric.restore(opened(string_value, "the checkpoint's entry", trusted=True, classes=classes))
 
     # Keras's hook for files of weights; it reaches metrics that are attributes of a model.

@@ -14,7 +14,7 @@ from mergeable.errors import UnsupportedStrategy
 from mergeable.keras import loop
 from mergeable.keras.graph_errors import passed_on, watch_calls
 from mergeable.keras.result_structure import Structure
-from mergeable.metric.inside import tracers
+from mergeable.metric.verbs import tracers
 
 F = TypeVar("F", bound=Callable[..., Any])
 as_written: Callable[[F], F] = tf.autograph.experimental.do_not_convert  # AutoGraph need not read what runs on the host

@@ -13,6 +13,8 @@ from mergeable.keras.batch import is_empty, to_numpy
 from mergeable.keras.configuration import read, written
 from mergeable.keras.py_metric import PyMetric
 from mergeable.metric import Metric
+from mergeable.metric.internals import internals
+from mergeable.metric.operations import update
 from mergeable.metric.saving import is_saved
 from mergeable.registry import subclasses
 from mergeable.snapshot import Snapshot
@@ -52,7 +54,7 @@ class HostedMetric(PyMetric):
     def _host_update(
         self, replica: int, args: tuple[Any, ...], kwargs: dict[str, Any], then: Callable[[], None], updates: int = 1
     ) -> None:
-        self.metric._update_slot(replica, to_numpy(args), to_numpy(kwargs), updates, then=then)
+        update(self.metric, replica, to_numpy(args), to_numpy(kwargs), updates, then=then)
 
     def _take_joined(
         self, replica: int, args: tuple[Any, ...], kwargs: dict[str, Any], updates: int, then: Callable[[], None]
@@ -104,7 +106,7 @@ class HostedMetric(PyMetric):
         """Return the metric's class, by name, and its constructor's arguments."""
         return {
             "metric": _full_name(type(self.metric)),
-            "arguments": written(self.metric._arguments),
+            "arguments": written(internals(self.metric).declaration.arguments),
             "name": self.name,
             "dtype": self.dtype,
             "sync": self.sync,

@@ -20,6 +20,7 @@ import tensorflow as tf
 
 from mergeable.keras import loop
 from mergeable.keras.result_structure import as_tensors, with_keys
+from mergeable.metric.internals import internals
 from mergeable.wording import shown, some
 
 _ENDS = ("_get_metrics_result_or_logs", "_validate_and_get_metrics_result")  # of Keras 3, of tf_keras
@@ -66,7 +67,7 @@ def as_logged(metric: Logged, result: Any, kept: dict[str | None, Any]) -> Any:
     name = None if asker is None else asker.name
     if name not in kept:
         kept[name] = _logged(metric, result, asker)
-    if asker is not None and asker.last is not None and metric._on_host()._inlet in loop.late:
+    if asker is not None and asker.last is not None and internals(metric._on_host()).queue in loop.late:
         _refresh(asker.last, asker.name, kept[name])
     return kept[name]
 

@@ -26,10 +26,10 @@ from mergeable.keras.packing import can_pack
 from mergeable.keras.read import Read
 from mergeable.keras.result_schedule import Schedule
 from mergeable.metric import Metric
-from mergeable.metric.agreement import check_commutative
 from mergeable.metric.arguments import check_instance, with_weights_it_takes
-from mergeable.metric.inside import check_outside
-from mergeable.metric.intake import nothing
+from mergeable.metric.internals import internals, nothing
+from mergeable.metric.operations import reset, skip_update, update
+from mergeable.metric.verbs import check_outside
 from mergeable.state.hints import AS_INSTANCE, NoVariables, OfInstances
 from mergeable.state.names import check_class, check_text, is_private, own_name, refuse
 from mergeable.strategies import current
@@ -141,7 +141,9 @@ class PyMetric(Read, Metric, NoVariables, Checkpointed, KerasMetric):
             )
         cls, names = type(self), keras_names()
         private = frozenset(filter(is_private, names))
-        taken = private & (self._states.keys() | (self.__dict__.keys() if self._joined is None else set()))
+        taken = private & (
+            internals(self).declaration.states.keys() | (self.__dict__.keys() if self._joined is None else set())
+        )
         if taken:
             refuse(cls, min(taken))
         check_class(cls, private)
@@ -160,8 +162,9 @@ class PyMetric(Read, Metric, NoVariables, Checkpointed, KerasMetric):
 
         def __getattr__(self, name: str) -> Any:
             if self._joined is None and name in keras_names():  # a constructor of the user's has not called ours
+                arguments = internals(self).declaration.arguments
                 with tf.init_scope():
-                    self._join_keras(name=own_name(self), dtype=self._arguments.get("dtype"))
+                    self._join_keras(name=own_name(type(self), arguments), dtype=arguments.get("dtype"))
                 self._join_job()
                 return getattr(self, name)
             return super().__getattr__(name)
@@ -234,7 +237,7 @@ class PyMetric(Read, Metric, NoVariables, Checkpointed, KerasMetric):
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments, in the forms that Keras writes into files."""
-        return {**written(self._arguments), "name": self.name, "dtype": self.dtype}
+        return {**written(internals(self).declaration.arguments), "name": self.name, "dtype": self.dtype}
 
     @classmethod
     def from_config(cls: type[P], config: dict[str, Any]) -> P:
@@ -273,7 +276,7 @@ class PyMetric(Read, Metric, NoVariables, Checkpointed, KerasMetric):
         if replicas.processes is not None:
             join(self._on_host(), replicas.processes)
         if not replicas.ordered:
-            check_commutative(self._on_host(), type(replicas).__name__)
+            internals(self._on_host()).declaration.check_commutative(type(replicas).__name__)
         return replicas
 
     # What the verbs do when called from outside: here, and in a graph.
@@ -281,23 +284,24 @@ class PyMetric(Read, Metric, NoVariables, Checkpointed, KerasMetric):
     @as_written
     def _dispatch_update_state(self, *args: Any, **kwargs: Any) -> None:
         check_outside(self._on_host(), "update_state")
-        update = type(self._on_host()).update_state
-        args, kwargs = folded(update, args, kwargs)
-        kwargs = with_weights_it_takes(update, kwargs)
+        method = type(self._on_host()).update_state
+        args, kwargs = folded(method, args, kwargs)
+        kwargs = with_weights_it_takes(method, kwargs)
         replicas = self._replicas()
         replicas.meet(Batch(args, kwargs), lambda batches: self._take(replicas, replicas.distinct(batches)))
 
     @as_written
     def _dispatch_reset_state(self) -> None:
         if tf.executing_eagerly():
-            Metric._dispatch_reset_state(self._on_host())
+            check_outside(self._on_host(), "reset_state")
+            reset(self._on_host())
         else:
             Traced.forget(self._on_host(), tf.compat.v1.get_default_graph())
             self._replicas().meet(None, self._reset_in_graph)
 
     def _reset_in_graph(self, _: list[None]) -> None:
         def act(metric: PyMetric, *_: tf.Tensor) -> list[Any]:
-            Metric._dispatch_reset_state(metric._on_host())
+            reset(metric._on_host())
             return []
 
         call_host(self, act, self._inlet_here().order(current()), [])
@@ -305,11 +309,11 @@ class PyMetric(Read, Metric, NoVariables, Checkpointed, KerasMetric):
     def _inlet_here(self) -> Inlet:
         """Return where steps leave batches for the metric on the host."""
         metric = self._on_host()
-        inlet: Inlet | None = metric._inlet  # type: ignore[assignment]  # nobody else makes any
+        inlet: Inlet | None = internals(metric).queue  # type: ignore[assignment]  # nobody else makes any
         if inlet is None:
             timed = self.sync == "epoch" or self.step_result != "auto"  # all processes of a job exchange in the same steps
             inlet = Inlet(metric, Schedule(self.step_result if timed else "always", self._who))
-            metric.__dict__["_inlet"] = inlet
+            internals(metric).queue = inlet
         return inlet
 
     def _take(self, replicas: Replicas, batches: list[Batch]) -> None:
@@ -325,7 +329,7 @@ class PyMetric(Read, Metric, NoVariables, Checkpointed, KerasMetric):
         inlet = self._inlet_here()
         in_queue = self.hand_over == "queued" and inlet.serves(replicas) and inlet.schedule.step_result != 1
         packs = bool(tensors) and can_pack([tensor.dtype for tensor in tensors])
-        if in_queue and packs and site.structure.is_numeric and not self._on_host()._undeclared:
+        if in_queue and packs and site.structure.is_numeric and not internals(self._on_host()).undeclared:
             outputs = inlet.put(self, site, tensors, replicas)
         else:
             outputs = self._call(replicas, site, tensors)
@@ -350,7 +354,7 @@ class PyMetric(Read, Metric, NoVariables, Checkpointed, KerasMetric):
         self, replica: int, args: tuple[Any, ...], kwargs: dict[str, Any], then: Callable[[], None] = nothing
     ) -> None:
         if is_empty(args, kwargs):
-            self._on_host()._skip_slot()
+            skip_update(self._on_host())
             then()
         else:
             self._host_update(replica, args, kwargs, then)
@@ -374,7 +378,7 @@ class PyMetric(Read, Metric, NoVariables, Checkpointed, KerasMetric):
         then: Callable[[], None],
         updates: int = 1,
     ) -> None:
-        self._update_slot(replica, args, kwargs, updates, rows_of_first(args), then=then)
+        update(self, replica, args, kwargs, updates, rows_of_first(args), then=then)
 
     @staticmethod
     def _received(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Arguments | None:

@@ -16,8 +16,9 @@ from mergeable.keras import loop
 from mergeable.keras.graph_call import Traced, as_written, call_host, eagerly
 from mergeable.keras.logs import as_logged
 from mergeable.keras.result_structure import Structure, as_tensors
-from mergeable.metric import Metric
-from mergeable.metric.inside import check_outside
+from mergeable.metric import operations
+from mergeable.metric.internals import internals
+from mergeable.metric.verbs import check_outside
 from mergeable.strategies import current
 from mergeable.wording import shown
 
@@ -88,14 +89,15 @@ class Read(_OfPyMetric):
 
     def _eager_value(self) -> Any:
         metric = self._on_host()
-        metric._take_in()
+        inner = internals(metric)
+        inner.take_in()
         if not _in_replica():
             began = time.perf_counter()
-            value = metric._job_result()
-            if metric._inlet is not None and metric._membership.job is None:
+            value = operations.result(metric)
+            if inner.queue is not None and inner.membership.job is None:
                 self._inlet_here().measured(time.perf_counter() - began)
             return as_tensors(value)
-        changes = metric._membership.changes  # all replicas get one object; Keras would add up several
+        changes = inner.membership.changes  # all replicas get one object; Keras would add up several
         if self._shown is None or self._shown[0] != changes:
             self.__dict__["_shown"] = changes, as_tensors(self._step_result()), {}
         return self._shown[1]
@@ -112,7 +114,7 @@ class Read(_OfPyMetric):
 
     def _values_despite(self, error: Exception, structure: Structure) -> list[np.ndarray]:
         """Return NaN for a step whose result failed for want of data; raise what is no failure of ``result``, or was asked for."""
-        if self.step_failure == "raise" or not _came_through(Metric._folded_result, error):
+        if self.step_failure == "raise" or not _came_through(operations.result_here, error):
             raise error
         if type(error) not in self._told:
             self.__dict__["_told"] = self._told | {type(error)}
@@ -127,9 +129,9 @@ class Read(_OfPyMetric):
     def _step_result(self) -> Any:
         metric = self._on_host()
         if self.sync == "step":
-            return metric._job_result(alone=True)
-        metric._settle()
-        return metric._folded_result()
+            return operations.result(metric, alone=True)
+        internals(metric).settle()
+        return operations.result_here(metric)
 
     def _structure(self) -> Structure:
         example = declared = self._declared_result()
@@ -137,7 +139,7 @@ class Read(_OfPyMetric):
             try:
                 with warnings.catch_warnings(), eagerly():  # a result may compute with tensors, eager as in a step
                     warnings.simplefilter("ignore")
-                    example = self._on_host()._result_when_empty()
+                    example = operations.result_when_empty(self._on_host())
             except Exception:  # scikit-learn's functions and divisions by plain zeros fail on nothing; a number is usual
                 example = 0.0
         return Structure(self._who, example, declared=declared is not None)

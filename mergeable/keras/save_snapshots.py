@@ -16,6 +16,7 @@ import tensorflow as tf
 
 from mergeable.coverage import check_name
 from mergeable.keras.py_metric import PyMetric
+from mergeable.metric.internals import internals
 from mergeable.snapshot import SUFFIX, disk
 from mergeable.wording import shown
 
@@ -114,7 +115,7 @@ class SaveSnapshots(_Callback):  # type: ignore[misc]  # the base class is chose
                 f"SaveSnapshots: got metrics with the names {names}, expected names that differ, because files bear them."
             )
         for metric in metrics:
-            job = metric._on_host()._membership.job
+            job = internals(metric._on_host()).membership.job
             worker, workers = (0, 1) if job is None else (job.rank, job.size)
             facts = {"phase": phase, "epoch": self._epoch, "worker": worker}
             path = self._path(metric, facts)

@@ -11,12 +11,15 @@ from collections.abc import Callable, Iterable, Iterator, KeysView, Mapping
 from typing import Any, ClassVar, final
 
 from mergeable.metric.arguments import with_weights_it_takes
-from mergeable.metric.attempt import Named
+from mergeable.metric.as_state import Nested
+from mergeable.metric.declaration import Declaration
+from mergeable.metric.internals import ATTRIBUTE, Internals, internals
 from mergeable.metric.members import built, check_reads, described, named
 from mergeable.metric.metric import Metric
+from mergeable.metric.operations import result_when_empty, twin
+from mergeable.metric.user_code import Named
 from mergeable.part import Part
 from mergeable.registry import register
-from mergeable.states.metric_state import Nested
 from mergeable.wording import shown, some
 
 
@@ -89,10 +92,10 @@ class MetricCollection(Metric):
             if member not in reads:
                 self.add_state(_key(member), state)
         descriptions = {member: described(state._metric) for member, state in members.items()}
-        self.__dict__["_arguments"] = {"metrics": descriptions, "reads": self.reads, "prefix": prefix, "name": name}
+        internals(self).declaration.arguments = {"metrics": descriptions, "reads": self.reads, "prefix": prefix, "name": name}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            self._result_when_empty()  # two names that are one are refused now, and not when there is much to lose
+            result_when_empty(self)  # two names that are one are refused now, and not when there is much to lose
 
     def update_state(self, *args: Any, **kwargs: Any) -> None:
         """Give every member the batch; a ``sample_weight`` that is None goes to those that take one."""
@@ -114,7 +117,7 @@ class MetricCollection(Metric):
 
     def keys(self) -> KeysView[str]:
         """Return the names of the members, as ``dict`` expects it: ``dict(collection)`` are the members by name."""
-        members: dict[str, Any] = self._arguments["metrics"]
+        members: dict[str, Any] = internals(self).declaration.arguments["metrics"]
         return members.keys()
 
     def __iter__(self) -> Iterator[str]:
@@ -126,14 +129,15 @@ class MetricCollection(Metric):
     def __getitem__(self, name: str) -> Any:
         if name not in list(self):
             raise KeyError(f"MetricCollection[{shown(name)}]: got a name of no metric, expected one of {some(self)}.")
-        return self._enter(self._copied, name)
+        return internals(self).enter(self._copied, name)
 
     def _copied(self, name: str) -> Any:
         key = _key(self.reads.get(name, name))
-        state: Any = self._fold(key)[key]
+        slots = internals(self).slots
+        state: Any = slots.fold(key)[key]
         metric = copy.deepcopy(self._readers[name] if name in self.reads else state._metric)
-        states = {part: state[part] for part in metric._states}
-        metric.__dict__["_slots"] = {0: Part(states, self._own_coverage())}
+        mine = internals(metric)
+        mine.slots.parts = {0: Part({part: state[part] for part in mine.declaration.states}, slots.coverage())}
         return metric
 
     @property
@@ -159,7 +163,7 @@ class MetricCollection(Metric):
         if example is not None:
             return example
         try:
-            return metric._twin({}, {})._result_when_empty()
+            return result_when_empty(twin(metric))
         except Exception:  # users' results on nothing raise anything
             return 0.0
 
@@ -179,10 +183,7 @@ class MetricCollection(Metric):
                 values[full], sources[full] = part, member
         return values
 
-    def _result_when_empty(self) -> Any:
-        return self._enter(self._run_read, self._joined_examples, {name: state.empty() for name, state in self._states.items()})
-
-    def _joined_examples(self) -> dict[str, Any]:
+    def _result_on_nothing(self) -> dict[str, Any]:
         return self._joined(self._example)
 
     @classmethod
@@ -202,7 +203,9 @@ def _key(member: str) -> str:
 def _reader(state: Any, owner: Any) -> Metric:
     """Return the metric of a state, with the other one's states in the place of its own: a pickle holds them once."""
     metric: Metric = state._metric
-    metric.__dict__["_states"] = {name: owner._metric._states[name] for name in metric._states}
+    mine, states = internals(metric).declaration, internals(owner._metric).declaration.states
+    known = Declaration(mine.kind, {name: states[name] for name in mine.states}, mine.arguments)
+    metric.__dict__[ATTRIBUTE] = Internals(known)
     return metric
 
 

@@ -12,10 +12,11 @@ from typing import Any
 from mergeable import registry
 from mergeable.errors import IncompatibleStates
 from mergeable.metric.arguments import accepts
+from mergeable.metric.as_state import Nested
+from mergeable.metric.internals import internals
 from mergeable.metric.metric import Metric
 from mergeable.registry import default_name
 from mergeable.state.access import check_mergeable
-from mergeable.states.metric_state import Nested
 from mergeable.wording import short, shown, some
 
 _WHO = "MetricCollection"
@@ -55,7 +56,7 @@ def named(metrics: Any) -> dict[str, Metric]:
 def _name(metric: Any) -> Any:
     """Return a metric's name, without the number by which Keras tells apart those that were given none in this process."""
     name = getattr(metric, "name", "")
-    if isinstance(metric, Metric) and metric._arguments.get("name") is None:
+    if isinstance(metric, Metric) and internals(metric).declaration.arguments.get("name") is None:
         default = default_name(type(metric))
         return default if re.fullmatch(rf"{re.escape(default)}_\d+", name) else name
     return name
@@ -63,7 +64,7 @@ def _name(metric: Any) -> Any:
 
 def described(metric: Metric) -> dict[str, Any]:
     """Return the class of a metric, by name, and its constructor's arguments: what ``built`` takes."""
-    arguments = {name: value for name, value in metric._arguments.items() if name not in registry.LABELS}
+    arguments = {name: value for name, value in internals(metric).declaration.arguments.items() if name not in registry.LABELS}
     return {"metric": registry.name_of(type(metric)), "arguments": arguments}
 
 

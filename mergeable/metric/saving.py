@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from mergeable.coverage import check_name
 from mergeable.encoding.plain import is_plain
 from mergeable.errors import SnapshotError
-from mergeable.metric.inside import check_outside
+from mergeable.metric.internals import internals
+from mergeable.metric.operations import own_part, result_here, take_over, twin, whole_part
+from mergeable.metric.verbs import check_outside
 from mergeable.part import Part
 from mergeable.snapshot import Snapshot, load
 from mergeable.snapshot.description import Description
@@ -84,12 +86,10 @@ class Saveable:
                     f"{type(self).__name__}.snapshot: got the metadata {shown(key)}: {shown(value)}, expected strings other than 'origins', "
                     "with numbers, strings, arrays, or lists and dicts of them."
                 )
-        held = self._detached() if local else self._whole()
-        slot = held._folded_slot()
-        coverage = slot.coverage if origin is None else slot.coverage.named(str.__str__(origin))
+        part = own_part(self) if local else whole_part(self)
+        coverage = part.coverage if origin is None else part.coverage.named(str.__str__(origin))
         rows = ({**row, "origins": sorted(coverage)},) if row else ()
-        description = Description.of(type(self), self.name, self._arguments, own_merge=self._merges_by_itself, plots=self.plots)
-        return Snapshot(description, slot.states, coverage, metadata=rows, undeclared=held._undeclared_values())
+        return Snapshot(self._description(), part.states, coverage, metadata=rows, undeclared=part.undeclared)
 
     def restore(self: Any, snapshot: Snapshot | str | os.PathLike[str]) -> None:
         """Take over what a snapshot, or the file at a path, holds, whatever this metric held.
@@ -106,9 +106,7 @@ class Saveable:
             raise TypeError(f"{type(self).__name__}.restore: got {shown(snapshot)}, expected a snapshot or the path of one.")
         saved = snapshot if isinstance(snapshot, Snapshot) else load(snapshot)
         who = f"{type(self).__name__}: restoring what mergeable {saved.version} saved"
-        held = self._holding(saved, who)
-        self._settle()
-        self._enter(self._reset, held._slots[0], {name: held.__dict__[name] for name in saved._undeclared})
+        take_over(self, self._part_of(saved, who))
 
     def plot(self: Any, kind: str | None = None, state: str | None = None, ax: Axes | None = None) -> Axes:
         """Draw what the metric holds, and return the matplotlib axes; see ``mergeable.plot.plot``.
@@ -118,19 +116,37 @@ class Saveable:
         drawn: Axes = self.snapshot().plot(kind, state, ax)
         return drawn
 
-    def _holding(self: Any, snapshot: Snapshot, who: str) -> Any:
-        """Return a metric like this one that holds what a snapshot does."""
-        mine = Description.of(type(self), self.name, self._arguments, own_merge=self._merges_by_itself, plots=self.plots)
-        mine.check(snapshot._description, who)
-        states = snapshot._states_like(self._states, who)
+    def _description(self: Any) -> Description:
+        arguments = internals(self).declaration.arguments
+        found: Description = Description.of(
+            type(self), self.name, arguments, own_merge=self._merges_by_itself, plots=self.plots
+        )
+        return found
+
+    def _part_of(self: Any, snapshot: Snapshot, who: str) -> Part:
+        """Return what a snapshot holds, as such a metric holds it; the snapshot stays as it is."""
+        self._description().check(snapshot._description, who)
+        states = snapshot._states_like(internals(self).declaration.states, who)
         for name in snapshot._undeclared:
             self._check_undeclared(name, snapshot, who)
-        held = self._twin({}, copy.deepcopy(snapshot._undeclared))
-        if self._undeclared - held._undeclared:  # an older version of the class had none of these: they are as after a reset
-            held._dispatch_reset_state()
-            held.__dict__.update(copy.deepcopy(snapshot._undeclared))
-        held.__dict__["_slots"] = {0: Part(states, snapshot.coverage)}
+        return Part(states, snapshot.coverage, undeclared=copy.deepcopy(snapshot._undeclared))
+
+    def _holding(self: Any, snapshot: Snapshot, who: str) -> Any:
+        """Return a metric like this one that holds what a snapshot does."""
+        part = self._part_of(snapshot, who)
+        held = twin(self, part)
+        if (
+            internals(self).undeclared - part.undeclared.keys()
+        ):  # an older version of the class had none of these: they are as after a reset
+            take_over(held, part)
         return held
+
+    def _folded_result(self: Any) -> Any:
+        return result_here(self)
+
+    @property
+    def _states(self: Any) -> Any:
+        return internals(self).declaration.states
 
     def _check_undeclared(self: Any, name: str, snapshot: Snapshot, who: str) -> None:
         """Raise ``SnapshotError`` unless a file may set this attribute, which no declaration covers.
@@ -138,9 +154,10 @@ class Saveable:
         It may set what updates or resets of this metric have set. What a trusted source brings may also be new, or the constructor's,
         as of a metric whose first update is still to come. Names with two underscores in front belong to Python's protocols: nobody may set those.
         """
-        is_own = name in self._undeclared
+        undeclared = internals(self).undeclared
+        is_own = name in undeclared
         inner = self.__dict__.keys() - self._plain_attributes().keys() | self._labels
-        is_part = hasattr(type(self), name) or name in inner or name in self._states
+        is_part = hasattr(type(self), name) or name in inner or name in internals(self).declaration.states
         if name.startswith("__") or (is_part and not is_own):
             raise SnapshotError(
                 f"{who}: got the attribute {short(name)}, which is a part of the class and no value that updates set. The file is "
@@ -149,7 +166,7 @@ class Saveable:
         if not is_own and not snapshot._trusted:
             raise SnapshotError(
                 f"{who}: got the attribute {short(name)}, expected only attributes that this {type(self).__name__} has set by itself "
-                f"({some(self._undeclared) or 'none'}), because a file chooses no names. Set it in reset_state too, which is called at "
+                f"({some(undeclared) or 'none'}), because a file chooses no names. Set it in reset_state too, which is called at "
                 "construction, or load the file with allow_pickle=True if you trust who wrote it."
             )
 

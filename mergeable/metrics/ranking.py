@@ -43,23 +43,20 @@ class AUROC(Metric):
 
     def __init__(self, precision: int = 7, weighted: bool = False, name: str | None = None) -> None:
         super().__init__(name)
-        self.add_state("scores", ScoreHistogram(precision, weighted=weighted))
+        self.scores = ScoreHistogram(precision, weighted=weighted)
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Take labels (n,) and their scores (n,), each with a weight (default 1)."""
-        scores: ScoreHistogram = self.scores
-        if sample_weight is not None and not scores.weighted:
+        if sample_weight is not None and not self.scores.weighted:
             raise ValueError(
                 "AUROC.update_state: got sample_weight, expected none, because this metric counts rows. Write AUROC(weighted=True)."
             )
-        scores.update(y_true, y_pred, sample_weight)
+        self.scores.update(y_true, y_pred, sample_weight)
 
     def result(self) -> float:
         """Return the area, each bin a tie, rounded once."""
-        scores: ScoreHistogram = self.scores
-        return scores.roc_auc()
+        return self.scores.roc_auc()
 
     def estimate(self) -> Estimate:
         """Return ``Estimate(value, low, high)``: the area, and bounds that are certain."""
-        scores: ScoreHistogram = self.scores
-        return scores.roc_auc_estimate()
+        return self.scores.roc_auc_estimate()

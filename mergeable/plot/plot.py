@@ -16,16 +16,14 @@ from mergeable.state import State
 from mergeable.states import (
     Calibration,
     ConfusionMatrix,
-    Dict,
     Histogram,
     Keyed,
     LogLinearHistogram,
     RankQuantiles,
     Rows,
     ScoreHistogram,
-    Tuple,
 )
-from mergeable.states.metric_state import Nested
+from mergeable.states.combinators import Product
 from mergeable.wording import shown
 
 if TYPE_CHECKING:
@@ -101,7 +99,7 @@ def possible(states: Mapping[str, State]) -> list[tuple[str, str]]:
 def _parts(states: Mapping[str, State]) -> Iterator[tuple[str, State]]:
     for name, state in states.items():
         yield name, state
-        if isinstance(state, Dict | Tuple | Nested):
+        if isinstance(state, Product) and state.parts_stand_alone:
             yield from _parts({f"{name}[{key}]": part for key, part in state._parts.items()})
         elif isinstance(state, Keyed):
             yield from _parts({"".join((name, "[", repr(key), "]")): state[key] for key in state})

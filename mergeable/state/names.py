@@ -24,18 +24,13 @@ _OPEN = frozenset({"_direction", "_name"})
 """Names of Keras that users set: which way is better, and another name for the logs."""
 
 
-OF_EVERY_CLASS = frozenset({"_own_states", "_class_states", "_private_names", "_names", "_users"})
+OF_EVERY_CLASS = frozenset({"_class_states", "_private_names", "_names", "_users"})
 """What the library writes into each class of the user's when it is made."""
 
 
 def is_private(name: str) -> bool:
     """Return whether a name begins with one underscore; what begins with two is Python's."""
     return name.startswith("_") and not name.startswith("__") and name not in _OPEN
-
-
-def has(cls: type, name: str) -> bool:
-    """Return whether a class, or a base of it, has an attribute of that name."""
-    return any(name in vars(base) for base in cls.__mro__)
 
 
 def reserved(cls: type) -> frozenset[str]:
@@ -96,10 +91,10 @@ def check_attribute(cls: Any, name: str, value: Any) -> None:
         check_no_classes(cls, {name: value})
 
 
-def own_name(metric: Any) -> str:
-    """Return the name that a metric's constructor was given, or that of its class."""
-    name = metric._arguments.get("name")
-    return name if isinstance(name, str) and name else default_name(type(metric))
+def own_name(cls: type, arguments: Mapping[str, Any]) -> str:
+    """Return the name that a metric's constructor was given among its arguments, or that of its class."""
+    name = arguments.get("name")
+    return name if isinstance(name, str) and name else default_name(cls)
 
 
 def check_class(cls: type, names: frozenset[str]) -> None:

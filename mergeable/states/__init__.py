@@ -17,7 +17,6 @@ from mergeable.states.histogram import Histogram
 from mergeable.states.hyperloglog import HyperLogLog
 from mergeable.states.keyed import Keyed
 from mergeable.states.log_linear import LogLinearHistogram
-from mergeable.states.metric_state import Nested
 from mergeable.states.moments import Mean, Moments
 from mergeable.states.object_state import ObjectState, state
 from mergeable.states.rank_quantiles import RankQuantiles
@@ -66,7 +65,7 @@ __all__ = [
     "state",
 ]
 
-for _state in (*map(globals().__getitem__, __all__), Nested):
+for _state in map(globals().__getitem__, __all__):
     if isinstance(_state, type):  # ``state`` is a function
         register(_state)
 keep_label(ObjectState, "Held")

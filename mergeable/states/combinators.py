@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from typing import Any, Generic, TypeVar, final
+from typing import Any, ClassVar, Generic, TypeVar, final
 
 from mergeable import registry
 from mergeable.numeric import saved_values
@@ -25,6 +25,9 @@ PART = 24
 
 class Product(State, Generic[K]):
     """Several states side by side: updated with the same batch, or one by one."""
+
+    parts_stand_alone: ClassVar[bool] = False
+    """Whether each part is an answer of its own, and no replicate or slice of one."""
 
     _undoes_updates = True  # each part does
 
@@ -161,6 +164,8 @@ class Tuple(Product[int]):
         (3.5, 2.0)
     """
 
+    parts_stand_alone = True
+
     def __init__(self, *states: Any) -> None:
         super().__init__(dict(enumerate(states)))
 
@@ -196,6 +201,8 @@ class Dict(Product[str]):
         >>> loss.result()
         {'mean': 1.5, 'worst': 2.0}
     """
+
+    parts_stand_alone = True
 
     def __init__(self, /, **states: Any) -> None:
         super().__init__(dict(states))

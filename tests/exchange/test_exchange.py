@@ -6,6 +6,8 @@ import pytest
 
 import mergeable as mg
 from mergeable.exchange import join, watch
+from mergeable.metric import operations
+from mergeable.metric.internals import internals
 from tests.strategies.simulated import run
 
 
@@ -268,7 +270,7 @@ def test_alone_carries_one_metric():
         first, second = joined(processes, Total(name="a"), Total(name="b"))
         for metric in (first, second):
             metric.update_state(1.0)
-        return first._job_result(alone=True), second.result()
+        return operations.result(first, alone=True), second.result()
 
     values, exchanges = reports(program)
 
@@ -352,7 +354,7 @@ def test_parameters_that_cannot_be_compared():
 
     def program(processes):
         (metric,) = joined(processes, Holding(processes.rank))
-        metric._arguments.clear()
+        internals(metric).declaration.arguments.clear()
         metric.update_state(1.0)
         return metric.result()
 
@@ -594,7 +596,7 @@ def test_after_a_failure_the_next_exchange_works():
         with pytest.raises(mg.IncompatibleStates):
             metric.result()
         metric.scale = 1.0
-        metric._arguments["scale"] = 1.0
+        internals(metric).declaration.arguments["scale"] = 1.0
         return metric.result()
 
     assert [2.0, 2.0] == run(2, program)

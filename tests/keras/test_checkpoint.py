@@ -10,7 +10,8 @@ import tensorflow as tf
 
 import mergeable as mg
 from mergeable.encoding.canonical import canonical_bytes
-from mergeable.metric.intake import RESTORED
+from mergeable.metric.internals import internals
+from mergeable.metric.slots import RESTORED
 from tests.keras.conftest import mirrored
 from tests.keras.zoo import Everything, JaccardAsDocumented, RowCount, Total, flat
 
@@ -56,12 +57,12 @@ def loop(strategy, metric):
 
 def held(metric):
     """Return all that a metric holds, as bytes."""
-    return canonical_bytes((metric._fold(), dict(metric.coverage)))
+    return canonical_bytes((internals(metric).fold(), dict(metric.coverage)))
 
 
 def states(metric):
     """Return what the states hold, as bytes, without the origins, which are random."""
-    return canonical_bytes(metric._fold())
+    return canonical_bytes(internals(metric).fold())
 
 
 def filled(metric, *sizes):
@@ -144,7 +145,7 @@ def test_restoring_replaces(save, times):
         tf.train.Checkpoint(metric=metric).restore(path)
 
     assert held(saved) == held(metric)
-    assert {RESTORED} == set(metric._slots) - {0}
+    assert {RESTORED} == set(internals(metric).slots.parts) - {0}
 
 
 def test_an_empty_metric_restores_empty(save):
@@ -267,7 +268,7 @@ def test_undeclared_attributes_of_several_workers_are_refused(save):
     """Where there are several processes, nothing says how their attributes become one entry."""
     metric = JaccardAsDocumented()
     metric.update_state([0, 1], [0, 1])
-    metric._membership.job = object()  # any job will do: it is not asked
+    internals(metric).membership.job = object()  # any job will do: it is not asked
 
     with pytest.raises(mg.UndeclaredState, match="not declared as states: count, jaccard_sum"):
         save(metric=metric)

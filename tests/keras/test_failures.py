@@ -11,6 +11,7 @@ import mergeable as mg
 from mergeable.encoding.canonical import canonical_bytes
 from mergeable.keras import graph_errors
 from tests.effort import HANG
+from mergeable.metric.internals import internals
 from tests.keras.zoo import Everything, RowCount
 from tests.notes import notes
 
@@ -34,7 +35,7 @@ class Unlucky(mg.PyMetric):
 
 
 def contents(metric):
-    return canonical_bytes(metric._fold())
+    return canonical_bytes(internals(metric).fold())
 
 
 def test_in_eager_code():

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 import mergeable as mg
 from mergeable.keras import AUROC
+from mergeable.metric.internals import internals
 from tests.keras.zoo import RowCount
 
 
@@ -108,4 +109,4 @@ def test_steps_that_are_traced_again_leave_nothing_behind():
 
     assert len(kinds) == int(metric.result())
     assert [*map(repr, kinds)] == seen
-    assert len({repr(kind) for kind in kinds}) == len(metric._inlet._sites)
+    assert len({repr(kind) for kind in kinds}) == len(internals(metric).queue._sites)

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 import mergeable as mg
 from mergeable.keras import packing
+from mergeable.metric.internals import internals
 
 TYPES = sorted(packing._TYPES - {tf.string}, key=lambda kind: kind.name)
 
@@ -101,6 +102,6 @@ def test_what_cannot_be_packed_is_handed_over_in_the_step():
     for _ in range(3):
         step(tf.constant([1, 2], tf.int8))
 
-    assert metric._inlet is not None
-    assert not metric._inlet._sites
+    assert internals(metric).queue is not None
+    assert not internals(metric).queue._sites
     assert 9 == float(metric.result())

@@ -17,6 +17,7 @@ import tensorflow as tf
 import mergeable as mg
 from mergeable.encoding.canonical import canonical_bytes
 from mergeable.keras import AUROC, batch_queue, packing
+from mergeable.metric.internals import internals
 from mergeable.metrics import AUROC as PlainAUROC  # noqa: N811 - it is a class
 from tests.effort import HANG
 from tests.keras.conftest import mirrored
@@ -93,7 +94,7 @@ def test_every_way_ends_in_the_same_bits(through, rng, replicas):
         metric.hand_over, metric.step_result = hand_over, step_result
         model = through(strategy, [metric])
         logs.append(model.evaluate(p, y, batch_size=8, verbose=0, return_dict=True))
-        found.append((canonical_bytes(metric._fold()), [c.updates for c in metric.coverage.values()]))
+        found.append((canonical_bytes(internals(metric).fold()), [c.updates for c in metric.coverage.values()]))
 
     assert [found[0]] * len(WAYS) == found
     assert [str(logs[0])] * len(WAYS) == [str(each) for each in logs]
@@ -126,7 +127,7 @@ def test_inputs_of_any_kind_wait(kind):
     queued, now = (metric.seen for metric in metrics)
 
     assert str(now) == str(queued)
-    assert metrics[0]._inlet._queue is not None
+    assert internals(metrics[0]).queue._queue is not None
 
 
 def test_order_is_kept():
@@ -342,7 +343,7 @@ def test_memory_is_bounded(monkeypatch, wakes):
     most = 0
     for _ in range(30):
         step(tf.ones([1000]))  # twice 4000 bytes, once as y_true and once as y_pred: two rows, with the header
-        most = max(most, int(metric._inlet._queue.size()))
+        most = max(most, int(internals(metric).queue._queue.size()))
 
     assert most < 10
     assert 1 + 29 // 5 == len(wakes)
@@ -412,7 +413,7 @@ def test_rows_that_wait_are_one_update(rng):
         if len(y):
             one_by_one.update_state(y, y, sample_weight=w)
 
-    assert canonical_bytes(one_by_one._fold()) == canonical_bytes(metric.metric._fold())
+    assert canonical_bytes(internals(one_by_one).fold()) == canonical_bytes(internals(metric.metric).fold())
     assert [5, 6, 21] == inner.calls
     assert (6, 32) == (inner.coverage.updates, inner.coverage.rows)
 
@@ -445,7 +446,9 @@ def test_replicas_join_their_own_rows(through, rng):
     for hand_over in ("now", "queued"):
         metric = AUROC(hand_over=hand_over, step_result="never")
         through(mirrored(2), [metric]).evaluate(p, y, batch_size=8, verbose=0)
-        found.append((canonical_bytes(metric.metric._fold()), [(c.updates, c.rows) for c in metric.coverage.values()]))
+        found.append(
+            (canonical_bytes(internals(metric.metric).fold()), [(c.updates, c.rows) for c in metric.coverage.values()])
+        )
 
     assert found[0] == found[1]
 
@@ -740,8 +743,8 @@ def test_a_fork_finds_the_queue_empty():
             step(tf.constant([value]))
         child = os.fork()
         if not child:
-            metric._update_slot(0, (np.array([5.0]),), {})
-            print("child", metric._folded_result(), metric.coverage.rows, flush=True)
+            operations.update(metric, 0, (np.array([5.0]),), {})
+            print("child", operations.result_here(metric), metric.coverage.rows, flush=True)
             os._exit(0)
         os.waitpid(child, 0)
         step(tf.constant([3.0]))
@@ -773,7 +776,7 @@ def test_a_fork_beside_an_update_says_what_it_lacks():
         slow_step = tf.function(lambda y: slow.update_state(y), input_signature=[tf.TensorSpec([None])])
         slow_step(tf.constant([1.0]))
         slow_step(tf.constant([1.0]))
-        thread = threading.Thread(target=lambda: slow._enter(update, 0, (), {}))
+        thread = threading.Thread(target=lambda: internals(slow).enter(update, 0, (), {}))
         thread.start()
         inside.wait()
         child = os.fork()
@@ -903,7 +906,7 @@ def test_no_batch_stops_the_queue(kind, rng):
             with contextlib.suppress(Exception):
                 metric.result()
             host = metric._on_host()
-            found.append({name: state.result() for name, state in host._fold().items()})
+            found.append({name: state.result() for name, state in internals(host).fold().items()})
             metric.reset_state()
             step(tf.cast(tf.ones(2), kind) if kind != tf.string else tf.constant(["a", "b"]), tensor((2, 0)))
             assert 1 == metric.coverage.updates

@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.metrics import jaccard_score
 
 import mergeable as mg
+from mergeable.metric.internals import internals
 
 
 def flat(tensor):
@@ -77,7 +78,7 @@ class Everything(mg.PyMetric):
 
     def contents(self):
         """Everything that the merged states hold, not only what a step can show."""
-        return {name: state.result() for name, state in self._fold().items()}
+        return {name: state.result() for name, state in internals(self).fold().items()}
 
 
 class BleuLike(mg.PyMetric):

@@ -15,6 +15,8 @@ import mergeable as mg
 from mergeable import laws
 from mergeable.encoding.canonical import canonical_bytes
 from mergeable.exchange import join, watch
+from mergeable.metric import operations
+from mergeable.metric.internals import internals
 from mergeable.metrics import AUROC
 from tests.effort import HANG
 from tests.notes import notes
@@ -99,7 +101,7 @@ def agreement(**options):
 
 
 def value(metric):
-    return canonical_bytes(metric._fold())
+    return canonical_bytes(internals(metric).fold())
 
 
 # Values.
@@ -217,8 +219,8 @@ def test_replicas_fold():
     one, many = agreement(), agreement()
     for i in range(6):
         batch = [i % 3, 1], [i % 2, 1]
-        one._update_slot(0, batch, {})
-        many._update_slot(i % 4, batch, {})
+        operations.update(one, 0, batch, {})
+        operations.update(many, i % 4, batch, {})
     assert value(one) == value(many)
     assert one.result() == many.result()
 
@@ -518,7 +520,7 @@ def test_the_structure_of_an_empty_result():
     metric = mg.MetricCollection([Fragile(), Other()])
     with pytest.raises(ZeroDivisionError):
         metric.result()
-    assert {"fragile": 0.0, "other": 0} == metric._result_when_empty()
+    assert {"fragile": 0.0, "other": 0} == operations.result_when_empty(metric)
 
 
 def test_workers_exchange_it_once():

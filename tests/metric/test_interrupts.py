@@ -8,6 +8,8 @@ import pytest
 
 import mergeable as mg
 from mergeable.encoding.canonical import canonical_bytes
+from mergeable.metric import operations
+from mergeable.metric.internals import internals
 from tests.lines import interrupted, times
 from tests.register import ROWS
 
@@ -80,8 +82,8 @@ class Many(Few):
 def made(metric_class=Few):
     """Return a metric with updates of two replicas, some of which wait in buffers."""
     metric = metric_class()
-    metric._update_slot(0, ([1.0, 2.0],), {})
-    metric._update_slot(1, ([0.5],), {})
+    operations.update(metric, 0, ([1.0, 2.0],), {})
+    operations.update(metric, 1, ([0.5],), {})
     return metric
 
 
@@ -114,7 +116,7 @@ VERBS = {
 def held(metric):
     """Return all that a metric holds, but for random ids."""
     coverage = metric.coverage
-    states = {name: state for name, state in metric._fold().items() if name != "more"}
+    states = {name: state for name, state in internals(metric).fold().items() if name != "more"}
     return canonical_bytes((states, metric.calls, coverage.updates, coverage.rows, len(coverage)))
 
 
@@ -142,7 +144,7 @@ def test_an_interrupt_leaves_before_or_after(verb, metric_class):
         metric = made(metric_class)
         where = interrupted(act, metric, n)
         came += where is not None
-        assert not metric._lock._is_owned(), where
+        assert not internals(metric).lock._is_owned(), where
         assert held(metric) in allowed, where
         expected = metric.coverage.updates + 1, metric.total.result() + 1.0, metric.calls + 1
         metric.update_state([1.0])
@@ -160,9 +162,9 @@ def test_what_an_interrupt_leaves_may_be_interrupted_too():
         for m in draw.sample(range(1, 40), 2):
             metric = made(Many)
             where = interrupted(update, metric, n)
-            ends += metric._attempt is not None
+            ends += internals(metric).change is not None
             where = where, interrupted(VERBS["result"], metric, m)
-            assert not metric._lock._is_owned(), where
+            assert not internals(metric).lock._is_owned(), where
             assert held(metric) in allowed, where
     assert ends
 
@@ -176,7 +178,7 @@ class Holds(mg.Metric):
         self.add_state("held", mg.state(row.state))
 
     def update_state(self, batch):
-        self.row.take(self._view["held"], batch)
+        self.row.take(internals(self).view["held"], batch)
 
     def result(self):
         return None
@@ -197,7 +199,7 @@ def test_an_interrupt_of_an_update_of_every_state(name):
         metric.update_state(last)
 
     def value(metric):
-        return canonical_bytes((metric._fold(), metric.coverage.updates))
+        return canonical_bytes((internals(metric).fold(), metric.coverage.updates))
 
     after = fed()
     update(after)

@@ -17,6 +17,9 @@ import pytest
 
 import mergeable as mg
 from mergeable.encoding.canonical import canonical_bytes
+from mergeable.metric import operations
+from mergeable.metric.internals import internals
+from mergeable.metric.user_code import undeclared_values
 from tests.notes import notes, own_args
 
 ROOT = Path(__file__).parents[2]
@@ -174,12 +177,12 @@ class Quantile(mg.Metric):
 
 def fed(metric, *batches, replica=0):
     for batch in batches:
-        metric._update_slot(replica, batch if isinstance(batch, tuple) else (batch,), {})
+        operations.update(metric, replica, batch if isinstance(batch, tuple) else (batch,), {})
     return metric
 
 
 def value(metric):
-    return canonical_bytes((metric._fold(), metric._undeclared_values()))
+    return canonical_bytes((internals(metric).fold(), undeclared_values(metric)))
 
 
 # States, slots, fold.
@@ -202,7 +205,7 @@ def test_replicas_have_their_own_states():
         fed(three, [i, 0.1, 1e16], replica=i // 3)
     assert value(one) == value(three)
     assert canonical_bytes(one.result()) == canonical_bytes(three.result())
-    assert 3 == three._slots[1].states["count"].result()
+    assert 3 == internals(three).slots.parts[1].states["count"].result()
 
 
 @pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0)], ids=str)
@@ -217,9 +220,9 @@ def test_slots_are_folded_in_replica_order(order):
 def test_a_fold_changes_no_slot():
     """Reading results leaves every slot as it was."""
     metric = fed(fed(Everything(), [1.0]), [2.0], replica=1)
-    before = canonical_bytes({r: slot.states for r, slot in metric._slots.items()})
+    before = canonical_bytes({r: slot.states for r, slot in internals(metric).slots.parts.items()})
     metric.result(), metric.result(), repr(metric), metric.total, metric.coverage
-    assert before == canonical_bytes({r: slot.states for r, slot in metric._slots.items()})
+    assert before == canonical_bytes({r: slot.states for r, slot in internals(metric).slots.parts.items()})
 
 
 def test_instances_share_nothing():
@@ -370,7 +373,9 @@ def sloppy(size, *, names=True):
     metric = Sloppy()
     Sloppy.size = 2
     if not names:
-        metric.__dict__["_states"] = {"cells": metric._states["cells"]}
+        states = internals(metric).declaration.states
+        for name in states.keys() - {"cells"}:
+            del states[name]
         metric.reset_state()
     return metric
 
@@ -802,8 +807,10 @@ def test_inheritance():
 
     metric = fed(Both(), ([1, 0], [1, 1], [0.5, 1.5]), ([1], [1], [4.0]))
     assert (2 / 3, 2.0) == metric.result()
-    assert {"right": mg.Count, "rows": mg.Sum, "loss": mg.Mean} == {n: type(s) for n, s in metric._states.items()}
-    assert {"right": mg.Count, "rows": mg.Count} == {n: type(s) for n, s in Accuracy()._states.items()}
+    assert {"right": mg.Count, "rows": mg.Sum, "loss": mg.Mean} == {
+        n: type(s) for n, s in internals(metric).declaration.states.items()
+    }
+    assert {"right": mg.Count, "rows": mg.Count} == {n: type(s) for n, s in internals(Accuracy()).declaration.states.items()}
 
 
 # Failing updates.
@@ -838,7 +845,7 @@ def test_a_failing_update_restores_plain_attributes():
     with pytest.raises(ArithmeticError):
         fed(metric, [60])
     assert ([[50]], 50, False) == (metric.seen, metric.total, hasattr(metric, "extra"))
-    assert {"seen", "total"} == metric._undeclared
+    assert {"seen", "total"} == internals(metric).undeclared
 
 
 def test_a_failing_update_restores_constructor_attributes():
@@ -856,7 +863,7 @@ def test_a_failing_update_restores_constructor_attributes():
     metric = Threshold()
     with pytest.raises(ArithmeticError):
         fed(metric, 3)
-    assert (0.5, set()) == (metric.threshold, metric._undeclared)
+    assert (0.5, set()) == (metric.threshold, internals(metric).undeclared)
 
 
 def test_a_failing_update_empties_states_that_it_declared():
@@ -897,7 +904,7 @@ def test_a_state_that_cannot_be_saved_loses_nothing():
     metric = fed(Odd(), (i for i in ()))
     with pytest.raises(mg.MergeableError, match="got a dict that does not pickle"):
         fed(metric, 3)
-    assert (1.0, 1.0) == tuple(float(metric._slots[0].states[name]) for name in ("first", "last"))
+    assert (1.0, 1.0) == tuple(float(internals(metric).slots.parts[0].states[name]) for name in ("first", "last"))
 
 
 def test_an_interrupt_is_undone_too():
@@ -1098,7 +1105,7 @@ def test_coverage_counts_updates_and_rows(args, kwargs, rows):
 
     metric = Any()
     for replica in (0, 2, 2):
-        metric._update_slot(replica, args, kwargs)
+        operations.update(metric, replica, args, kwargs)
     coverage = metric.coverage
     assert (3, 3 * rows, (0, 2), 2) == (coverage.updates, coverage.rows, coverage.replicas, len(coverage))
     assert [mg.Contribution(0, 1, rows), mg.Contribution(2, 2, 2 * rows)] == sorted(coverage.values(), key=lambda c: c.replica)
@@ -1132,7 +1139,7 @@ def test_updates_from_threads(slots):
 
     def work(i):
         for n in range(25):
-            metric._update_slot(i % slots, (words[i],), {})
+            operations.update(metric, i % slots, (words[i],), {})
             if n % 10 == 0:
                 metric.result()
                 int(metric.count)

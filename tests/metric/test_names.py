@@ -50,9 +50,7 @@ def refused(name, where=""):
 
 def test_what_the_library_uses_is_found():
     """The names come from the classes, and those that once broke metrics are among them."""
-    assert {"_lock", "_states", "_slots", "_take_in", "_fold", "_parameters", "_arguments", "_pieces", "_own_states"} <= set(
-        OURS
-    )
+    assert {"_mergeable", "_declare", "_parameters", "_pieces", "_class_states"} <= set(OURS)
 
 
 @pytest.mark.parametrize("name", [*OURS, *METHODS])
@@ -104,7 +102,7 @@ def test_an_attribute_that_a_class_gets_later(name):
         cls()
 
 
-@pytest.mark.parametrize("name", ["_lock", "_fold", "name", "dtype", "snapshot", "coverage"])
+@pytest.mark.parametrize("name", ["_mergeable", "_declare", "name", "dtype", "snapshot", "coverage"])
 def test_a_state(name):
     """A state has none of these names, wherever it is declared."""
 

@@ -21,6 +21,7 @@ from sklearn.neighbors import KNeighborsClassifier
 import mergeable as mg
 from mergeable import ConfusionMatrix, Contribution, Count, Coverage, Dict, Histogram, Keyed, Rows, Sum, Tuple, wording
 from mergeable.encoding.canonical import canonical_bytes
+from mergeable.metric.internals import internals
 from mergeable.metrics import AUROC
 from mergeable.plot import KINDS, plot, possible
 from mergeable.state.access import freeze
@@ -691,7 +692,7 @@ def test_a_metric_and_its_snapshot_are_drawn_alike(saved):
     """plot() of a metric, and of a snapshot that was read without its class, shows the declared kind, or the one asked for."""
     metric = Ages(name="ages")
     metric.update_state([0.5, 1.5, 1.7])
-    before = canonical_bytes(metric._fold())
+    before = canonical_bytes(internals(metric).fold())
     drawn = mg.Snapshot.from_bytes(metric.snapshot().to_bytes()) if saved else metric
     bins = drawn.plot("histogram", "bins")
 
@@ -699,7 +700,7 @@ def test_a_metric_and_its_snapshot_are_drawn_alike(saved):
     assert [1, 2] == bins.patches[0].get_data().values.tolist()
     assert "ages" == bins.get_title()
     assert bins is drawn.plot(ax=bins)
-    assert before == canonical_bytes(metric._fold())
+    assert before == canonical_bytes(internals(metric).fold())
 
 
 # Sketches.

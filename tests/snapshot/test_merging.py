@@ -17,6 +17,7 @@ import pytest
 
 import mergeable as mg
 from mergeable.encoding.canonical import canonical_bytes
+from mergeable.metric.internals import internals
 from tests import register
 from tests.effort import HANG
 from tests.snapshot.test_snapshot import Dropped, Spread, Vocabulary, fed, spread
@@ -45,7 +46,7 @@ def test_all_files_are_one_process(tmp_path):
     paths, whole = shards(tmp_path)
     merged = mg.merge(paths)
 
-    assert canonical_bytes(whole._fold()) == value(merged)
+    assert canonical_bytes(internals(whole).fold()) == value(merged)
     assert (10, 20, 10) == (merged.coverage.updates, merged.coverage.rows, len(merged.origins))
     assert list(range(10)) == sorted(row["shard"] for row in merged.metadata)
     assert all([row["origins"][0]] == list(mg.load(paths[row["shard"]]).origins) for row in merged.metadata)
@@ -73,7 +74,7 @@ def test_metrics_snapshots_and_paths_mix(tmp_path):
     pieces = [str(paths[0]), metric, mg.load(paths[2]), paths[3]]
     before = metric.snapshot().to_bytes(), pieces[2].to_bytes()
 
-    assert canonical_bytes(whole._fold()) == value(mg.merge(iter(pieces)))
+    assert canonical_bytes(internals(whole).fold()) == value(mg.merge(iter(pieces)))
     assert before == (metric.snapshot().to_bytes(), pieces[2].to_bytes())
 
 
@@ -97,9 +98,9 @@ def test_every_state_merges_from_files(name):
     whole = fed(Holder(), *((batch,) for batch in batches))
 
     if row.within is not None:
-        assert [True, True] == [row.within(states["held"], batches) for states in (merged.states, whole._fold())]
+        assert [True, True] == [row.within(states["held"], batches) for states in (merged.states, internals(whole).fold())]
     else:
-        assert canonical_bytes(whole._fold()) == value(merged)
+        assert canonical_bytes(internals(whole).fold()) == value(merged)
 
 
 def test_processes_give_the_same_file(tmp_path):
@@ -420,10 +421,10 @@ def test_a_retried_piece_is_refused(tmp_path):
             mg.merge([tmp_path / "a.mg", piece], metric=Vocabulary)
         other = Vocabulary()
         other.merge_state([tmp_path / "a.mg"])
-        before = canonical_bytes((other._fold(), dict(other.coverage)))
+        before = canonical_bytes((internals(other).fold(), dict(other.coverage)))
         with pytest.raises(mg.DuplicateOrigin, match="the origin night/3"):
             other.merge_state([piece])
-        assert before == canonical_bytes((other._fold(), dict(other.coverage)))
+        assert before == canonical_bytes((internals(other).fold(), dict(other.coverage)))
 
 
 def test_a_name_and_its_random_id_are_one_piece():

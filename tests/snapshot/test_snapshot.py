@@ -19,9 +19,10 @@ import mergeable as mg
 from mergeable import registry
 from mergeable.encoding.archive import Archive
 from mergeable.encoding.canonical import canonical_bytes
+from mergeable.metric.as_state import Nested
+from mergeable.metric.internals import internals
 from mergeable.snapshot import manifest, opened
 from mergeable.state.access import become
-from mergeable.states.metric_state import Nested
 from tests import register
 from tests.effort import HANG
 
@@ -118,7 +119,7 @@ def test_every_state_comes_back(name):
     fresh = copy.deepcopy(metric)
     fresh.restore(back)
 
-    assert canonical_bytes(metric._fold()) == canonical_bytes(fresh._fold())
+    assert canonical_bytes(internals(metric).fold()) == canonical_bytes(internals(fresh).fold())
     assert canonical_bytes(metric.result()) == canonical_bytes(back.result(metric))
 
 
@@ -129,7 +130,7 @@ def test_every_empty_state_comes_back(name):
     fresh = copy.deepcopy(metric)
     fresh.restore(through_bytes(metric.snapshot()))
 
-    assert canonical_bytes(metric._fold()) == canonical_bytes(fresh._fold())
+    assert canonical_bytes(internals(metric).fold()) == canonical_bytes(internals(fresh).fold())
 
 
 def test_a_file_comes_back(tmp_path):
@@ -399,7 +400,7 @@ def test_a_restored_metric_does_not_merge_with_what_it_was_restored_from():
 def test_a_failed_restoration_changes_nothing(tmp_path):
     """A file that does not fit, or cannot be read, leaves the metric as it was."""
     metric = spread()
-    before = canonical_bytes((metric._fold(), dict(metric.coverage)))
+    before = canonical_bytes((internals(metric).fold(), dict(metric.coverage)))
     spread(edges=(0.0, 3.0)).snapshot().save(tmp_path / "other.mg")
     (tmp_path / "broken.mg").write_bytes(b"PK")
 
@@ -408,7 +409,7 @@ def test_a_failed_restoration_changes_nothing(tmp_path):
             metric.restore(tmp_path / path)
     with pytest.raises(TypeError, match=r"Spread.restore: got 3, expected a snapshot or the path of one"):
         metric.restore(3)
-    assert before == canonical_bytes((metric._fold(), dict(metric.coverage)))
+    assert before == canonical_bytes((internals(metric).fold(), dict(metric.coverage)))
 
 
 def test_merge_state_takes_metrics_snapshots_and_paths(tmp_path):
@@ -420,14 +421,14 @@ def test_merge_state_takes_metrics_snapshots_and_paths(tmp_path):
     one.merge_state([tmp_path / "1.mg", str(tmp_path / "2.mg"), parts[3], parts[4].snapshot()])
     whole = fed(Spread(), *(([x, 1e16], ["a"]) for x in (5e-324, 0.3, 0.2, -1e16, 0.1)))
 
-    assert canonical_bytes(whole._fold()) == canonical_bytes(one._fold())
+    assert canonical_bytes(internals(whole).fold()) == canonical_bytes(internals(one).fold())
     assert 5 == len(one.coverage)
 
 
 def test_a_failed_merge_changes_nothing(tmp_path):
     """One file that does not fit leaves the metric without any of the others."""
     metric = spread()
-    before = canonical_bytes((metric._fold(), dict(metric.coverage)))
+    before = canonical_bytes((internals(metric).fold(), dict(metric.coverage)))
     spread().snapshot().save(tmp_path / "good.mg")
     spread(edges=(0.0, 3.0)).snapshot().save(tmp_path / "other.mg")
 
@@ -435,7 +436,7 @@ def test_a_failed_merge_changes_nothing(tmp_path):
         metric.merge_state([tmp_path / "good.mg", tmp_path / "other.mg"])
     with pytest.raises(TypeError, match=r"Spread.merge_state: got one metric, expected a list of metrics"):
         metric.merge_state(tmp_path / "good.mg")
-    assert before == canonical_bytes((metric._fold(), dict(metric.coverage)))
+    assert before == canonical_bytes((internals(metric).fold(), dict(metric.coverage)))
 
 
 class Dropped(mg.Metric):
@@ -755,7 +756,7 @@ def test_old_files_stay_readable(version):
         back = mg.load(path)
         metric.restore(back)
         assert canonical_bytes(rows[name].reference(list(rows[name].fixed))) == canonical_bytes(
-            metric._fold()["held"].result()
+            internals(metric).fold()["held"].result()
         ), name
         assert 1 == back.coverage.updates
 

@@ -12,6 +12,7 @@ import numpy as np
 import mergeable as mg
 from mergeable.encoding.canonical import canonical_bytes
 from mergeable.exchange import join
+from mergeable.metric import operations
 
 POOL = np.array([1e16, 1.0, -1e16, 2.0**53, 0.1, np.nan, np.inf, -np.inf, -0.0, 5e-324, 1.7e308, 1 / 3])
 
@@ -308,9 +309,9 @@ class Joined(Alone):
         mine = list(batches)[self.rank * self.replicas : (self.rank + 1) * self.replicas]
         for replica, batch in enumerate(mine):
             if len(batch[0]):
-                metric._update_slot(replica, tuple(batch), {})
+                operations.update(metric, replica, tuple(batch), {})
             else:
-                metric._skip_slot()
+                operations.skip_update(metric)
 
 
 def check(shown_by_process):

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 import mergeable as mg
 from mergeable.encoding.canonical import canonical_bytes
+from mergeable.metric.internals import internals
 from mergeable.strategies import parameter_server
 from tests.effort import HANG
 from tests.notes import notes
@@ -60,7 +61,7 @@ class Fails(Seen):
 
 
 def contents(metric):
-    return canonical_bytes(metric._fold())
+    return canonical_bytes(internals(metric).fold())
 
 
 def one_process(batches):

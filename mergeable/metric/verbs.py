@@ -1,6 +1,6 @@
-"""Inside and outside of a metric: whether the user's code calls a verb, or somebody else.
+"""The verbs of a metric as its class has them: the same method called by the user's code, or from outside of the metric.
 
-Which verb a method is, is said by the name under which a class has it, and not by its own.
+The name under which a class has a method says which verb it is, and not the method's own name.
 """
 
 from __future__ import annotations
@@ -9,31 +9,30 @@ import functools
 import inspect
 from collections.abc import Callable
 from types import FunctionType
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeVar, cast
 
 from mergeable.errors import MergeableError, UnsupportedStrategy
+from mergeable.metric.internals import ATTRIBUTE, internals
 from mergeable.state.names import VERBS
 from mergeable.wording import shown
 
-if TYPE_CHECKING:
-    from mergeable.metric.metric import Metric
-
+F = TypeVar("F", bound=Callable[..., Any])
 
 tracers: list[Callable[[], bool]] = []
 """What says, of frameworks that are loaded, whether code runs now to be recorded, once for many calls."""
 
 
-def check_not_recorded(metric: Metric, name: str) -> None:
+def check_not_recorded(metric: Any, name: str) -> None:
     """Raise ``UnsupportedStrategy`` where the metric's code is recorded: what it does to its values would be done once."""
     if any(is_recording() for is_recording in tracers):
-        who = f"{type(metric).__name__}.{metric.__dict__['_verb']}"
+        who = f"{type(metric).__name__}.{internals(metric).verb}"
         raise UnsupportedStrategy(
             f"{who}: got {shown(name)} used in a tf.function, expected it outside, in Python that runs at every call: TensorFlow runs the "
             "function once, when it traces, and later updates would be lost. Let the function return what the metric takes."
         )
 
 
-def hosted(method: Callable[..., Any], verb: str | None = None) -> Callable[..., Any]:
+def hosted(method: F, verb: str | None = None) -> F:
     """Make a verb of a metric callable from both sides.
 
     Called from outside, it goes through the metric's dispatch, which finds the slot, takes the lock and undoes a failure.
@@ -43,21 +42,22 @@ def hosted(method: Callable[..., Any], verb: str | None = None) -> Callable[...,
     dispatch = f"_dispatch_{verb}"
 
     @functools.wraps(method)
-    def call(self: Metric, *args: Any, **kwargs: Any) -> Any:
-        if self._is_inside:
-            if self.__dict__["_verb"] != verb:
+    def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        inner = self.__dict__[ATTRIBUTE]
+        if inner.view is not None and inner.lock._is_owned():
+            if inner.verb != verb:
                 check_outside(self, verb)
             return method(self, *args, **kwargs)
         return getattr(self, dispatch)(*args, **kwargs)
 
     call.__hosted__ = True  # type: ignore[attr-defined]  # a mark of ours, so that no method is wrapped twice
-    return call
+    return cast(F, call)
 
 
-def check_outside(metric: Metric, verb: str) -> None:
+def check_outside(metric: Any, verb: str) -> None:
     """Raise ``MergeableError`` where the metric's own code runs, in which a verb would find half of an update."""
-    if metric._is_inside:
-        running = metric.__dict__["_verb"]
+    if internals(metric).is_inside:
+        running = internals(metric).verb
         raise MergeableError(
             f"{type(metric).__name__}.{verb}: called inside of {running}, expected a call when that has ended, because a {running} is "
             f"done, or undone, as a whole. Call {verb} from outside; what both verbs need goes into a method of its own."

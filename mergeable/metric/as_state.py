@@ -6,6 +6,9 @@ from typing import Any, final
 
 from mergeable import registry
 from mergeable.errors import UndeclaredState
+from mergeable.metric.internals import internals
+from mergeable.metric.operations import parameters, read_on, stand_in
+from mergeable.metric.user_code import run_verb
 from mergeable.numeric.row_batch import Place, weights_among
 from mergeable.state.access import freeze, merge_unchecked
 from mergeable.state.parameters import compares_by_value, same
@@ -13,6 +16,7 @@ from mergeable.states.combinators import Product, cells_of, signature_of
 from mergeable.wording import some
 
 
+@registry.register
 @final
 class Nested(Product[str]):
     """The states of a metric as one state: what ``metric.as_state()`` returns, and ``Keyed(metric)`` holds for each key.
@@ -38,15 +42,19 @@ class Nested(Product[str]):
         {'de': 0.5, 'fr': 1.0}
     """
 
+    parts_stand_alone = True
+
     def __init__(self, metric: Any) -> None:
         self._metric = metric
-        self._hold({name: state.empty() for name, state in metric._states.items()})
+        self._hold({name: state.empty() for name, state in internals(metric).declaration.states.items()})
 
     @property
     def parameters(self) -> dict[str, Any]:
         """The metric's class, its constructor's arguments, what else must agree, and its states."""
-        given = {name: value for name, value in self._metric._arguments.items() if name not in registry.LABELS}
-        every = self._metric._parameters()
+        given = {
+            name: value for name, value in internals(self._metric).declaration.arguments.items() if name not in registry.LABELS
+        }
+        every = parameters(self._metric)
         others = {name: value for name, value in every.items() if name not in given or not same(value, given[name])}
         return {
             "metric": registry.name_of(type(self._metric)),
@@ -75,9 +83,9 @@ class Nested(Product[str]):
 
     def update(self, *args: Any, **kwargs: Any) -> None:
         """Run the metric's ``update_state``: all states take the batch, or none."""
-        metric = self._metric._stand_in(self._parts)
+        metric = stand_in(self._metric, self._parts)
         with self._all_or_nothing():
-            metric._enter(metric._run, "update_state", metric.update_state, self._parts, args, kwargs)
+            internals(metric).enter(run_verb, metric, "update_state", self._parts, args, kwargs)
             check_nothing_undeclared(metric)
 
     def _place_of_weights(self) -> Place | None:
@@ -89,19 +97,19 @@ class Nested(Product[str]):
 
     def read_by(self, metric: Any) -> Any:
         """Run the ``result`` of this metric, or of another one whose states these are too."""
-        merged = {name: self._parts[name] for name in metric._states}
+        merged = {name: self._parts[name] for name in internals(metric).declaration.states}
         if not self.__dict__.get("_frozen"):  # what is frozen is a copy already
             merged = {name: state.empty() for name, state in merged.items()}
             self.flush()
             for name, state in merged.items():
                 merge_unchecked(state, self._parts[name])
             freeze(*merged.values())
-        return metric._stand_in(merged)._read_on(merged)
+        return read_on(stand_in(metric, merged), merged)
 
 
 def check_nothing_undeclared(metric: Any) -> None:
     """Raise ``UndeclaredState`` where a metric holds values that are no states."""
-    undeclared = sorted(metric._undeclared)
+    undeclared = sorted(internals(metric).undeclared)
     if undeclared:
         raise UndeclaredState(
             f"{type(metric).__name__}.as_state: got values in attributes that are not declared as states: {some(undeclared)}, "

@@ -1,0 +1,282 @@
+"""What a verb does once it is called from outside, and what other rooms do with a metric.
+
+Each function has the metric to itself while it runs, and finds it whole (``internals``).
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from mergeable.metric.arguments import row_count
+from mergeable.metric.declaration import check_declared
+from mergeable.metric.internals import ATTRIBUTE, Internals, internals, nothing
+from mergeable.metric.slots import RESTORED
+from mergeable.metric.user_code import Change, Named, note, run, run_verb, undeclared_values
+from mergeable.part import Part, States
+from mergeable.state.access import freeze
+
+M = TypeVar("M")
+
+
+# Updates.
+
+
+def update(  # noqa: PLR0917 - each belongs to one update
+    metric: Any,
+    replica: int,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    updates: int = 1,
+    rows: int | None = None,
+    *,
+    then: Callable[[], None] = nothing,
+) -> None:
+    """Run the user's ``update_state`` on one replica's states; what a failure has written is undone.
+
+    The rows are those of one update, or of several that ``joins`` allows to be one. ``then`` is called once it is certain that
+    the update counts, again where that was cut off.
+    """
+    inner = metric.__dict__[ATTRIBUTE]
+    inner.enter(_update, metric, inner, replica, args, kwargs, updates, rows, then)
+
+
+def _update(  # noqa: PLR0917 - the same
+    metric: Any,
+    inner: Internals,
+    replica: int,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    updates: int,
+    rows: int | None,
+    then: Callable[[], None],
+) -> None:
+    inner.membership.updated()
+    part = inner.slots.part(replica)
+    with Change(metric, "update_state", part, replica) as change:
+        run_verb(metric, "update_state", part.states, args, kwargs)
+        part.count(replica, row_count(args, kwargs) if rows is None else rows, inner.membership.worker, updates)
+        change.then = then
+
+
+def skip_update(metric: Any) -> None:
+    """Take note of an update with an empty batch, which no user's code sees."""
+    internals(metric).membership.updated()
+
+
+# Results.
+
+
+def result(metric: Any, *, alone: bool = False) -> Any:
+    """Run the user's ``result`` on the merged states of all processes of the job; ``alone`` exchanges no other metric."""
+    inner = metric.__dict__[ATTRIBUTE]
+    job = inner.membership.job
+    if job is None:
+        return inner.enter(_settled_result, metric, inner)
+    part = job.merged(metric, alone=alone)
+    merged = twin(metric, part)
+    value = result_here(merged)
+    cached = internals(merged).cached
+    for name in cached:
+        metric._set_plain(name, merged.__dict__[name])
+    inner.cached.update(cached)
+    inner.membership.last_result = part.coverage, value
+    return value
+
+
+def _settled_result(metric: Any, inner: Internals) -> Any:
+    inner.raise_failures()
+    return result_here(metric)
+
+
+def result_here(metric: Any) -> Any:
+    """Run the user's ``result`` on the merged states of this process."""
+    inner = internals(metric)
+    return inner.enter(_result_here, metric, inner)
+
+
+def _result_here(metric: Any, inner: Internals) -> Any:
+    try:
+        return run_verb(metric, "result", frozen(inner.slots.fold()))
+    except Exception as error:
+        note(error, metric, "result")
+        raise
+
+
+def read_on(metric: Any, states: States) -> Any:
+    """Run the user's ``result`` on these states."""
+    return internals(metric).enter(run_verb, metric, "result", states)
+
+
+def result_when_empty(metric: Any) -> Any:
+    """Run the user's ``result`` on empty states, to learn its structure."""
+    inner = internals(metric)
+    states = {name: state.empty() for name, state in inner.declaration.states.items()}
+    return inner.enter(run, inner, "result", states, metric._result_on_nothing)
+
+
+# Resets and merges.
+
+
+def reset(metric: Any) -> None:
+    """Empty every state, and run the user's ``reset_state``."""
+    inner = internals(metric)
+    inner.enter(_reset, metric, inner)
+    inner.settle()
+
+
+def take_over(metric: Any, part: Part) -> None:
+    """Reset the metric, and let it hold what was saved."""
+    inner = internals(metric)
+    inner.settle()
+    inner.enter(_reset, metric, inner, part)
+
+
+def _reset(metric: Any, inner: Internals, restored: Part | None = None) -> None:
+    empty = Part.empty(inner.declaration.states)
+
+    def then() -> None:
+        inner.slots.parts = {0: empty} if restored is None else {RESTORED: restored}
+        if inner.queue is not None:
+            inner.queue.reset()
+        inner.membership.reset()
+        if restored is not None:
+            inner.membership.updated()
+
+    with Change(metric, "reset_state") as change:
+        run_verb(metric, "reset_state", empty.states)
+        if restored is not None:
+            inner.undeclared.update(restored.undeclared)
+            metric.__dict__.update(restored.undeclared)
+        change.then = then
+
+
+def merge(metric: Any, others: list[Any]) -> None:
+    """Take all that other metrics hold; they stay as they are. Where the class has a merge of its own, it runs on copies of them.
+
+    Raises:
+        IncompatibleStates, DuplicateOrigin, UndeclaredState: as ``Metric.merge_state`` says.
+    """
+    inner = internals(metric)
+    for one in (metric, *others):
+        internals(one).settle()
+    for other in others:
+        check_mergeable(metric, other)
+        if not metric._merges_by_itself:
+            check_declared(type(metric), [*inner.undeclared, *internals(other).undeclared])
+    brought: Part | None = None
+    if metric._merges_by_itself:  # the user's code reads them while this one is locked
+        others = [internals(other).enter(_still, other) for other in others]
+    with Named(metric, "merge_state"):
+        for other in others:  # one after the other: threads that had two metrics to themselves could wait for one another
+            there = internals(other)
+            brought = there.enter(there.slots.joined_to, brought)
+    inner.enter(_merge, metric, inner, brought, others)
+
+
+def _merge(metric: Any, inner: Internals, brought: Part | None, others: list[Any]) -> None:
+    with Change(metric, "merge_state") as change:
+        merged = inner.slots.folded()
+        if brought is not None:
+            merged.merge(brought)
+        if metric._merges_by_itself:
+            run_verb(metric, "merge_state", frozen(copy.deepcopy(merged.states)), (others,))
+
+        def then() -> None:
+            inner.slots.parts = {0: merged}
+            inner.membership.updated()
+
+        change.then = then
+
+
+def _still(metric: Any) -> Any:
+    """Return a metric that holds what this one holds now, and that nobody else has."""
+    return _twin(metric, internals(metric).slots.copied(), undeclared_values(metric))
+
+
+def check_mergeable(metric: Any, other: Any) -> None:
+    """Raise ``IncompatibleStates`` unless the metrics have one class, equal parameters and equal states."""
+    mine, theirs = internals(metric).declaration, internals(other).declaration
+    if mine.kind is theirs.kind:
+        mine.check_mergeable(theirs, metric._parameters(), other._parameters())
+    else:
+        mine.check_mergeable(theirs, {}, {})
+
+
+# What a metric holds, as one part: for an exchange, a snapshot, a copy.
+
+
+def own_part(metric: Any) -> Part:
+    """Return a fresh part of what this process brings to its job: what was restored is brought by the first process."""
+    inner = internals(metric)
+    inner.settle()
+    return inner.enter(_own_part, metric, inner)
+
+
+def _own_part(metric: Any, inner: Internals) -> Part:
+    part = inner.slots.folded(without_restored=inner.membership.worker > 0)
+    part.undeclared = copy.deepcopy(undeclared_values(metric))
+    return part
+
+
+def whole_part(metric: Any) -> Part:
+    """Return a fresh part of what the metric holds in all processes of its job.
+
+    Raises:
+        UndeclaredState: there are several, and no declaration says how attributes merge.
+    """
+    inner = internals(metric)
+    if inner.membership.job is None:
+        return own_part(metric)
+    check_declared(type(metric), inner.undeclared)
+    return inner.membership.job.merged(metric, alone=False, verb="snapshot")
+
+
+def merged_parts(metric: Any, mine: Part, theirs: Part) -> Part:
+    """Return what two processes hold of such a metric, as one part; ``mine`` is changed."""
+    if metric._merges_by_itself:
+        whole = twin(metric, mine)
+        merge(whole, [twin(metric, theirs)])
+        return own_part(whole)
+    check_declared(type(metric), [*mine.undeclared, *theirs.undeclared])
+    mine.merge(theirs)
+    return mine
+
+
+# Metrics like a metric.
+
+
+def twin(metric: M, part: Part | None = None) -> M:
+    """Return a metric like this one that holds a part, or nothing."""
+    return _twin(metric, {} if part is None else {0: part}, {} if part is None else part.undeclared)
+
+
+def _twin(metric: M, parts: dict[int, Part], undeclared: Mapping[str, Any]) -> M:
+    inner = internals(metric)
+    made = object.__new__(type(metric))
+    kept = {name: value for name, value in metric.__dict__.items() if name not in inner.undeclared}
+    own = Internals(inner.declaration, parts)
+    own.undeclared = set(undeclared)
+    made.__dict__.update({**kept, ATTRIBUTE: own, **undeclared})
+    return made
+
+
+def stand_in(metric: M, states: States) -> M:
+    """Return a metric for one call of the user's code on states that are not this metric's: what it sets is gone with it."""
+    made = object.__new__(type(metric))
+    made.__dict__.update(metric.__dict__)
+    made.__dict__[ATTRIBUTE] = Internals(internals(metric).declaration, {0: Part(states)})
+    return made
+
+
+def parameters(metric: Any) -> dict[str, Any]:
+    """Return what must be equal for two metrics to merge, but for their states: arguments and plain attributes."""
+    found: dict[str, Any] = metric._parameters()
+    return found
+
+
+def frozen(states: States) -> States:
+    """Return states that refuse changes from now on."""
+    freeze(*states.values())
+    return states

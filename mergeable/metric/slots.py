@@ -1,0 +1,88 @@
+"""The states of each replica, side by side: found, folded in the order of the replicas, and what they cover.
+
+Not its job: to run a user's code, or to keep two threads apart.
+"""
+
+from __future__ import annotations
+
+from typing import final
+
+from mergeable.coverage import Coverage
+from mergeable.part import Part, States, merge_alike
+from mergeable.state import State
+
+RESTORED = -1
+"""The slot of what was restored: before those of all replicas. Every process of a job has it, and the first one brings it."""
+
+
+@final
+class Slots:
+    """The parts of a metric's replicas by the replica's number; ``states`` are the declared ones, always empty.
+
+    Example:
+        >>> import mergeable as mg
+        >>> slots = Slots({"total": mg.Sum()})
+        >>> slots.part(1).states["total"].update(2.0); slots.part(0).states["total"].update(1.0)
+        >>> slots.fold()["total"].result()
+        3.0
+    """
+
+    __slots__ = ("parts", "states")
+
+    def __init__(self, states: States, parts: dict[int, Part] | None = None) -> None:
+        self.states = states
+        self.parts: dict[int, Part] = {} if parts is None else parts
+
+    def part(self, replica: int) -> Part:
+        """Return the part of a replica."""
+        found = self.parts.get(replica)
+        if found is None:
+            found = self.parts[replica] = Part.empty(self.states)
+        return found
+
+    def fold(self, *names: str) -> States:
+        """Return fresh states into which the parts are merged, in the order of the replicas: all of them, or those named."""
+        merged = {name: self.states[name].empty() for name in names or self.states}
+        for _, part in sorted(self.parts.items()):
+            merge_alike(merged, part.states)  # all parts have states with the parameters of these
+        return merged
+
+    def folded(self, *, without_restored: bool = False) -> Part:
+        """Return one fresh part of what all hold; what was restored may be left out, where another process brings it."""
+        slots = (
+            self if not without_restored else Slots(self.states, {r: part for r, part in self.parts.items() if r != RESTORED})
+        )
+        return Part(slots.fold(), slots.coverage(), self.part(0).origin)
+
+    def joined_to(self, joined: Part | None) -> Part | None:
+        """Return a part with what it had and what these parts have."""
+        for _, part in sorted(self.parts.items()):
+            if joined is None:
+                joined = part.copied()
+            else:
+                joined.merge(part)
+        return joined
+
+    def copied(self) -> dict[int, Part]:
+        """Return parts that hold the same, and that no later update of these reaches."""
+        return {replica: part.copied() for replica, part in self.parts.items()}
+
+    def coverage(self) -> Coverage:
+        """Return which updates the parts hold."""
+        coverage = Coverage()
+        for _, part in sorted(self.parts.items()):
+            coverage = coverage.joined(part.coverage)
+        return coverage
+
+    def declare(self, name: str, state: State) -> None:
+        """Give every part an empty state of that name."""
+        for part in self.parts.values():
+            part.states[name] = state.empty()
+        self.states[name] = state.empty()
+
+    def replace(self, name: str, state: State) -> None:
+        """Let the first replica hold a state under that name, and the others nothing."""
+        first = self.part(0)
+        self.parts = {
+            replica: part.replaced(name, state if part is first else state.empty()) for replica, part in self.parts.items()
+        }
