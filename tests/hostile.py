@@ -23,6 +23,7 @@ from mergeable import registry
 from mergeable.encoding import archive
 from mergeable.encoding.canonical import canonical_bytes
 from mergeable.encoding.plain import Unreadable
+from mergeable.metric.internals import internals
 from mergeable.snapshot import Snapshot, opened
 from mergeable.snapshot.description import Description
 from mergeable.state.access import become
@@ -196,7 +197,7 @@ class Holder(mg.Metric):
         self.add_state("held", STATES[of])
 
     def result(self):
-        return self._view["held"].result()
+        return internals(self).view["held"].result()
 
 
 def snapshot(of, origin="0a", metadata=None):
@@ -745,7 +746,7 @@ def take_over(loaded, of):
         metric.restore(loaded)
     after = {name: value for name, value in metric.__dict__.items() if name != "_slots"}
     expect(before == after, f"the attributes were {sorted(before)} and are {sorted(after)}")
-    expect(not metric._undeclared, "an attribute was set")
+    expect(not internals(metric).undeclared, "an attribute was set")
 
 
 REFUSALS = (mg.SnapshotError, mg.IncompatibleStates, mg.DuplicateOrigin, mg.UndeclaredState)

@@ -87,7 +87,7 @@ def test_every_state_merges_from_files(name):
         held = mg.state(row.state).empty()
 
         def update_state(self, batch):
-            row.take(self._view["held"], batch)
+            row.take(internals(self).view["held"], batch)
 
         def result(self):
             return 0
@@ -266,7 +266,7 @@ def test_a_merge_that_fails_half_way_is_undone(tmp_path):
         def update_state(self, n):
             self.total += n
             self.cells.update([n, 1])
-            self._view["fussy"].update(n)
+            internals(self).view["fussy"].update(n)
 
         def result(self):
             return self.total.result(), self.cells.result().tolist(), self.fussy.result()

@@ -95,7 +95,7 @@ def holding(state, name="Holder"):
         held = state.empty()
 
         def update_state(self, full):
-            become(self._view["held"], full)
+            become(internals(self).view["held"], full)
 
         def result(self):
             return self.held if not hasattr(self.held, "result") else self.held.result()
@@ -474,7 +474,7 @@ def test_attributes_that_are_not_declared():
         mg.merge([saved])
 
 
-@pytest.mark.parametrize("name", ["update_state", "_slots", "name", "coverage"])
+@pytest.mark.parametrize("name", ["update_state", "_mergeable", "name", "coverage"])
 def test_a_file_cannot_put_attributes_in_place_of_the_class(name):
     """An attribute that is a part of the class is refused."""
     saved = fed(Dropped(), ([1],)).snapshot()
@@ -511,7 +511,7 @@ def test_nobody_sets_names_of_protocols(name):
     """A name with two underscores in front is refused of a source that is trusted, and where the metric itself sets it."""
     saved, metric = fed(Dropped(), ([1],)).snapshot(), Dropped()
     saved._undeclared[name] = 3
-    metric._undeclared.add(name)
+    internals(metric).undeclared.add(name)
 
     with pytest.raises(mg.SnapshotError, match="which is a part of the class and no value that updates set"):
         metric.restore(saved)

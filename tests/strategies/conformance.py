@@ -13,6 +13,7 @@ import mergeable as mg
 from mergeable.encoding.canonical import canonical_bytes
 from mergeable.exchange import join
 from mergeable.metric import operations
+from mergeable.metric.internals import internals
 
 POOL = np.array([1e16, 1.0, -1e16, 2.0**53, 0.1, np.nan, np.inf, -np.inf, -0.0, 5e-324, 1.7e308, 1 / 3])
 
@@ -63,7 +64,7 @@ class Everything(mg.Metric):
             self.lengths[key] = self.lengths.get(key, 0) + len(key)
 
     def result(self):
-        return _told({name: getattr(self, name) for name in self._states})
+        return _told({name: getattr(self, name) for name in internals(self).declaration.states})
 
 
 class Texts(mg.Metric):

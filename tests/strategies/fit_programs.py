@@ -13,6 +13,7 @@ import mergeable as mg
 from mergeable.encoding.canonical import canonical_bytes
 from mergeable.exchange import watch
 from mergeable.keras import SaveSnapshots
+from mergeable.metric.internals import internals
 from mergeable.strategies.multi_worker import disable_fit, enable_fit
 from tests.effort import HANG
 from tests.strategies.programs import workers
@@ -41,7 +42,7 @@ class Labels(mg.PyMetric):
         self.kept.update(y)
 
     def result(self):
-        states = canonical_bytes({name: getattr(self, name) for name in self._states})
+        states = canonical_bytes({name: getattr(self, name) for name in internals(self).declaration.states})
         digest = hashlib.blake2b(states, digest_size=6).digest()  # as many bits as a float has room for
         return {"rows": self.rows.result(), "total": self.total.result(), "digest": int.from_bytes(digest, "big")}
 
