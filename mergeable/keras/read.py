@@ -23,6 +23,7 @@ from mergeable.strategies import current
 from mergeable.wording import shown
 
 if TYPE_CHECKING:
+    from mergeable.metric import Metric
 
     class _OfPyMetric(Metric):
         """The attributes of ``PyMetric`` that ``Read`` uses."""

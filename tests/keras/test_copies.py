@@ -13,8 +13,8 @@ import tensorflow as tf
 
 import mergeable as mg
 from mergeable.encoding.canonical import canonical_bytes
-from tests.effort import HANG
 from mergeable.metric.internals import internals
+from tests.effort import HANG
 from tests.keras.zoo import Everything, JaccardAsDocumented, RowCount
 
 

@@ -10,8 +10,8 @@ import tensorflow as tf
 import mergeable as mg
 from mergeable.encoding.canonical import canonical_bytes
 from mergeable.keras import graph_errors
-from tests.effort import HANG
 from mergeable.metric.internals import internals
+from tests.effort import HANG
 from tests.keras.zoo import Everything, RowCount
 from tests.notes import notes
 
