@@ -121,7 +121,7 @@ def one_pass(y_true, probability):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     parser.add_argument("--replicas", type=int, default=4, choices=(2, 4, 8), help="default 4")
     n = parser.parse_args().replicas
     console = Console(highlight=False)

@@ -50,9 +50,8 @@ def save(folder, shard):
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder:
-        workers = [get_context("spawn").Process(target=save, args=(folder, shard)) for shard in range(SHARDS)]
-        [worker.start() for worker in workers]
-        [worker.join() for worker in workers]
+        with get_context("spawn").Pool(SHARDS) as processes:
+            processes.starmap(save, [(folder, shard) for shard in range(SHARDS)], chunksize=1)
         merged = mg.merge(sorted(Path(folder).glob("*.mg")))
     print("eight files:", merged.result(), f"({merged.coverage})", "shards", [row["shard"] for row in merged.metadata])
     alone = evaluate(np.arange(1797)).result()

@@ -12,7 +12,7 @@ try:
     from hypothesis import strategies as st
     from sklearn.datasets import load_diabetes
 
-    import mergeable.laws
+    from mergeable import laws
 except ImportError as error:
     sys.exit(f"This example needs {error.name}, which is not installed: pip install 'mergeable[laws]' scikit-learn")
 
@@ -20,10 +20,11 @@ except ImportError as error:
 @mg.register(name="examples.Worst")
 class Worst(mg.State):  # the k largest errors with their rows; of two data sets, those among both
     def __init__(self, k=3):
-        self.k = k
-        self.found = []  # pairs (error, row), the largest first
+        self.k, self.found = k, []  # pairs (error, row), the largest first
 
-    parameters = property(lambda self: {"k": self.k})
+    @property
+    def parameters(self):
+        return {"k": self.k}
 
     def update(self, errors, rows):
         self.found = sorted([*self.found, *zip(errors, rows, strict=True)], reverse=True)[: self.k]
@@ -46,8 +47,7 @@ class Inspect(mg.Metric):
 
 
 batches = st.tuples(*[st.lists(st.integers(0, 9), min_size=3, max_size=3)] * 2)
-print("laws that hold:", ", ".join(mg.laws.check_state(Worst(), batches, others=[Worst(4)])))
-
+print("laws that hold:", ", ".join(laws.check_state(Worst(), batches, others=[Worst(4)])))
 x, y = load_diabetes(return_X_y=True)
 errors = abs(y - 152 - 950 * x[:, 2]).tolist()
 with tempfile.TemporaryDirectory() as folder:

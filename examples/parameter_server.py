@@ -32,7 +32,8 @@ class Auroc(mg.PyMetric):
 
 def serve(cluster, job, task):
     _server = tf.distribute.Server(cluster, job_name=job, task_index=task, protocol="grpc")
-    parent_process().join()  # as long as the coordinator; on a host of its own, _server.join()
+    if parent := parent_process():
+        parent.join()  # as long as the coordinator; on a host of its own, _server.join()
 
 
 if __name__ == "__main__":
@@ -55,6 +56,5 @@ if __name__ == "__main__":
             coordinator.schedule(step, args=(batch,))
         coordinator.join()
         print("training:  " if step is train else "evaluation:", auroc)
-    alone = metrics.roc_auc_score(y, [score for x, _ in batches for score in model(x)])
-    print("one pass:  ", alone)
+    print("one pass:  ", alone := metrics.roc_auc_score(y, [score for x, _ in batches for score in model(x)]))
     sys.exit("The two differ." if auroc.result() != alone else 0)

@@ -114,7 +114,7 @@ class PyMetric(Read, Metric, NoVariables, Checkpointed, KerasMetric):
     _takes_arrays = False
     """Whether an update takes arrays where tensors were."""
 
-    def __new__(cls, /, *args: Any, **kwargs: Any) -> Any:
+    def __new__(cls: type[P], /, *args: Any, **kwargs: Any) -> P:
         """Set up what needs no ``__init__``; refuse to be called with a batch, as a function."""
         if args and not tf.executing_eagerly() and all(map(tf.is_tensor, args)):
             check_instance(cls, args)

@@ -154,7 +154,7 @@ class Metric(Saveable, NoFunction):
         """Empty every state. Also called at construction."""
 
     @hosted
-    def merge_state(self, metrics: Iterable[Metric]) -> None:
+    def merge_state(self, metrics: Iterable[Any]) -> None:
         """Take all that other metrics of this class and these parameters have taken; they stay as they are.
 
         A snapshot, or the path of its file, stands for the metric that it was taken of.

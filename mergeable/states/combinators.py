@@ -99,7 +99,7 @@ class Product(State, Generic[K]):
         for part, found in zip(self._parts.values(), saved_values.fields(saved, *map(str, self._parts)), strict=True):
             part.from_data(found)
 
-    def __getitem__(self, name: K) -> State:
+    def __getitem__(self, name: K) -> Any:
         return self._parts[name]
 
     def __setitem__(self, name: K, value: Any) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Generic, TypeVar, final
+from typing import Any, Generic, TypeVar, final, overload
 
 from mergeable.errors import IncompatibleStates
 from mergeable.numeric import keys, saved_values
@@ -51,7 +51,13 @@ class Keyed(State, Generic[S]):
     _undoes_updates = True
     _own = frozenset({"_touched", "_apart"})
 
-    def __init__(self, state: S) -> None:
+    @overload
+    def __init__(self, state: S) -> None: ...
+
+    @overload
+    def __init__(self: Keyed[Any], state: Any) -> None: ...  # a metric, or what stands for the state of an object
+
+    def __init__(self, state: Any) -> None:
         self._inner: S = inner_of(state, "Keyed")  # type: ignore[assignment]  # a metric's state where a metric came
         self._states: dict[keys.Canonical, S] = {}
         self._mixed = False  # whether some keys may be neither whole numbers nor text

@@ -10,7 +10,6 @@ import numpy as np
 from mergeable.numeric import hashes, keys
 from mergeable.numeric.given import objects
 from mergeable.numeric.row_batch import Place, RowBatch, behind, place_of_weights, present
-from mergeable.state import State
 from mergeable.state.access import merge_unchecked
 from mergeable.state.parameters import as_whole
 from mergeable.states.combinators import PART, Product, Tuple, cells_of, empty_of, inner_of, signature_of
@@ -149,7 +148,7 @@ class Sliced(Product[str]):
         """How many rows are in no slice of their own."""
         return int(self._overflow[0].result())
 
-    def __getitem__(self, key: Any) -> State:
+    def __getitem__(self, key: Any) -> Any:
         """Return the inner state of a slice."""
         label = keys.canonical(key, "Sliced")
         if label not in self._kept.states:
