@@ -7,7 +7,7 @@ import re
 import tempfile
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, final
 
 import click
 
@@ -16,7 +16,6 @@ from mergeable.cli.named import import_all, name_of, named
 from mergeable.cli.options import modules
 from mergeable.cli.printing import complain, write_table
 from mergeable.cli.progress import progress
-from mergeable.laws.rules import LAWS, LawBroken
 from mergeable.metric import Metric
 from mergeable.state import State
 from mergeable.states.object_state import state as declare
@@ -26,10 +25,27 @@ Test = Callable[[Iterable[str]], object]
 """Tests laws by their names."""
 
 
-def _laws(ctx: click.Context, param: click.Parameter, value: Sequence[str]) -> list[str]:
-    names = [name.strip() for text in value for name in text.split(",")]
+@final
+class _LawsOption(click.Option):
+    """An option whose help has the names of the laws, which load hypothesis."""
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        with contextlib.suppress(ImportError):
+            from mergeable.laws.rules import LAWS
+
+            self.help = f"Default: all. {', '.join(LAWS)}."
+        return super().get_help_record(ctx)
+
+
+def _chosen(texts: Sequence[str]) -> list[str]:
+    """Return the names of laws that an option has; all where it has none."""
+    from mergeable.laws.rules import LAWS
+
+    names = [name.strip() for text in texts for name in text.split(",")]
     for name in names:
         if name not in LAWS:
+            ctx = click.get_current_context()
+            param = next(param for param in ctx.command.params if isinstance(param, _LawsOption))
             raise click.BadParameter(f"got {shown(name)}, expected some of: {', '.join(LAWS)}.", ctx, param)
     return names or list(LAWS)
 
@@ -54,7 +70,7 @@ def _laws(ctx: click.Context, param: click.Parameter, value: Sequence[str]) -> l
 @click.option(
     "--reference", callback=name_of, metavar="MODULE:NAME", help="A function that gives the exact result for a list of batches."
 )
-@click.option("--laws", multiple=True, callback=_laws, metavar="LAW,...", help=f"Default: all. {', '.join(LAWS)}.")
+@click.option("--laws", cls=_LawsOption, multiple=True, metavar="LAW,...", help="Default: all.")
 @click.option(
     "--examples", type=click.IntRange(min=1), help="How many inputs to try for each law. Default: 100, for a metric 50."
 )
@@ -75,6 +91,7 @@ def check(
     """
     import mergeable.laws  # noqa: F401 - says what to install before anything else can fail
 
+    names = _chosen(laws)
     import_all(modules)
     prototype = _prototype(subject, named(subject))
     if isinstance(prototype, Metric) and batches is None:
@@ -88,8 +105,8 @@ def check(
     rows: list[tuple[str, str, str]] = []
     broken: list[str] = []
     errors: list[str] = []
-    with _notes_elsewhere(), progress("testing", len(laws), len(laws), noun="laws") as advance:
-        for law in laws:
+    with _notes_elsewhere(), progress("testing", len(names), len(names), noun="laws") as advance:
+        for law in names:
             verdict, text = _verdict(law, test)
             rows.append((law, verdict, _statement(law)))
             if text:
@@ -119,6 +136,7 @@ def _notes_elsewhere() -> Iterator[None]:
 def _verdict(law: str, test: Test) -> tuple[str, str]:
     """Return what to write beside a law, and what broke it."""
     from mergeable.laws import NothingTested
+    from mergeable.laws.rules import LawBroken
 
     try:
         with warnings.catch_warnings():
@@ -179,5 +197,7 @@ def _strategy(name: str) -> Any:
 
 
 def _statement(law: str) -> str:
+    from mergeable.laws.rules import LAWS
+
     text = (LAWS[law].__doc__ or "").partition("\n")[0].replace("``", "").removesuffix(".")
     return text[:1].lower() + text[1:]
