@@ -20,6 +20,7 @@ import numpy as np
 from timing import seconds
 
 import mergeable as mg
+from mergeable.snapshot.contents import Contents, contents
 
 try:
     from rich import box
@@ -167,10 +168,10 @@ def memory(console, counts):
     folder = tempfile.mkdtemp()
     write(FewBins, folder, 1)
     base = (Path(folder) / "00000.mg").read_bytes()
-    first = mg.Snapshot.from_bytes(base)
+    held = contents(mg.Snapshot.from_bytes(base))
     for i in range(max(counts)):  # one state under many origins: what matters here is that each file is read and merged
         coverage = mg.Coverage({f"{i:016x}": mg.Contribution(replica=0, updates=1, rows=20_000)})
-        mg.Snapshot(first._description, first._states, coverage).save(Path(folder) / f"{i:05d}.mg")
+        mg.Snapshot(Contents.of(held.description, held.states, coverage)).save(Path(folder) / f"{i:05d}.mg")
     for n in counts:
         found = []
         for files in (n, 1):

@@ -7,7 +7,7 @@ import functools
 import itertools
 import secrets
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from mergeable.errors import DuplicateOrigin
@@ -33,6 +33,10 @@ class Contribution:
     def where(self) -> str:
         """The replica, and the worker where that is not the first."""
         return f"replica {self.replica}" + (f" of worker {self.worker}" if self.worker else "")
+
+
+Side = tuple[Mapping[str, Contribution], Mapping[str, Iterable[str]]]
+"""One side of a merge: contributions by the ids of their origins, and the ids of each piece's origins by the piece's name."""
 
 
 class Coverage(Mapping[str, Contribution]):
@@ -116,7 +120,7 @@ twice. Merge each metric once, and reset the merged one before it counts on.
 
     def joined(self, other: Coverage) -> Coverage:
         """Return the coverage of both; raise ``DuplicateOrigin`` where they share an origin or a piece's name."""
-        check_distinct(self, other)
+        check_distinct((self._contributions, self.names), (other._contributions, other.names))
         return Coverage(
             {**self._contributions, **other._contributions},
             {*self._missing, *other._missing},
@@ -204,20 +208,32 @@ twice. Merge each metric once, and reset the merged one before it counts on.
         return f"Coverage({self})"
 
 
-def check_distinct(mine: Coverage, others: Coverage) -> None:
-    """Raise ``DuplicateOrigin`` where two sides hold the same updates."""
-    for mark in (*_shared(mine.names, others.names), *_shared(mine._contributions, others._contributions)):
-        raise DuplicateOrigin(
-            f"merge: {twice(mark, mine, others)} Merge each metric once, and reset the merged one before it counts on."
-        )
+def check_distinct(
+    mine: Side,
+    others: Side,
+    places: Callable[[str], str] = lambda _: "",
+    advice: str = "Merge each metric once, and reset the merged one before it counts on.",
+) -> None:
+    """Raise ``DuplicateOrigin`` where two sides hold the same updates: where they share a piece's name, or an origin's id.
+
+    ``places`` returns where the two come from that share it, as in ``", in a.mg and in b.mg"``.
+    """
+    for known, found in zip(mine[::-1], others[::-1], strict=True):  # a name says more than an id
+        if not known.keys().isdisjoint(found.keys()):
+            mark = next(mark for mark in found if mark in known)
+            a, b = (_marked(mark, *side) for side in (mine, others))
+            hint = ""
+            if a and b and {*a.workers}.isdisjoint(b.workers):
+                hint = " Workers that save with local=True each give what they save a name of its own."
+            raise DuplicateOrigin(
+                f"merge: the origin {mark} ({b.where}, {b.updates} updates) came twice{places(mark)}; its updates would count twice.{hint} "
+                f"{advice}"
+            )
 
 
-def twice(mark: str, mine: Coverage, others: Coverage, places: str = "") -> str:
-    """Return the sentence that an origin, by its id or its piece's name, came twice."""
-    a, b = (side.piece(mark) if mark in side.names else Coverage({mark: side[mark]}) for side in (mine, others))
-    apart = a and b and {*a.workers}.isdisjoint(b.workers)
-    hint = " Workers that save with local=True each give what they save a name of its own." if apart else ""
-    return f"the origin {mark} ({b.where}, {b.updates} updates) came twice{places}; its updates would count twice.{hint}"
+def _marked(mark: str, contributions: Mapping[str, Contribution], names: Mapping[str, Iterable[str]]) -> Coverage:
+    """Return what a side holds of a piece, by its name, or of an origin, by its id."""
+    return Coverage({origin: contributions[origin] for origin in names.get(mark, (mark,))})
 
 
 def check_name(name: str, who: str = "") -> None:
@@ -232,11 +248,6 @@ def check_name(name: str, who: str = "") -> None:
 def drawn_origin() -> str:
     """Return a new origin's id: 64 random bits after the time, so that of two ids the larger one is the later one's."""
     return f"{time.time_ns() // 10**6:012x}{secrets.token_hex(8)}"
-
-
-def _shared(mine: Mapping[str, Any], others: Mapping[str, Any]) -> Iterator[str]:
-    few, many = sorted((mine, others), key=len)
-    return filter(many.__contains__, few)
 
 
 def listed(noun: str, numbers: Sequence[int]) -> str:

@@ -19,7 +19,7 @@ import numpy as np
 
 import mergeable as mg
 from mergeable.encoding.canonical import canonical_bytes
-from mergeable.snapshot.merging import interrupts_held
+from mergeable.snapshot.pool import interrupts_held
 
 SHARDS = 8
 BATCH = 16

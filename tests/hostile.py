@@ -24,7 +24,8 @@ from mergeable.encoding import archive
 from mergeable.encoding.canonical import canonical_bytes
 from mergeable.encoding.plain import Unreadable
 from mergeable.metric.internals import internals
-from mergeable.snapshot import Snapshot, opened
+from mergeable.snapshot import Snapshot, read_snapshot
+from mergeable.snapshot.contents import Contents
 from mergeable.snapshot.description import Description
 from mergeable.state.access import become
 from tests import register
@@ -86,7 +87,7 @@ def sealed(data):
     """Return a file with the seal that fits it, or as it is where it has no place for one."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archived:
-            seal = archive._seal(memoryview(data), archived.infolist(), archived.start_dir)
+            seal = archive._seal_of(memoryview(data), archived.infolist(), archived.start_dir)
     except (Unreadable, zipfile.BadZipFile, struct.error, NotImplementedError, ValueError):
         return data
     return data[: -len(seal)] + seal if data[-len(seal) :].startswith(archive._SEAL) else data
@@ -206,7 +207,8 @@ def snapshot(of, origin="0a", metadata=None):
     become(state, STATES[of])
     described = Description.of(Holder, "holder", {"of": of}, own_merge=False, plots={"bars": "held"})
     coverage = mg.Coverage({origin: mg.Contribution(replica=0, updates=2, rows=7)}, ["gone.mg"])
-    return Snapshot(described, {"held": state}, coverage, metadata=({**(metadata or {}), "origins": [origin]},))
+    row = {**(metadata or {}), "origins": [origin]}
+    return Snapshot(Contents.of(described, {"held": state}, coverage, metadata=(row,)))
 
 
 METADATA = {"run": 7, "note": "ü", "rate": 0.1, "shape": np.arange(80), "tags": ("a", b"b", {1, 2}, {1: None}, [1.5, [True]])}
@@ -696,7 +698,7 @@ def outcome(data, of):
     """Read a file and use what loads; return "refused" or "consistent", and raise where it does anything else."""
     ran.clear()
     try:
-        loaded = opened(data, SOURCE, trusted=False)
+        loaded = read_snapshot(data, SOURCE, trusted=False)
     except mg.SnapshotError as error:
         expect(str(error).startswith(f"{SOURCE}: "), f"the text is {error}")
         expect(not ran, "code has run")
@@ -712,7 +714,7 @@ def use(loaded, of):
     expect(loaded.coverage.updates >= 0 and loaded.coverage.rows >= 0, "the coverage is negative")
     str(loaded), loaded.arguments, loaded.origins
 
-    again = opened(loaded.to_bytes(), "again", trusted=False)
+    again = read_snapshot(loaded.to_bytes(), "again", trusted=False)
     expect(loaded.to_bytes() == again.to_bytes(), "the file that it writes is read as another one")
     expect(canonical_bytes(states) == canonical_bytes(again.states), "the states that it writes are read as others")
     expect(results(states) == results(again.states), "the results differ after a round trip")
@@ -724,7 +726,7 @@ def use(loaded, of):
             merged = mg.merge(pieces)
         except REFUSALS:
             continue
-        known = opened(merged.to_bytes(), "merged", trusted=False).states
+        known = read_snapshot(merged.to_bytes(), "merged", trusted=False).states
         found = {name: state for name, state in merged.states.items() if name in known}
         expect(canonical_bytes(found) == canonical_bytes(known), "what was merged is read as something else")
         results(found)

@@ -16,7 +16,7 @@ import click
 from mergeable.cli.command import Failure, sentence
 from mergeable.cli.printing import complain, write_json
 from mergeable.errors import MergeableError
-from mergeable.snapshot import SUFFIX, Snapshot, disk, opened
+from mergeable.snapshot import SUFFIX, Snapshot, disk, read_snapshot
 
 PATHS = f"PATHS are files, folders (their *{SUFFIX} files, in order) and quoted patterns ('runs/**/*{SUFFIX}')."
 
@@ -58,7 +58,7 @@ def total_bytes(files: Sequence[str]) -> int:
 def read(path: str, *, allow_pickle: bool = False) -> tuple[bytes, Snapshot]:
     """Return a file's bytes and its snapshot, in which states that are pickled are left unread unless that is allowed."""
     data = disk.read(path, "read")
-    return data, opened(data, path, trusted=allow_pickle, peek=True)
+    return data, read_snapshot(data, path, trusted=allow_pickle, peek=True)
 
 
 def pickled(tree: Any) -> list[str]:

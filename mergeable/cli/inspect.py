@@ -16,6 +16,7 @@ from mergeable.cli.values import JSON_RULES, as_json, as_text, count, coverage, 
 from mergeable.encoding.archive import Archive
 from mergeable.encoding.plain import to_text
 from mergeable.snapshot import Snapshot
+from mergeable.snapshot.contents import contents
 from mergeable.snapshot.description import Unbuilt
 from mergeable.wording import shown
 
@@ -57,7 +58,8 @@ def facts(file: str, data: bytes, snapshot: Snapshot) -> dict[str, Any]:
     """Return all that a file says of itself, but for the values of its states."""
     archive = Archive(data)
     tree, arrays = archive.tree, archive.arrays()
-    description = snapshot._description
+    held = contents(snapshot)
+    description, built = held.description, held.states
     metric = {
         "class": snapshot.metric,
         "name": snapshot.name,
@@ -66,7 +68,7 @@ def facts(file: str, data: bytes, snapshot: Snapshot) -> dict[str, Any]:
         "merge": tree["metric"]["merge"],
         "plots": description.plots,
     }
-    states = {name: _state(entry, snapshot._states[name], arrays) for name, entry in tree["states"].items()}
+    states = {name: _state(entry, built[name], arrays) for name, entry in tree["states"].items()}
     return {
         "file": file,
         "bytes": len(data),

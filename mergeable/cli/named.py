@@ -15,6 +15,7 @@ from typing import Any
 import click
 
 from mergeable.cli.command import Failure
+from mergeable.snapshot.contents import takes
 from mergeable.wording import shown
 
 
@@ -71,7 +72,7 @@ def named(text: str) -> Any:
 def named_metric(text: str) -> Any:
     """Return a metric, or its class, by its name; raise ``Failure`` where it is something else."""
     found = named(text)
-    if not hasattr(found, "_holding"):
+    if not takes(found if isinstance(found, type) else type(found)):
         raise Failure(f"{text}: got {shown(found)}, expected a metric or its class.")
     return found
 

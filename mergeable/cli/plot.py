@@ -14,6 +14,7 @@ from mergeable.cli.named import import_all
 from mergeable.cli.printing import write_table
 from mergeable.plot import KINDS, possible
 from mergeable.snapshot import disk
+from mergeable.snapshot.contents import contents
 from mergeable.wording import shown
 
 _DPI = 150
@@ -62,7 +63,7 @@ def plot(
     (file,) = found([path])
     _, snapshot = read(file, allow_pickle=allow_pickle)
     if listing or output is None:
-        declared = [*snapshot._description.plots.items()]
+        declared = [*contents(snapshot).description.plots.items()]
         pairs = possible(snapshot.states)
         best = [pair for pair in declared if pair in pairs]
         rows = [(*pair, "yes" if pair in best else "") for pair in dict.fromkeys([*best, *pairs])]

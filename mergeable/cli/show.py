@@ -19,6 +19,7 @@ from mergeable.cli.values import JSON_RULES, as_json, as_text, coverage, first, 
 from mergeable.encoding.archive import Archive
 from mergeable.errors import MergeableError
 from mergeable.snapshot import Snapshot
+from mergeable.snapshot.contents import contents, in_hand
 from mergeable.snapshot.description import Unbuilt
 from mergeable.wording import shown
 
@@ -99,14 +100,14 @@ class View:
         if unread and registry.is_named(metric if isinstance(metric, type) else type(metric), snapshot.metric):
             raise Failure(f"{file}: {_UNREAD.format(first(map(repr, unread)))}")
         try:
-            built = snapshot._in(metric, "show")
+            read = in_hand(metric, contents(snapshot), "show")
         except (MergeableError, TypeError) as error:
             text = in_options(str(error)).removeprefix("show: ")
             if metric is not None:
                 raise Failure(f"{file}: {text}") from error
             return cls(file, snapshot, None, text, dict(_states(snapshot)))
         try:
-            return cls(file, snapshot, built._folded_result(), "", {})
+            return cls(file, snapshot, read.result(), "", {})
         except Exception as error:  # the user's code raises anything
             raise Failure(sentence(error, file)) from error
 
@@ -167,7 +168,7 @@ def _no_result(snapshot: Snapshot, unread: Sequence[str]) -> str:
 
 def _states(snapshot: Snapshot) -> Iterator[tuple[str, Shown]]:
     built = snapshot.states
-    for name, state in snapshot._states.items():
+    for name, state in contents(snapshot).states.items():
         if isinstance(state, Unbuilt):
             kind = state.class_name.rpartition(":")[2]
             missing = state.missing.rpartition(":")[2]

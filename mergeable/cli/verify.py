@@ -14,7 +14,7 @@ from mergeable.cli.printing import write, write_json
 from mergeable.cli.progress import progress
 from mergeable.cli.values import count, size
 from mergeable.encoding.archive import Archive
-from mergeable.snapshot.description import Unbuilt
+from mergeable.snapshot.contents import contents
 
 _HELP = f"""Check snapshot files: every checksum, every structure, every value of a class that is known here.
 
@@ -47,7 +47,7 @@ def verify(*, paths: Sequence[str], modules: Sequence[str], as_json: bool, quiet
     with progress("verifying", len(names), total, quiet=quiet) as advance:
         for _, data, snapshot in files:
             unread += len(pickled(Archive(data).tree))
-            unknown += sum(isinstance(state, Unbuilt) and not state.types for state in snapshot._states.values())
+            unknown += sum(not state.types for state in contents(snapshot).unbuilt.values())
             advance(1, len(data))
     good, bad = len(names) - len(files.failed), files.failed
     if as_json:

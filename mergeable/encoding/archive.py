@@ -34,7 +34,7 @@ _END_BYTES = 22  # of a zip file's last record, without the comment
 _MAX_HEADER_BYTES = 1024  # of an array of 32 axes: under 900
 
 
-def pack(tree: Any, arrays: Sequence[np.ndarray] = (), head: bytes = b"") -> bytes:
+def seal(tree: Any, arrays: Sequence[np.ndarray] = (), head: bytes = b"") -> bytes:
     """Return a tree and arrays as bytes that begin with ``head``; equal contents are equal bytes. Arrays are contiguous."""
     file = io.BytesIO()
     file.write(head)
@@ -46,12 +46,12 @@ def pack(tree: Any, arrays: Sequence[np.ndarray] = (), head: bytes = b"") -> byt
                 entry.write(array.reshape(-1).view(np.uint8).data if array.nbytes else b"")
         archive.comment = bytes(_SEAL_BYTES)
     with file.getbuffer() as data:
-        data[-_SEAL_BYTES:] = _seal(data, archive.infolist(), archive.start_dir, len(head))
+        data[-_SEAL_BYTES:] = _seal_of(data, archive.infolist(), archive.start_dir, len(head))
     return file.getvalue()
 
 
 class Archive:
-    """The entries of bytes that ``pack`` gave, from ``start`` on, where its head ends.
+    """The entries of bytes that ``seal`` gave, from ``start`` on, where its head ends.
 
     Raises:
         Unreadable: the bytes are cut, changed in any bit, or were never such a file.
@@ -71,7 +71,7 @@ class Archive:
             raise Unreadable(f"the zip file's directory is damaged ({brief(error)})") from error
         if len(comment) != _SEAL_BYTES:
             raise Unreadable("there are bytes before the seal")
-        if _seal(self._data, self._entries, end, start) != data[-_SEAL_BYTES:]:
+        if _seal_of(self._data, self._entries, end, start) != data[-_SEAL_BYTES:]:
             raise Unreadable("the seal does not fit the file, so a bit of it was changed")
         for i, info in enumerate(self._entries):
             name = _name(i - 1) if i else MANIFEST
@@ -142,7 +142,7 @@ def _content_starts(data: memoryview, entries: Sequence[zipfile.ZipInfo], end: i
     return starts
 
 
-def _seal(data: memoryview, entries: Sequence[zipfile.ZipInfo], end: int, start: int = 0) -> bytes:
+def _seal_of(data: memoryview, entries: Sequence[zipfile.ZipInfo], end: int, start: int = 0) -> bytes:
     """Return the seal: a hash of all bytes but the contents of entries, whose checksums are among them, and the seal."""
     digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
     for info, content in zip(entries, _content_starts(data, entries, end, start), strict=True):

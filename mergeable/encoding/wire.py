@@ -11,7 +11,7 @@ from typing import Any
 
 import cloudpickle
 
-from mergeable.encoding.archive import Archive, pack
+from mergeable.encoding.archive import Archive, seal
 from mergeable.encoding.plain import Reader, Writer
 
 Classes = dict[tuple[str, str], type]
@@ -28,7 +28,7 @@ def to_bytes(value: Any, head: bytes = b"") -> bytes:
         Whatever a part that does not pickle raises.
     """
     writer = Writer(pickled)
-    return pack(writer.tree(value), writer.arrays, head)
+    return seal(writer.tree(value), writer.arrays, head)
 
 
 def from_bytes(data: bytes, classes: Classes | None = None, start: int = 0) -> Any:
@@ -50,23 +50,23 @@ def from_bytes(data: bytes, classes: Classes | None = None, start: int = 0) -> A
 def pickled(value: Any) -> bytes:
     """Return a value's pickle, in which classes travel by name where a name finds them."""
     file = io.BytesIO()
-    _Writer(file, {}).dump(value)
+    _Pickler(file, {}).dump(value)
     return file.getvalue()
 
 
 def unpickled(data: bytes, classes: Classes | None = None) -> Any:
     """Return the value that ``pickled`` took. This runs code that the data chooses."""
-    return _Reader(io.BytesIO(data), classes or {}).load()
+    return _Unpickler(io.BytesIO(data), classes or {}).load()
 
 
 def local_classes(value: Any) -> Classes:
     """Return the classes in a value that no name finds, because they were made inside of a function."""
     classes: Classes = {}
-    _Writer(io.BytesIO(), classes).dump(value)
+    _Pickler(io.BytesIO(), classes).dump(value)
     return classes
 
 
-class _Writer(cloudpickle.Pickler):  # type: ignore[misc]  # it has no types
+class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # it has no types
     def __init__(self, file: io.BytesIO, classes: Classes) -> None:
         super().__init__(file)
         self._classes = classes
@@ -81,7 +81,7 @@ class _Writer(cloudpickle.Pickler):  # type: ignore[misc]  # it has no types
         return super().reducer_override(obj)
 
 
-class _Reader(pickle.Unpickler):
+class _Unpickler(pickle.Unpickler):
     def __init__(self, file: io.BytesIO, classes: Classes) -> None:
         super().__init__(file)
         self._classes = classes

@@ -14,7 +14,7 @@ from mergeable.encoding.wire import local_classes
 from mergeable.keras.keras_metric import PythonState
 from mergeable.metric import Metric
 from mergeable.metric.internals import internals
-from mergeable.snapshot import opened
+from mergeable.snapshot import read_snapshot
 
 
 class Checkpointed(PythonState):
@@ -44,7 +44,7 @@ class Checkpointed(PythonState):
         """Take over what ``serialize`` gave, whatever this metric held."""
         metric = self._on_host()
         classes = local_classes(internals(metric).declaration.states)
-        metric.restore(opened(string_value, "the checkpoint's entry", trusted=True, classes=classes))
+        metric.restore(read_snapshot(string_value, "the checkpoint's entry", trusted=True, classes=classes))
 
     # Keras's hook for files of weights; it reaches metrics that are attributes of a model.
 

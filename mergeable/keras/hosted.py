@@ -87,9 +87,6 @@ class HostedMetric(PyMetric):
         """Let the hosted metric take over a snapshot."""
         self.metric.restore(snapshot)
 
-    def _holding(self, snapshot: Snapshot, who: str) -> Any:
-        return self.metric._holding(snapshot, who)
-
     @property
     def coverage(self) -> Coverage:
         """Which updates the result holds."""

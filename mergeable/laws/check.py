@@ -24,7 +24,8 @@ from mergeable.encoding.canonical import canonical_bytes
 from mergeable.encoding.wire import local_classes
 from mergeable.laws.rules import LAWS, NO_CHANGE, NO_REFERENCE, NO_ROWS, NOT_CLAIMED, Batch, LawBroken, Subject
 from mergeable.metric import Metric
-from mergeable.snapshot import Snapshot, opened
+from mergeable.snapshot import Snapshot, read_snapshot
+from mergeable.snapshot.contents import contents
 from mergeable.state import State
 from mergeable.state.access import view
 from mergeable.states.object_state import state as declare
@@ -194,15 +195,15 @@ def check_metric(
         a.merge_state([b])
 
     def value(a: Metric) -> bytes:
-        held = _held(a)
-        return canonical_bytes((held._states, held._undeclared))
+        part = contents(_held(a)).part
+        return canonical_bytes((part.states, part.undeclared))
 
     def update(a: Metric, batch: Batch) -> None:
         a.update_state(*(batch if isinstance(batch, tuple) else (batch,)))
 
     def reread(a: Metric) -> Metric:
         fresh, held = empty(), _held(a)
-        fresh.restore(opened(held.to_bytes(), "the metric's snapshot", trusted=True, classes=local_classes(held.states)))
+        fresh.restore(read_snapshot(held.to_bytes(), "the metric's snapshot", trusted=True, classes=local_classes(held.states)))
         return fresh
 
     def emptied(a: Metric) -> Metric:

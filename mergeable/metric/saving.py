@@ -9,16 +9,18 @@ import copy
 import itertools
 import os
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, final
 
 from mergeable.coverage import check_name
 from mergeable.encoding.plain import is_plain
 from mergeable.errors import SnapshotError
 from mergeable.metric.internals import internals
-from mergeable.metric.operations import own_part, result_here, take_over, twin, whole_part
+from mergeable.metric.operations import own_part, read_on, take_over, twin, whole_part
+from mergeable.metric.user_code import Named
 from mergeable.metric.verbs import check_outside
 from mergeable.part import Part
 from mergeable.snapshot import Snapshot, load
+from mergeable.snapshot.contents import Contents, Taken, contents, taken
 from mergeable.snapshot.description import Description
 from mergeable.snapshot.merging import merge
 from mergeable.wording import short, shown, some
@@ -89,7 +91,7 @@ class Saveable:
         part = own_part(self) if local else whole_part(self)
         coverage = part.coverage if origin is None else part.coverage.named(str.__str__(origin))
         rows = ({**row, "origins": sorted(coverage)},) if row else ()
-        return Snapshot(self._description(), part.states, coverage, metadata=rows, undeclared=part.undeclared)
+        return Snapshot(Contents(self._description(), Part(part.states, coverage, undeclared=part.undeclared), metadata=rows))
 
     def restore(self: Any, snapshot: Snapshot | str | os.PathLike[str]) -> None:
         """Take over what a snapshot, or the file at a path, holds, whatever this metric held.
@@ -106,7 +108,7 @@ class Saveable:
             raise TypeError(f"{type(self).__name__}.restore: got {shown(snapshot)}, expected a snapshot or the path of one.")
         saved = snapshot if isinstance(snapshot, Snapshot) else load(snapshot)
         who = f"{type(self).__name__}: restoring what mergeable {saved.version} saved"
-        take_over(self, self._part_of(saved, who))
+        take_over(self, self._part_of(contents(saved), who))
 
     def plot(self: Any, kind: str | None = None, state: str | None = None, ax: Axes | None = None) -> Axes:
         """Draw what the metric holds, and return the matplotlib axes; see ``mergeable.plot.plot``.
@@ -123,32 +125,22 @@ class Saveable:
         )
         return found
 
-    def _part_of(self: Any, snapshot: Snapshot, who: str) -> Part:
-        """Return what a snapshot holds, as such a metric holds it; the snapshot stays as it is."""
-        self._description().check(snapshot._description, who)
-        states = snapshot._states_like(internals(self).declaration.states, who)
-        for name in snapshot._undeclared:
-            self._check_undeclared(name, snapshot, who)
-        return Part(states, snapshot.coverage, undeclared=copy.deepcopy(snapshot._undeclared))
+    def _part_of(self: Any, found: Contents, who: str) -> Part:
+        """Return what a snapshot holds, as such a metric holds it, whose states refuse changes."""
+        self._description().check(found.description, who)
+        states = found.frozen_states(internals(self).declaration.states, who)
+        for name in found.part.undeclared:
+            self._check_undeclared(name, found, who)
+        return Part(states, found.coverage, undeclared=copy.deepcopy(found.part.undeclared))
 
-    def _holding(self: Any, snapshot: Snapshot, who: str) -> Any:
+    def _holding(self: Any, part: Part) -> Any:
         """Return a metric like this one that holds what a snapshot does."""
-        part = self._part_of(snapshot, who)
         held = twin(self, part)
-        if (
-            internals(self).undeclared - part.undeclared.keys()
-        ):  # an older version of the class had none of these: they are as after a reset
-            take_over(held, part)
+        if internals(self).undeclared - part.undeclared.keys():
+            take_over(held, part)  # an older version of the class had none of these: they are as after a reset
         return held
 
-    def _folded_result(self: Any) -> Any:
-        return result_here(self)
-
-    @property
-    def _states(self: Any) -> Any:
-        return internals(self).declaration.states
-
-    def _check_undeclared(self: Any, name: str, snapshot: Snapshot, who: str) -> None:
+    def _check_undeclared(self: Any, name: str, found: Contents, who: str) -> None:
         """Raise ``SnapshotError`` unless a file may set this attribute, which no declaration covers.
 
         It may set what updates or resets of this metric have set. What a trusted source brings may also be new, or the constructor's,
@@ -163,7 +155,7 @@ class Saveable:
                 f"{who}: got the attribute {short(name)}, which is a part of the class and no value that updates set. The file is "
                 "damaged or of another version of the class."
             )
-        if not is_own and not snapshot._trusted:
+        if not is_own and not found.is_trusted:
             raise SnapshotError(
                 f"{who}: got the attribute {short(name)}, expected only attributes that this {type(self).__name__} has set by itself "
                 f"({some(undeclared) or 'none'}), because a file chooses no names. Set it in reset_state too, which is called at "
@@ -178,10 +170,30 @@ class Saveable:
                 found.extend(run)
             elif self._merges_by_itself:
                 snapshots = (piece if isinstance(piece, Snapshot) else load(piece) for piece in run)
-                found.extend(self._holding(snapshot, who) for snapshot in snapshots)
+                found.extend(self._holding(self._part_of(contents(snapshot), who)) for snapshot in snapshots)
             else:
-                found.append(self._holding(merge(run, metric=self), who))
+                found.append(self._holding(self._part_of(contents(merge(run, metric=self)), who)))
         return found
+
+
+@final
+class _Reader:
+    """What a snapshot holds, in the hands of a metric."""
+
+    def __init__(self, metric: Any, part: Part) -> None:
+        self._metric, self.states = metric, part.states
+
+    def result(self) -> Any:
+        with Named(self._metric, "result"):
+            return read_on(self._metric, self.states)
+
+
+@taken.register
+def _taken(metric: Saveable, found: Contents, who: str) -> Taken:
+    host: Any = metric
+    host = host._on_host()
+    part = host._part_of(found, who)
+    return _Reader(host._holding(part), part)
 
 
 def is_saved(piece: Any) -> bool:

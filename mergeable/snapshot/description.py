@@ -1,4 +1,4 @@
-"""What a snapshot says of a metric and its states: what must agree before one is merged or taken over.
+"""The description of a metric in a snapshot, and states of its classes: class and parameters must agree before snapshots merge.
 
 Not its job: to know how it is written.
 """
@@ -39,11 +39,17 @@ class Description:
         omitted = tuple(sorted(varying.keys() - plain.keys()))
         return cls(registry.name_of(metric_class), name, plain, omitted, own_merge, dict(plots))
 
+    @property
+    def class_name(self) -> str:
+        """The name of the class alone, without its module."""
+        return self.metric.rpartition(":")[2]
+
     def check(self, other: Description, who: str, here: str = "here", there: str = "there") -> None:
         """Raise ``IncompatibleStates`` unless the other describes a metric of the same class and arguments."""
-        names = [named(description.metric.rpartition(":")[2]) for description in (self, other)]
-        if names[0] != names[1]:
-            raise IncompatibleStates(f"{who}: got a {names[1]}, expected a {names[0]}. Merge and restore metrics of one class.")
+        if self.class_name != other.class_name:
+            raise IncompatibleStates(
+                f"{who}: got a {named(other.class_name)}, expected a {named(self.class_name)}. Merge and restore metrics of one class."
+            )
         for key in sorted(self.arguments.keys() & other.arguments.keys()):  # an argument that is new had no other value
             mine, theirs = self.arguments[key], other.arguments[key]
             if not same(mine, theirs):
@@ -78,17 +84,24 @@ def filled(prototype: State, data: Any, name: str) -> State:
     return prototype
 
 
-def like(prototype: State, found: State | Unbuilt, name: str, who: str) -> State:
-    """Return a new state of the prototype's class that holds what was found."""
+def check_alike(prototype: State, found: State | Unbuilt, name: str, who: str) -> None:
+    """Raise ``IncompatibleStates`` unless a state has the prototype's class, by its name, and its parameters."""
+    if type(found) is type(prototype) and same(prototype.parameters, found.parameters):
+        return
     kind = registry.name_of(type(found)) if isinstance(found, State) else found.class_name
     if not registry.is_named(type(prototype), kind):
         raise IncompatibleStates(
             f"{who}: state {shown(name)} is a {type(prototype).__qualname__} here and a {named(kind.rpartition(':')[2])} there. Build the "
             "metric as it was when it was saved."
         )
-    there = found.parameters if isinstance(found, Unbuilt) else described(found.parameters)
-    for text in differences(described(prototype.parameters), there).values():
+    there = found.parameters if isinstance(found, Unbuilt) else as_saved(found.parameters)
+    for text in differences(as_saved(prototype.parameters), there).values():
         raise IncompatibleStates(f"{who}: state {shown(name)}: {text}. Build the metric as it was when it was saved.")
+
+
+def like(prototype: State, found: State | Unbuilt, name: str, who: str) -> State:
+    """Return a new state of the prototype's class that holds what was found."""
+    check_alike(prototype, found, name, who)
     state = prototype.empty()
     if isinstance(found, State):
         become(state, found)
@@ -103,10 +116,10 @@ def like(prototype: State, found: State | Unbuilt, name: str, who: str) -> State
         raise SnapshotError(f"{who}: {error}. Save the snapshot again, or leave it out.") from error
 
 
-def described(value: Any) -> Any:
-    """Return parameters with the names of what is not plain data in its place."""
+def as_saved(value: Any) -> Any:
+    """Return parameters as a file holds them: what is not plain data is there by its name."""
     if type(value) is dict:
-        return {key: described(part) for key, part in value.items()}
+        return {key: as_saved(part) for key, part in value.items()}
     if type(value) in (list, tuple):
-        return type(value)(map(described, value))
+        return type(value)(map(as_saved, value))
     return value if is_plain(value) else f"<{getattr(value, '__qualname__', type(value).__qualname__)}>"

@@ -1,4 +1,4 @@
-"""The manifest of a snapshot: what ``manifest.json`` says, and how it is read where nobody vouches for it.
+"""The manifest of a snapshot, written and read: ``manifest.json`` in a file that nobody vouches for.
 
 A snapshot is a zip file (``mergeable.encoding.archive``) whose ``manifest.json`` is one JSON object; values in it, but for the plain members
 named here, are written as ``mergeable.encoding.plain`` says:
@@ -29,10 +29,12 @@ from typing import Any, TypeGuard
 
 from mergeable import registry
 from mergeable.coverage import Coverage
-from mergeable.encoding.archive import Archive
+from mergeable.encoding.archive import Archive, seal
 from mergeable.encoding.plain import Pickled, Reader, Unreadable, Writer
-from mergeable.encoding.wire import Classes, unpickled
-from mergeable.snapshot.description import Description, Unbuilt, described, filled
+from mergeable.encoding.wire import Classes, pickled, unpickled
+from mergeable.errors import SnapshotError
+from mergeable.snapshot.contents import Contents
+from mergeable.snapshot.description import Description, Unbuilt, as_saved, filled
 from mergeable.state import State
 from mergeable.state.parameters import differences, same
 from mergeable.states.object_state import ObjectState
@@ -53,7 +55,65 @@ class PickledState(Exception):
     """A part was pickled, and its source is not trusted."""
 
 
-class Opening:
+def read_contents(
+    data: bytes,
+    source: str,
+    *,
+    trusted: bool,
+    peek: bool = False,
+    classes: Classes | None = None,
+    known: Known | None = None,
+) -> Contents:
+    """Return the contents of a snapshot from its file's bytes.
+
+    ``peek`` leaves pickled states unread instead of refusing them; ``classes`` are the program's own that no name finds;
+    ``known`` remembers the states of the last file, since those of the next one are alike.
+
+    Raises:
+        SnapshotError: the bytes are no snapshot, whole and unchanged, or a part is pickled and its source is not trusted.
+    """
+    try:
+        return _ContentsReader(data, trusted=trusted, peek=peek, classes=classes, known=known).contents()
+    except Unreadable as error:
+        raise SnapshotError(
+            f"{source}: {error}. Expected a snapshot of mergeable, whole and unchanged; save it again, or leave it out."
+        ) from error
+    except PickledState as error:
+        raise SnapshotError(
+            f"{source}: {error}. Pass allow_pickle=True if you trust who wrote the file, because reading a pickle runs code that "
+            "it chooses."
+        ) from error
+
+
+def written(contents: Contents) -> bytes:
+    """Return the bytes of a file with these contents. Equal contents are equal bytes.
+
+    Raises:
+        Whatever a state that neither is plain nor pickles raises.
+    """
+    writer = Writer(pickled)
+    description, part = contents.description, contents.part
+    tree = {
+        "format": FORMAT,
+        "version": NAMED if part.names else FIRST,
+        "mergeable": contents.version,
+        "metric": {
+            "class": description.metric,
+            "name": description.name,
+            "arguments": writer.tree(description.arguments),
+            "omitted": list(description.omitted),
+            "merge": "own" if description.own_merge else "derived",
+            "plots": description.plots,
+        },
+        "states": {name: _state_tree(writer, state) for name, state in contents.states.items()},
+        "undeclared": {name: writer.tree(value) for name, value in part.undeclared.items()},
+        "coverage": part.coverage.to_data(),
+        "metadata": [writer.tree(row) for row in contents.metadata],
+    }
+    return seal(tree, writer.arrays)
+
+
+class _ContentsReader:
     """Reads one file's bytes. Each method raises ``Unreadable`` for what is not as it should be."""
 
     def __init__(self, data: bytes, *, trusted: bool, peek: bool, classes: Classes | None, known: Known | None) -> None:
@@ -65,8 +125,8 @@ class Opening:
         self._skipped = False
         self._known = known
 
-    def contents(self) -> dict[str, Any]:
-        """Return the arguments of a ``Snapshot``."""
+    def contents(self) -> Contents:
+        """Return what the file holds."""
         tree = self._tree
         if type(tree) is not dict or tree.get("format") != FORMAT:
             raise Unreadable("manifest.json does not say that this is a snapshot")
@@ -89,14 +149,9 @@ class Opening:
         metadata = tuple(map(self._row, _list(tree["metadata"])))
         if not self._skipped:
             self._reader.finish()
-        return {
-            "description": description,
-            "states": states,
-            "coverage": coverage,
-            "metadata": metadata,
-            "undeclared": undeclared,
-            "version": tree["mergeable"],
-        }
+        return Contents.of(
+            description, states, coverage, undeclared, metadata=metadata, version=tree["mergeable"], is_trusted=self._trusted
+        )
 
     def _description(self, found: dict[str, Any]) -> Description:
         arguments = self._value("the arguments", found["arguments"])
@@ -154,7 +209,7 @@ class Opening:
             return None
         except Exception as error:  # what is no such parameter fails in its own way
             raise Unreadable(f"{who} has parameters that no {found.class_name} has ({brief(error)})") from error
-        if not same(described(prototype.parameters), found.parameters):
+        if not same(as_saved(prototype.parameters), found.parameters):
             raise Unreadable(f"{who} has parameters that no {found.class_name} has")
         if self._known is not None:
             self._known[name] = (found.class_name, found.parameters, prototype.empty())
@@ -191,9 +246,9 @@ class Opening:
             raise Unreadable(f"{what}: {error}") from error
 
 
-def state_tree(writer: Writer, state: State | Unbuilt) -> dict[str, Any]:
+def _state_tree(writer: Writer, state: State | Unbuilt) -> dict[str, Any]:
     """Return a state's entry in the manifest."""
-    parameters = state.parameters if isinstance(state, Unbuilt) else described(state.parameters)
+    parameters = state.parameters if isinstance(state, Unbuilt) else as_saved(state.parameters)
     if isinstance(state, Unbuilt):
         class_name, data, make = state.class_name, state.data, state.make
     else:

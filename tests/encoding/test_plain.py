@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mergeable.encoding.archive import Archive, pack
+from mergeable.encoding.archive import Archive, seal
 from mergeable.encoding.canonical import canonical_bytes
 from mergeable.encoding.plain import Reader, Unreadable, Writer, from_text, is_plain, to_text
 from mergeable.encoding.wire import from_bytes, pickled, to_bytes
@@ -175,7 +175,7 @@ def test_an_archive_is_read_by_any_zip_reader(tmp_path):
     """The bytes are a zip file with a manifest and npy entries, dated 1980, whatever the clock says."""
     import zipfile
 
-    (tmp_path / "a.zip").write_bytes(pack({"a": 1}, [np.arange(100), np.zeros((0, 3))]))
+    (tmp_path / "a.zip").write_bytes(seal({"a": 1}, [np.arange(100), np.zeros((0, 3))]))
     with zipfile.ZipFile(tmp_path / "a.zip") as archive:
         assert archive.testzip() is None
         assert ["manifest.json", "arrays/0.npy", "arrays/1.npy"] == archive.namelist()

@@ -15,9 +15,9 @@ import pytest
 
 import mergeable as mg
 from mergeable.encoding import plain
-from mergeable.encoding.archive import Archive, pack
+from mergeable.encoding.archive import Archive, seal
 from mergeable.encoding.canonical import canonical_bytes
-from mergeable.snapshot import opened
+from mergeable.snapshot import read_snapshot
 from tests import hostile
 from tests.hostile import Entry, npy, packed, zipped
 
@@ -28,7 +28,7 @@ ADVICE = "Expected a snapshot of mergeable, whole and unchanged; save it again, 
 def refusal(data, **options):
     """Return the text with which a file is refused."""
     with pytest.raises(mg.SnapshotError) as caught:
-        opened(bytes(data), "dir/a.mg", **{"trusted": False, **options})
+        read_snapshot(bytes(data), "dir/a.mg", **{"trusted": False, **options})
     text = str(caught.value)
     assert text.startswith("dir/a.mg: ")
     assert text.endswith((ADVICE, "because reading a pickle runs code that it chooses."))
@@ -54,7 +54,7 @@ def forged(kind, parameters, value, copies=1, **more):
 
 def test_the_small_file_is_good():
     """The file that is damaged below loads, holds an array of its own, and is small."""
-    assert list(range(40)) == opened(SMALL, "here", trusted=False).states["held"].result().tolist()
+    assert list(range(40)) == read_snapshot(SMALL, "here", trusted=False).states["held"].result().tolist()
     assert 2 == len(hostile.PARTS["wide Count"][1])
     assert 1500 < len(SMALL) < 2800
 
@@ -92,7 +92,7 @@ def test_a_seal_that_fits_is_no_accident():
         assert "consistent" == hostile.outcome(packed(tree, arrays), name), name
     tree, arrays = hostile.PARTS["wide Count"]
     text = json.dumps(tree, separators=(",", ":")).encode()
-    assert Archive(zipped([Entry("manifest.json", text)])).tree == Archive(pack(tree)).tree == tree
+    assert Archive(zipped([Entry("manifest.json", text)])).tree == Archive(seal(tree)).tree == tree
 
 
 # The zip file.
@@ -504,7 +504,7 @@ def test_many_keys_of_one_hash():
     ]:
         assert "have one hash" in refusal(forged(kind, parameters, value)), kind
     few = forged("Set", {}, {"keys": [2**n for n in range(5000)]})
-    assert 5000 == len(opened(few, "here", trusted=False).states["s0"])
+    assert 5000 == len(read_snapshot(few, "here", trusted=False).states["s0"])
 
 
 LIMIT = 32
@@ -569,11 +569,11 @@ def test_states_nest_as_deep_as_they_are_read(depth):
     kind = "Keyed"
     for _ in range(depth - 1):
         parameters, value, kind = {"0": (kind, parameters)}, {"0": value}, "Tuple"
-    loaded = opened(forged(kind, parameters, value), "here", trusted=False)
+    loaded = read_snapshot(forged(kind, parameters, value), "here", trusted=False)
     twin = copy.deepcopy(loaded.states["s0"])
     twin.merge(loaded.states["s0"])
 
-    assert canonical_bytes(loaded.states) == canonical_bytes(opened(loaded.to_bytes(), "again", trusted=False).states)
+    assert canonical_bytes(loaded.states) == canonical_bytes(read_snapshot(loaded.to_bytes(), "again", trusted=False).states)
     assert canonical_bytes(twin.result()) == canonical_bytes(loaded.states["s0"].result())
 
 
@@ -911,9 +911,9 @@ def test_parameters_that_would_allocate(name):
     """A state that would be far larger than its file stays unbuilt, and only a metric in hand can bring it."""
     data = forged(*PARAMETERS[name])
     with measured() as used:
-        loaded = opened(data, "here", trusted=False)
+        loaded = read_snapshot(data, "here", trusted=False)
         assert {} == loaded.states
-        assert loaded.to_bytes() == opened(loaded.to_bytes(), "again", trusted=False).to_bytes()
+        assert loaded.to_bytes() == read_snapshot(loaded.to_bytes(), "again", trusted=False).to_bytes()
         with pytest.raises(mg.SnapshotError, match=r"these states cannot be built, as .* memory than their file: s0 "):
             mg.merge([loaded])
 
@@ -951,12 +951,12 @@ def test_all_states_share_one_room():
     inner = ("Keyed", {"state": ("Count", {"shape": (50_000,)})})
     nest = forged("Keyed", {"state": inner}, {"keys": [*range(2000)], "states": [{"keys": [], "states": []}] * 2000})
 
-    assert ["s0"] == list(opened(one, "here", trusted=False).states)
+    assert ["s0"] == list(read_snapshot(one, "here", trusted=False).states)
     for data in (many, nest):
         with measured() as used:
-            opened(data, "here", trusted=False)
+            read_snapshot(data, "here", trusted=False)
         assert used.peak < MULTIPLE * len(data) + ROOM
-    assert {} != opened(nest, "here", trusted=False).states
+    assert {} != read_snapshot(nest, "here", trusted=False).states
 
 
 def test_a_metric_in_hand_brings_what_is_large():
@@ -1024,7 +1024,7 @@ def test_pickles_do_not_run(tmp_path, place, name):
             read()
         assert f"{tmp_path / 'a.mg'}: {name} is stored by pickle. Pass allow_pickle=True if you trust" in str(caught.value)
     mg.merge([tmp_path / "a.mg", hostile.OTHERS["Max"]], keep_going=True, on_duplicate="newer")
-    opened(bombed("make"), "here", trusted=False, peek=True)
+    read_snapshot(bombed("make"), "here", trusted=False, peek=True)
     assert [] == hostile.ran
 
     assert "is stored by pickle" not in str(read_with_trust(tmp_path / "a.mg"))
@@ -1041,8 +1041,8 @@ def read_with_trust(path):
 def test_makers_do_not_run():
     """What would make an object is never read without allow_pickle: the state stays unbuilt, also when it is saved again."""
     hostile.ran.clear()
-    loaded = opened(bombed("make"), "here", trusted=False)
-    again = opened(loaded.to_bytes(), "again", trusted=False)
+    loaded = read_snapshot(bombed("make"), "here", trusted=False)
+    again = read_snapshot(loaded.to_bytes(), "again", trusted=False)
 
     assert {} == loaded.states == again.states
     with pytest.raises(mg.SnapshotError, match=r"pass allow_pickle=True if you trust the files"):
@@ -1076,10 +1076,10 @@ def test_files_choose_no_class(name):
         ("Tuple", {"0": (name, {})}, {"0": max_of}),
         ("Keyed", {"state": (name, {})}, {"keys": [], "states": []}),
     ]:
-        assert {} == opened(forged(kind, parameters, value), "here", trusted=False).states
+        assert {} == read_snapshot(forged(kind, parameters, value), "here", trusted=False).states
     tree = manifest(metadata=[])
     tree["metric"]["class"] = name
-    loaded = opened(packed(tree), "here", trusted=False)
+    loaded = read_snapshot(packed(tree), "here", trusted=False)
     if name != "tests.Holder":
         with pytest.raises(mg.SnapshotError, match=f"Snapshot.result: got no metric, and no class of the name '{name}' is"):
             loaded.result()
@@ -1092,7 +1092,7 @@ def test_arguments_that_the_constructor_refuses():
         writer = plain.Writer(pytest.fail)
         tree["metric"]["arguments"] = writer.tree(arguments)
         with pytest.raises((mg.SnapshotError, mg.IncompatibleStates)):
-            opened(packed(tree), "here", trusted=False).result()
+            read_snapshot(packed(tree), "here", trusted=False).result()
 
 
 # Every text says what is wrong, what was expected, and what to do.
@@ -1260,7 +1260,7 @@ def test_memory(tmp_path, name):
     data = BOMBS[name]()
     (tmp_path / "a.mg").write_bytes(data)
     loaded = None
-    opened(SMALL, "here", trusted=False)
+    read_snapshot(SMALL, "here", trusted=False)
     with measured() as reading, contextlib.suppress(mg.SnapshotError):
         loaded = mg.load(tmp_path / "a.mg")
 
@@ -1294,7 +1294,7 @@ def test_time(name):
     says = " ".join(mg.Snapshot.__doc__.split())
     each, more = re.search(r"at most (\d+) calls in Python for each byte, and ([\d,]+) more", says).groups()
     with counted() as reading, contextlib.suppress(mg.SnapshotError):
-        opened(data, "here", trusted=False)
+        read_snapshot(data, "here", trusted=False)
 
     assert reading.calls < int(each) * len(data) + int(more.replace(",", ""))
 
@@ -1328,7 +1328,7 @@ def test_the_figure_is_not_far_from_the_truth():
     """Some file takes more than half of what the docstring allows."""
     data = BOMBS["lists beside a wide character"]()
     with measured() as reading, pytest.raises(mg.SnapshotError):
-        opened(data, "here", trusted=False)
+        read_snapshot(data, "here", trusted=False)
 
     assert MULTIPLE * len(data) / 2 < reading.peak
 

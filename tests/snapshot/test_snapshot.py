@@ -21,7 +21,8 @@ from mergeable.encoding.archive import Archive
 from mergeable.encoding.canonical import canonical_bytes
 from mergeable.metric.as_state import Nested
 from mergeable.metric.internals import internals
-from mergeable.snapshot import manifest, opened
+from mergeable.snapshot import manifest, read_snapshot
+from mergeable.snapshot.contents import Contents, contents
 from mergeable.state.access import become
 from tests import register
 from tests.effort import HANG
@@ -156,11 +157,12 @@ def test_equal_contents_are_equal_bytes():
     """A snapshot's bytes depend on what it holds alone: not on the order of updates, dicts and sets, or on the clock."""
     metric = spread()
     snapshot = metric.snapshot()
-    states = {name: copy.deepcopy(state) for name, state in snapshot._states.items()}
+    held = contents(snapshot)
+    states = {name: copy.deepcopy(state) for name, state in held.states.items()}
     words = mg.Counter()
     words.update(["b", "a", "a"])
     become(states["words"], words)
-    again = mg.Snapshot(snapshot._description, states, snapshot.coverage)
+    again = mg.Snapshot(Contents.of(held.description, states, held.coverage))
 
     assert snapshot.to_bytes() == again.to_bytes()
     assert snapshot.to_bytes() == through_bytes(snapshot).to_bytes()
@@ -244,10 +246,10 @@ def test_pickled_states_need_permission(tmp_path):
 def test_what_is_pickled_can_be_left_unread(tmp_path):
     """A file's other states and its coverage can be read without its pickles."""
     data = fed(Loose(), ([3, 1],)).snapshot().to_bytes()
-    back = opened(data, "here", trusted=False, peek=True)
+    back = read_snapshot(data, "here", trusted=False, peek=True)
 
     assert 1 == back.coverage.updates
-    assert ("collections.deque",) == back._states["last"].types
+    assert ("collections.deque",) == contents(back).unbuilt["last"].types
     with pytest.raises(
         mg.SnapshotError, match=r"state 'last' is stored by pickle and was not read\. Load the file with allow_pickle"
     ):
@@ -333,7 +335,7 @@ def test_a_constructor_that_refuses_the_arguments():
             return 0
 
     back = Picky().snapshot()
-    back._description.arguments["n"] = 2
+    contents(back).description.arguments["n"] = 2
 
     with pytest.raises(
         mg.SnapshotError, match=r"Picky could not be built with the arguments \{'n': 2\} \(RuntimeError: no\). Pass an"
@@ -478,7 +480,7 @@ def test_attributes_that_are_not_declared():
 def test_a_file_cannot_put_attributes_in_place_of_the_class(name):
     """An attribute that is a part of the class is refused."""
     saved = fed(Dropped(), ([1],)).snapshot()
-    saved._undeclared[name] = 3
+    contents(saved).part.undeclared[name] = 3
 
     with pytest.raises(mg.SnapshotError, match=f"got the attribute '{name}', which is a part of the class"):
         Dropped().restore(through_bytes(saved))
@@ -494,7 +496,7 @@ HOSTILE = [
 def test_a_file_chooses_no_names(name):
     """A file brings no attribute that the metric has not set by itself, whoever reads it; nothing changes then."""
     saved = fed(Dropped(), ([1],)).snapshot()
-    saved._undeclared[name] = {"shape": (1,), "typestr": "<f8", "data": (1, False), "version": 3}
+    contents(saved).part.undeclared[name] = {"shape": (1,), "typestr": "<f8", "data": (1, False), "version": 3}
     file, metric = through_bytes(saved), fed(Dropped(), ([2],))
     before = copy.deepcopy(metric.__dict__["items"]), set(metric.__dict__)
 
@@ -510,7 +512,7 @@ def test_a_file_chooses_no_names(name):
 def test_nobody_sets_names_of_protocols(name):
     """A name with two underscores in front is refused of a source that is trusted, and where the metric itself sets it."""
     saved, metric = fed(Dropped(), ([1],)).snapshot(), Dropped()
-    saved._undeclared[name] = 3
+    contents(saved).part.undeclared[name] = 3
     internals(metric).undeclared.add(name)
 
     with pytest.raises(mg.SnapshotError, match="which is a part of the class and no value that updates set"):
@@ -569,7 +571,7 @@ def test_attributes_that_a_file_does_not_have_are_as_after_a_reset():
     """What a file of an older class lacks is no value of the metric in hand."""
     metric = fed(Dropped(), ([1],))
     older = metric.snapshot()
-    del older._undeclared["items"]
+    del contents(older).part.undeclared["items"]
 
     assert [] == through_bytes(older).result(metric)
     metric.restore(through_bytes(older))
@@ -612,7 +614,7 @@ def test_every_piece_of_a_merge_is_asked_for_attributes():
 def test_a_file_brings_no_labels(label):
     """An argument that no save writes does not reach the constructor, where Keras would import what a dtype names."""
     saved, inner = spread().snapshot(), mg.Keyed(Spread(edges=[0.0, 1.0])).parameters["state"][1]
-    saved._description.arguments[label] = {"module": "os", "class_name": "system", "config": {}}
+    contents(saved).description.arguments[label] = {"module": "os", "class_name": "system", "config": {}}
     described = {"metric": registry.name_of(Spread), "arguments": {**inner["arguments"], label: "x"}}
 
     with pytest.raises(mg.SnapshotError, match=f"found the argument {label}, which no file holds"):
@@ -740,7 +742,8 @@ def write_golden(row):
     assert not path.exists(), "golden files are written once"
     snapshot = holding(register.ROWS[row].fed(), "Golden").snapshot()
     coverage = mg.Coverage({path.stem: mg.Contribution(replica=0, updates=1, rows=len(register.ROWS[row].fixed))})
-    mg.Snapshot(snapshot._description, snapshot._states, coverage).save(path)
+    held = contents(snapshot)
+    mg.Snapshot(Contents.of(held.description, held.states, coverage)).save(path)
 
 
 @pytest.mark.parametrize("version", ["1", "2"])
