@@ -2,6 +2,7 @@
 
 import contextlib
 import copy
+import itertools
 import pickle
 
 import numpy as np
@@ -12,6 +13,7 @@ import mergeable as mg
 from mergeable.encoding.canonical import canonical_bytes
 from mergeable.metric.internals import internals
 from mergeable.metric.slots import RESTORED
+from tests.effort import some
 from tests.keras.conftest import mirrored
 from tests.keras.zoo import Everything, JaccardAsDocumented, RowCount, Total, flat
 
@@ -105,8 +107,7 @@ def uninterrupted():
 # What comes back.
 
 
-@pytest.mark.parametrize("before", [1, 2, 4])
-@pytest.mark.parametrize("after", [1, 2, 4])
+@pytest.mark.parametrize(("before", "after"), some(itertools.product([1, 2, 4], repeat=2), 4))
 def test_a_loop_goes_on_from_a_checkpoint(saved, uninterrupted, before, after):
     """Any number of replicas goes on from what any number has saved, and ends in the bytes of a loop that was never cut."""
     path, content = saved[before]

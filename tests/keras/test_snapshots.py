@@ -1,5 +1,7 @@
 """Keras metrics give and take snapshots as all metrics do, and a callback writes those of every epoch."""
 
+import itertools
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -8,6 +10,7 @@ import mergeable as mg
 from mergeable.encoding.canonical import canonical_bytes
 from mergeable.keras import SaveSnapshots
 from mergeable.metric.internals import internals
+from tests.effort import some
 from tests.keras.conftest import mirrored
 from tests.keras.zoo import Everything
 
@@ -70,8 +73,7 @@ def test_every_state_of_a_keras_metric(tmp_path, rng):
     assert canonical_bytes(internals(whole).fold()) == canonical_bytes(internals(merged).fold())
 
 
-@pytest.mark.parametrize("before", [1, 2, 4])
-@pytest.mark.parametrize("after", [1, 2, 4])
+@pytest.mark.parametrize(("before", "after"), some(itertools.permutations([1, 2, 4], 2), 3))
 def test_any_number_of_replicas(tmp_path, through, before, after):
     """A snapshot of some replicas restores into others, and an evaluation goes on from it."""
     x = column(11)
