@@ -10,18 +10,20 @@ import tensorflow as tf
 import mergeable as mg
 from mergeable.strategies.multi_worker import keras_fit
 from mergeable.strategies.multi_worker.workers import INLINE_BYTES, disable_fit, enable_fit
+from tests.effort import LONG
 from tests.keras.conftest import mirrored
 from tests.strategies import fit_programs
 from tests.strategies.processes import values
 
 # Keras or tf_keras, workers, replicas of each, and what is observed in the one job that all tests of it share.
 JOBS = {
-    "keras-2x1": ("0", 2, 1, ["bits", "steps", "loop", "exchanges", "faults"]),
+    "keras-2x1": ("0", 2, 1, ["exchanges", "faults"]),
     "keras-2x2": ("0", 2, 2, ["bits", "steps", "loop"]),
     "keras-3x1": ("0", 3, 1, ["bits", "steps", "loop"]),
-    "tf_keras-2x1": ("1", 2, 1, ["bits", "steps", "loop", "exchanges", "untouched"]),
-    "tf_keras-2x2": ("1", 2, 2, ["bits", "steps", "loop"]),
+    "tf_keras-2x1": ("1", 2, 1, ["steps", "exchanges", "untouched"]),
+    "tf_keras-2x2": ("1", 2, 2, ["bits", "loop"]),
 }
+EVERYWHERE = ["bits", "steps", "loop"] if LONG else []
 ROWS_SO_FAR = [12.0, 24.0, 36.0, 48.0, 60.0, 61.0]  # after each step of all workers
 
 
@@ -33,9 +35,10 @@ class Seen(SimpleNamespace):
         return [worker[what] for worker in self.workers]
 
 
-@pytest.fixture(scope="module", params=JOBS)
+@pytest.fixture(scope="module")
 def seen(request):
     legacy, size, replicas, names = JOBS[request.param]
+    names = [*dict.fromkeys([*EVERYWHERE, *names])]
     environment = {"TF_USE_LEGACY_KERAS": legacy}
     workers = values("tests.strategies.fit_programs:observe", size, replicas, names, environment=environment)
     return Seen(workers=workers, size=size, replicas=replicas, legacy=legacy == "1")
@@ -47,10 +50,13 @@ def alone():
     return fit_programs.bits(tf.distribute.get_strategy())
 
 
-def in_jobs(*names):
-    return pytest.mark.parametrize("seen", names, indirect=True)
+def where(what):
+    """Run a test on every job in which that is observed."""
+    jobs = [name for name, (*_, observed) in JOBS.items() if what in [*EVERYWHERE, *observed]]
+    return pytest.mark.parametrize("seen", jobs, indirect=True)
 
 
+@where("bits")
 @pytest.mark.parametrize(
     "what",
     ["fit", "evaluate", "read after evaluate", "read after train_on_batch", "read after test_on_batch", "custom loop"],
@@ -83,6 +89,7 @@ def reduced(seen, total, *, by_worker):
     return summed if seen.legacy else summed / seen.size
 
 
+@where("steps")
 def test_logs_of_a_step(seen):
     """By default a step's value is of this worker's rows, with ``sync`` of all; Keras reduces either over the workers."""
     expected = [(reduced(seen, n, by_worker=True), reduced(seen, n, by_worker=False)) for n in ROWS_SO_FAR]
@@ -90,16 +97,19 @@ def test_logs_of_a_step(seen):
     assert [expected] * seen.size == [shown["fit"]["steps"] for shown in seen.of("steps")]
 
 
+@where("steps")
 def test_logs_of_an_epoch(seen):
     """At the end of an epoch both are of all rows."""
     assert [([61.0], [61.0])] * seen.size == [shown["fit"]["history"] for shown in seen.of("steps")]
 
 
+@where("steps")
 def test_exchanges_of_steps_in_fit(seen):
     """The metric with ``sync`` is exchanged in each step, and both are at the end."""
     assert [len(ROWS_SO_FAR) + 2] * seen.size == [shown["fit"]["exchanges"] for shown in seen.of("steps")]
 
 
+@where("steps")
 @pytest.mark.parametrize("name", ["train_on_batch", "test_on_batch"])
 def test_logs_of_one_batch(seen, name):
     """What ``train_on_batch`` returns is a step's value; reading the metrics after it gives that of all rows."""
@@ -122,6 +132,7 @@ def check_loop(shown_by_worker):
     assert [(len(ROWS_SO_FAR), 2)] * len(shown_by_worker) == [shown["exchanges"] for shown in shown_by_worker]
 
 
+@where("loop")
 def test_steps_of_a_custom_loop(seen):
     """In a step a metric shows this worker's rows, or with ``sync`` those of all, which takes one exchange."""
     check_loop(seen.of("loop"))
@@ -133,7 +144,7 @@ def test_steps_of_a_custom_loop_without_a_graph():
     check_loop([worker["eager_loop"] for worker in workers])
 
 
-@in_jobs("keras-2x1", "tf_keras-2x1")
+@where("exchanges")
 @pytest.mark.parametrize("metrics", [1, 5, 20])
 @pytest.mark.parametrize(("what", "exchanges"), [("an epoch", 1), ("an evaluation", 1), ("two epochs with validation", 4)])
 def test_one_exchange_an_epoch(seen, metrics, what, exchanges):
@@ -143,7 +154,7 @@ def test_one_exchange_an_epoch(seen, metrics, what, exchanges):
     assert [[metrics] * exchanges] * seen.size == carried
 
 
-@in_jobs("keras-2x1", "tf_keras-2x1")
+@where("exchanges")
 def test_bytes_of_an_exchange(seen):
     """Five small metrics fit in the first collective of a swap, both ways; twenty take less than four of its size."""
     for shown in seen.of("exchanges"):
@@ -155,7 +166,7 @@ def test_bytes_of_an_exchange(seen):
 FIRST, SECOND = "ValueError: Attempt to convert a value (PerReplica", "ValueError: Invalid reduction dimension 0"
 
 
-@in_jobs("keras-2x1")
+@where("faults")
 @pytest.mark.parametrize(
     ("state", "expected"),
     [("as it is", FIRST), ("without _maybe_symbolic_build", FIRST), ("without _make_function", SECOND), ("disabled", FIRST)],
@@ -165,7 +176,7 @@ def test_faults_of_keras(seen, state, expected):
     assert [expected] * seen.size == [shown[state][: len(expected)] for shown in seen.of("faults")]
 
 
-@in_jobs("keras-2x1")
+@where("faults")
 @pytest.mark.parametrize("state", ["as it is", "without _maybe_symbolic_build", "without _make_function", "disabled"])
 def test_faults_of_keras_name_their_cure(seen, state):
     """The error by which ``fit`` ends says that ``enable_fit`` helps."""
@@ -173,19 +184,19 @@ def test_faults_of_keras_name_their_cure(seen, state):
     assert [True] * seen.size == [cure in shown[state] for shown in seen.of("faults")]
 
 
-@in_jobs("keras-2x1")
+@where("faults")
 def test_cure_of_faults(seen):
     """After ``fit`` has failed, ``enable_fit`` lets it work; two calls do what one does."""
     assert [[61.0]] * seen.size == [shown["enabled"] for shown in seen.of("faults")]
 
 
-@in_jobs("keras-2x1")
+@where("faults")
 def test_disable_fit_leaves_nothing(seen):
     """After ``disable_fit`` a model has only what ``fit`` itself has added."""
     assert [set()] * seen.size == [shown["attributes"] & set(keras_fit._ARGUMENTS) for shown in seen.of("faults")]
 
 
-@in_jobs("tf_keras-2x1")
+@where("untouched")
 def test_tf_keras_is_left_alone(seen):
     """A model of tf_keras needs nothing and gets nothing."""
     assert [set()] * seen.size == seen.of("untouched")
