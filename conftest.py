@@ -1,15 +1,28 @@
-"""What every test process needs: no GPU, a quiet TensorFlow, and four logical CPU devices for real strategies."""
+"""What every test process needs: no GPU, a quiet TensorFlow, four logical CPU devices for real strategies, and patience."""
 
 import os
+
+import hypothesis
+
+from tests.effort import LONG
 
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 DEVICES = 4
 
+hypothesis.settings.register_profile(  # a slow machine is no failure
+    "patient", hypothesis.settings(), deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("patient")
 
-def pytest_collection_modifyitems(items):
-    """Split the CPU into logical devices before TensorFlow starts, where a test needs it."""
+
+def pytest_collection_modifyitems(config, items):
+    """Leave out long tests, and split the CPU into logical devices before TensorFlow starts, where a test needs it."""
+    if not LONG:
+        left = [item for item in items if item.get_closest_marker("long")]
+        config.hook.pytest_deselected(items=left)
+        items[:] = [item for item in items if not item.get_closest_marker("long")]
     if any({"keras", "strategies"} & set(item.path.parts) for item in items):
         import tensorflow as tf
 

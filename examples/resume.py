@@ -32,7 +32,7 @@ class Ink(mg.PyMetric):
 
 
 if __name__ == "__main__" and "TF_CONFIG" in os.environ:
-    signal.alarm(60)  # ends a worker, whatever it waits for
+    signal.alarm(600)  # ends a worker, whatever it waits for
     strategy = multi_worker.connect()
     rank, size, images = strategy.cluster_resolver.task_id, strategy.num_replicas_in_sync, datasets.load_digits().data
     with strategy.scope():

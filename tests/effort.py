@@ -6,7 +6,7 @@ import random
 LONG = os.environ.get("LONG", "0") != "0"
 """Whether every case is tried and every search is longer, as ``make test-long`` does."""
 
-HANG = 600
+HANG = 1800
 """Seconds after which something hangs. No test is to come near: a slow machine takes its time."""
 
 

@@ -283,7 +283,7 @@ def test_completion_shows_the_public_names():
 
 def names_in(code):
     """Return what a fresh process prints after the code."""
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120, cwd=ROOT)
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=HANG, cwd=ROOT)
     return run.stdout.split()
 
 

@@ -58,7 +58,7 @@ def test_laws(name):
 def test_drawn_parameters(name):
     """Whatever the parameters: parts merge to the whole, files and pickles hold it, and the result is the reference's."""
 
-    @hypothesis.settings(max_examples=2 * EXAMPLES, deadline=None, database=None, derandomize=True)
+    @hypothesis.settings(max_examples=2 * EXAMPLES, database=None, derandomize=True)
     @hypothesis.given(register.DRAWN[name], st.integers(0, 2**16))
     def holds(chosen, seed):
         state, batches, reference = chosen

@@ -71,7 +71,7 @@ def back(value):
     return found
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(VALUES)
 def test_values_come_back(value):
     """Values of every plain kind come back with the same types and bits, without a pickle."""
@@ -82,7 +82,7 @@ def test_values_come_back(value):
     assert is_plain(value)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(VALUES)
 def test_bytes_come_back_and_are_the_same(value):
     """The same holds through the bytes of an archive, which are equal for values that come back."""

@@ -13,6 +13,8 @@ from typing import NamedTuple
 import pytest
 import tensorflow as tf
 
+from tests.effort import HANG
+
 ROOT = Path(__file__).parent.parent.parent
 IS_LEGACY = not hasattr(tf.keras, "version")
 
@@ -256,6 +258,6 @@ tell()
 metric.result()
 tell()
 """
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=600, cwd=ROOT)
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=HANG, cwd=ROOT)
 
     assert ["[False, False, False]", "[True, False, False]", "[True, True, False]"] == run.stdout.split("\n")[:3]

@@ -43,7 +43,7 @@ def test_total_of_random_values(n, low, high):
 
 
 @given(st.lists(arbitrary.finite_floats(), max_size=12), st.integers(1, 2000))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_total_of_adversarial_values(values, times):
     """The total of adversarial values, many times over, has no error."""
     assert units(values) * times == exact.total(np.array(values * times, np.float64))
@@ -97,7 +97,7 @@ def test_product_total_of_random_values(n, factors):
 
 
 @given(st.lists(st.tuples(arbitrary.finite_floats(), arbitrary.finite_floats(), arbitrary.finite_floats()), max_size=6))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_product_total_of_adversarial_values(rows):
     """Totals of products of adversarial values have no error."""
     arrays = [np.array([row[i] for row in rows], np.float64) for i in range(3)]
@@ -177,7 +177,7 @@ def test_order_keys_come_back(value):
 
 
 @given(st.lists(st.lists(arbitrary.weights(), min_size=1, max_size=5), max_size=6))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_sums_of_runs(runs):
     """Each run of weights has its exact sum."""
     starts = np.cumsum([0, *map(len, runs)])[:-1].astype(np.int64)

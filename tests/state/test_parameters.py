@@ -108,7 +108,7 @@ NESTED = st.recursive(
 )
 
 
-@hypothesis.settings(max_examples=300, deadline=None, database=None, derandomize=True)
+@hypothesis.settings(max_examples=300, database=None, derandomize=True)
 @hypothesis.given(NESTED, NESTED)
 def test_there_is_one_comparison(a, b):
     """Plain values are the same where their canonical bytes are; so is each and its pickle."""
