@@ -682,6 +682,8 @@ PROGRAM = """
 import os, sys
 os.environ.update(CUDA_VISIBLE_DEVICES="-1", TF_CPP_MIN_LOG_LEVEL="3")
 import numpy as np, tensorflow as tf, mergeable as mg
+from mergeable.metric import operations
+from mergeable.metric.internals import internals
 
 class Writes(mg.PyMetric):
     rows = mg.Count()
@@ -776,7 +778,14 @@ def test_a_fork_beside_an_update_says_what_it_lacks():
         slow_step = tf.function(lambda y: slow.update_state(y), input_signature=[tf.TensorSpec([None])])
         slow_step(tf.constant([1.0]))
         slow_step(tf.constant([1.0]))
-        thread = threading.Thread(target=lambda: internals(slow).enter(update, 0, (), {}))
+
+        def enter():
+            try:
+                internals(slow).enter(update, 0, (), {})
+            finally:
+                inside.set()  # also where it failed
+
+        thread = threading.Thread(target=enter)
         thread.start()
         inside.wait()
         child = os.fork()
