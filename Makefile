@@ -9,7 +9,7 @@ FRAMEWORK_FREE := tests/encoding tests/exchange tests/laws tests/metric tests/me
 export CUDA_VISIBLE_DEVICES ?= -1
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: demo test lowest lint bench clean
+.PHONY: demo test test-long lowest lint bench clean
 
 .venv/.ready: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -29,6 +29,11 @@ demo: .venv/.ready
 test: .venv/.ready
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope
 	TF_USE_LEGACY_KERAS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadscope tests/keras mergeable/keras
+
+# Every case, the bombs, and searches ten times as long and more.
+test-long: .venv/.ready
+	LONG=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadscope
+	LONG=1 TF_USE_LEGACY_KERAS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadscope tests/keras mergeable/keras
 
 # Without TensorFlow, on the lowest versions of everything else.
 lowest: .venv-lowest/.ready
