@@ -25,6 +25,7 @@ from mergeable.errors import ExchangeTimeout, IncompatibleStates
 from mergeable.exchange.message import Messenger
 from mergeable.exchange.program_facts import difference, digest, facts
 from mergeable.metric import Metric, operations
+from mergeable.metric.holder import host_of
 from mergeable.metric.internals import internals
 from mergeable.metric.slots import RESTORED
 from mergeable.part import Part
@@ -112,7 +113,7 @@ def join(metric: Metric, processes: Processes) -> None:
         raise TypeError(f"exchange.join: got {shown(processes)}, expected an instance of mergeable.strategy.Processes.")
     exchange = Exchange.among(processes)
     if exchange is not None:
-        exchange.join(metric._on_host())
+        exchange.join(host_of(metric))
 
 
 class Exchange:

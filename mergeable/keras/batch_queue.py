@@ -19,11 +19,13 @@ from tensorflow.python.ops.resource_variable_ops import ResourceVariable
 
 from mergeable.errors import MergeableError, add_note
 from mergeable.keras import loop
-from mergeable.keras.call_site import Run, Site, Taker
+from mergeable.keras.call_site import CallSite, Run
 from mergeable.keras.ending import end_as_failed
 from mergeable.keras.graph_call import DUE, as_written, call_host, eagerly
+from mergeable.keras.options import Options
 from mergeable.keras.packing import ROW_BYTES, Packed, pack
 from mergeable.keras.result_schedule import Schedule
+from mergeable.keras.step_values import step_values
 from mergeable.metric import Metric
 from mergeable.metric.internals import internals, process
 from mergeable.strategy import Replicas
@@ -50,7 +52,7 @@ class _Place(NamedTuple):
 
 
 @final
-class Inlet:
+class BatchQueue:
     """The batches that steps have left for a metric, in the order of the steps.
 
     They are taken by whoever first needs the states: a step whose result is due or that finds the queue full, or a verb that is
@@ -63,9 +65,9 @@ class Inlet:
     """
 
     def __init__(self, metric: Metric, schedule: Schedule) -> None:
-        self._metric = metric
+        self.metric = metric
         self.schedule = schedule
-        self._sites: list[tuple[Taker, Site]] = []  # one for each kind of batch; what it becomes is told by the first place
+        self._sites: list[CallSite] = []  # one for each kind of batch: the first place where batches of the kind came
         self._waiting: collections.deque[Packed] = collections.deque()  # not in the queue any more
         self._place = _Place(0, None, 0, ())
         self._dequeuing = threading.Lock()
@@ -76,7 +78,7 @@ class Inlet:
         self._last: dict[Any, list[np.ndarray]] = {}  # results since the last reset, by their structure
         self._shown: dict[tuple[int, ...], Any] = {}  # the same in variables, by their shape
         self._queue: Any = None  # until a step runs where it can put something down
-        _inlets.add(self)
+        _queues.add(self)
 
     @staticmethod
     def serves(replicas: Replicas) -> bool:
@@ -95,21 +97,20 @@ class Inlet:
 
     # In the graph.
 
-    def put(self, taker: Taker, site: Site, tensors: Sequence[tf.Tensor], replicas: Replicas) -> list[tf.Tensor]:
+    def put(self, site: CallSite, tensors: Sequence[tf.Tensor], replicas: Replicas) -> list[tf.Tensor]:
         """Add to the graph what puts tensors down, and calls Python where it is due; return the result that was computed last."""
-        queue = self.order(replicas)
-        number, shape = self._number(taker, site), site.structure.packed_shape
+        after = self.order(replicas)
+        number, shape = self._number(site), site.structure.packed_shape
         shown = self._shown_of(shape)
         with eagerly():
             always = site.traced.always = ResourceVariable(np.int64(0), trainable=False)
 
-        def act(taker: Taker, _: tf.Tensor, sent: tf.Tensor) -> list[np.ndarray]:
-            values: list[np.ndarray] = taker._inlet_here()._wake(taker, site, float(sent))
-            return values
+        def act(metric: Any, _: tf.Tensor, sent: tf.Tensor) -> list[np.ndarray]:
+            return queue_of(metric, site.options)._wake(site, float(sent))
 
         @as_written
         def wake() -> tf.Tensor:
-            value, left = call_host(taker, act, [*queue, tf.timestamp()], [tf.float64, tf.int64])
+            value, left = call_host(self.metric, act, [*after, tf.timestamp()], [tf.float64, tf.int64])
             value.set_shape(shape)
             left.set_shape([2])
             shown.assign(value)
@@ -123,12 +124,12 @@ class Inlet:
             due = (tf.reduce_min(self._left.read_value()) <= 0) | (always.read_value() > 0)
             return site.structure.unpacked(tf.cond(due, wake, as_written(shown.read_value), name=DUE))
 
-    def _number(self, taker: Taker, site: Site) -> int:
+    def _number(self, site: CallSite) -> int:
         """Return the number under which batches of a place are put down; a step that is traced again has the one it had."""
-        for number, (known, other) in enumerate(self._sites):
-            if known is taker and other.brings_alike(site):
+        for number, known in enumerate(self._sites):
+            if known.is_alike(site):
                 return number
-        self._sites.append((taker, site))
+        self._sites.append(site)
         return len(self._sites) - 1
 
     def _shown_of(self, shape: tuple[int, ...]) -> Any:
@@ -139,23 +140,21 @@ class Inlet:
 
     # On the host.
 
-    def _wake(self, taker: Taker, site: Site, sent: float) -> list[np.ndarray]:
+    def _wake(self, site: CallSite, sent: float) -> list[np.ndarray]:
         """Take what waits; return the result, and what may be put down until Python is called next."""
         waking = min(max(0.0, time.time() - sent), 0.1)  # clocks may be set
-        return internals(self._metric).enter(self._awake, taker, site, waking, time.perf_counter(), self._steps)
+        return internals(self.metric).enter(self._awake, site, waking, time.perf_counter(), self._steps)
 
-    def _awake(self, taker: Taker, site: Site, waking: float, began: float, before: int) -> list[np.ndarray]:
+    def _awake(self, site: CallSite, waking: float, began: float, before: int) -> list[np.ndarray]:
         self.raise_failures()
         taking, steps = time.perf_counter() - began, max(1, self._steps - before)
         self._per_step = min(self._per_step, taking / steps)  # what must be done, whenever it is
-        values = self.result(
-            taker, site, 2 * waking + taking - steps * self._per_step
-        )  # the way back takes as long as that here
+        values = self.result(site, 2 * waking + taking - steps * self._per_step)  # the way back takes as long as that here
         ahead = 1 if self._is_exact() else max(1, min(QUEUE_BATCHES, self.schedule.next - self._steps))
         ahead = ahead if site.traced.wanted else QUEUE_BATCHES
         return [site.structure.packed(values), np.array([ahead, QUEUE_BYTES], np.int64)]
 
-    def result(self, taker: Taker, site: Site, beside: float = 0.0) -> list[np.ndarray]:
+    def result(self, site: CallSite, beside: float = 0.0) -> list[np.ndarray]:
         """Return the result after the steps so far, computed anew where it is wanted and due.
 
         ``beside`` is what it took to get here, in seconds.
@@ -163,7 +162,7 @@ class Inlet:
         due = site.traced.is_exact or self._is_exact() or self.schedule.is_due(self._steps)
         if site.traced.wanted and due:
             began = time.perf_counter()
-            self._last[site.structure.key] = taker._step_values(site.traced)
+            self._last[site.structure.key] = step_values(self.metric, site.options, site.traced)
             self.schedule.computed(self._steps, time.perf_counter() - began, beside)
         return self._last.get(site.structure.key) or site.structure.placeholder()
 
@@ -197,7 +196,7 @@ class Inlet:
                 self._place = self._place._replace(runs=())
         if self._is_behind and self._process != process():
             raise MergeableError(
-                f"{type(self._metric).__name__}: got a copy of the metric {shown(self._metric.name)} that a fork made while another thread "
+                f"{type(self.metric).__name__}: got a copy of the metric {shown(self.metric.name)} that a fork made while another thread "
                 "updated it, so batches that waited are not in it. Fork when no step runs, or make the metric anew in this process."
             )
 
@@ -241,11 +240,11 @@ class Inlet:
                 self._place = self._place._replace(packed=None)
                 return False
             packed, at = self._waiting[0], 0
-        taker, site = self._sites[packed.number(at)]
+        site = self._sites[packed.number(at)]
         try:
             columns, at = packed.columns(at, site.types)
             after = steps + len(columns[0])
-            self._place = _Place(after, packed, at, site.runs(taker, columns, range(steps + 1, after + 1)))
+            self._place = _Place(after, packed, at, site.runs(self.metric, columns, range(steps + 1, after + 1)))
         except Exception as error:  # what comes later is taken all the same
             add_note(
                 error, f"in batches after step {steps} since the last reset; those that waited from there on were not taken"
@@ -277,7 +276,7 @@ class Inlet:
 
     def take_before_fork(self) -> None:
         """Take what waits, or note that it is not in the copy, where another thread has the metric to itself."""
-        inner = internals(self._metric)
+        inner = internals(self.metric)
         self._is_behind = not inner.is_mine and not inner.try_to_enter()  # what user code forks in an update has what was taken
 
     def reset(self) -> None:
@@ -292,21 +291,32 @@ class Inlet:
                     shown.assign(np.full(shown.shape, np.nan))
 
 
-_inlets: weakref.WeakSet[Inlet] = weakref.WeakSet()
+def queue_of(metric: Any, options: Options) -> BatchQueue:
+    """Return the queue of a metric, made where there was none: its first options say when steps compute results."""
+    inner = internals(metric)
+    queue: BatchQueue | None = inner.queue  # type: ignore[assignment]  # nobody else makes any
+    if queue is None:
+        is_timed = options.sync == "epoch" or options.step_result != "auto"  # all processes of a job exchange in the same steps
+        schedule = Schedule(options.step_result if is_timed else "always", type(metric).__name__)
+        queue = inner.queue = BatchQueue(metric, schedule)
+    return queue
+
+
+_queues: weakref.WeakSet[BatchQueue] = weakref.WeakSet()
 
 
 def _take_before_fork() -> None:
     """Take what waits, because the threads of TensorFlow do not live on in a fork; wait for nobody who may wait for the fork."""
-    for inlet in list(_inlets):
-        inlet.take_before_fork()
+    for queue in list(_queues):
+        queue.take_before_fork()
 
 
 def _take_last() -> None:
     """Take what waits when the program ends; the failures of all metrics are told, and its status is not 0."""
-    for inlet in list(_inlets):
+    for queue in list(_queues):
         try:
-            internals(inlet._metric).take_in()
-            inlet.raise_failures()
+            internals(queue.metric).take_in()
+            queue.raise_failures()
         except Exception as error:
             sys.excepthook(type(error), error, error.__traceback__)
             end_as_failed()

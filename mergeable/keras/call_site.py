@@ -3,41 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol, TypeGuard, final
+from typing import Any, TypeGuard, final
 
 import numpy as np
 
 from mergeable.keras.batch import Batch, Layout
-from mergeable.keras.graph_call import Traced
+from mergeable.keras.converter import Converter
+from mergeable.keras.graph_call import TracedCall
+from mergeable.keras.options import Options
 from mergeable.keras.packing import Column, as_tensors
 from mergeable.keras.result_structure import Structure
 
 
-class Taker(Protocol):
-    """The metric that takes batches."""
-
-    @property
-    def _who(self) -> str: ...
-
-    _takes_arrays: bool
-
-    def _take_one(self, replica: int, args: tuple[Any, ...], kwargs: dict[str, Any], then: Callable[[], None]) -> None: ...
-
-    def _take_joined(
-        self, replica: int, args: tuple[Any, ...], kwargs: dict[str, Any], updates: int, then: Callable[[], None]
-    ) -> bool: ...
-
-    def _inlet_here(self) -> Any: ...
-
-    def _step_values(self, traced: Traced) -> list[np.ndarray]: ...
-
-
 @final
-class Site:
-    """What the host must know to take the tensors of the batches that replicas bring to one place in a graph; it holds neither."""
+class CallSite:
+    """What the host must know to take the tensors of the batches of all replicas at one place in a graph.
 
-    def __init__(self, batches: Sequence[Batch], traced: Traced) -> None:
-        self.traced = traced
+    It holds neither the metric nor the graph, because TensorFlow keeps what a graph calls for ever.
+    """
+
+    def __init__(self, batches: Sequence[Batch], traced: TracedCall, converter: Converter, options: Options) -> None:
+        self.traced, self.options = traced, options
+        self._converter = converter
         self._parts = [(batch.layout, len(batch.tensors)) for batch in batches]
         self.types = [tensor.dtype for batch in batches for tensor in batch.tensors]
 
@@ -46,19 +33,21 @@ class Site:
         """What the result is like."""
         return self.traced.structure
 
-    def brings_alike(self, other: Site) -> bool:
+    def is_alike(self, other: CallSite) -> bool:
         """Return whether the tensors of another place become the same updates."""
         return (
-            self.types == other.types
+            self._converter is other._converter
+            and self.options is other.options
+            and self.types == other.types
             and len(self._parts) == len(other._parts)
             and all(a[1] == b[1] and a[0].is_alike(b[0]) for a, b in zip(self._parts, other._parts, strict=True))
         )
 
-    def runs(self, metric: Taker, columns: Sequence[Column], steps: range, first_slot: int = 0) -> list[Run]:
+    def runs(self, metric: Any, columns: Sequence[Column], steps: range, first_slot: int = 0) -> list[Run]:
         """Return the updates that the columns of the batches of these steps make, in the order of the replicas."""
         runs, start = [], 0
         for slot, (layout, size) in enumerate(self._parts, first_slot):
-            runs.append(Run(metric, slot, layout, columns[start : start + size], steps))
+            runs.append(Run(metric, self._converter, slot, layout, columns[start : start + size], steps))
             start += size
         return runs
 
@@ -67,8 +56,11 @@ class Site:
 class Run:
     """Updates of one replica at one place, of steps that follow one another; none of them was run."""
 
-    def __init__(self, metric: Taker, slot: int, layout: Layout, columns: Sequence[Column], steps: range) -> None:
-        self._metric, self._slot, self._layout, self._columns = metric, slot, layout, columns
+    def __init__(  # noqa: PLR0917 - each belongs to the updates
+        self, metric: Any, converter: Converter, slot: int, layout: Layout, columns: Sequence[Column], steps: range
+    ) -> None:
+        self._metric, self._converter, self._slot = metric, converter, slot
+        self._layout, self._columns = layout, columns
         self._steps, self._taken = steps, 0
         self._batches: list[Any] | None = None
 
@@ -93,17 +85,19 @@ class Run:
                 column.reshape(column.shape[0] * column.shape[1], *column.shape[2:]) for column in rows
             ]  # -1 fits no array of 0
             args, kwargs = self._layout.arguments(whole)
-            return self._metric._take_joined(self._slot, args, kwargs, len(self), self._reaches(len(self._steps)))
+            return self._converter.update_joined(
+                self._metric, self._slot, args, kwargs, len(self), self._reaches(len(self._steps))
+            )
         except Exception:  # one of them fails: by itself it tells which
             return False
 
     def take(self) -> None:
         """Run the next update; it stays the next one where that fails, or is interrupted before it counts."""
         if self._batches is None:
-            arrays = self._metric._takes_arrays and self._layout.is_dense
+            arrays = self._converter.to_arrays and self._layout.is_dense
             self._batches = [column if arrays else as_tensors(column) for column in self._columns]
         args, kwargs = self._layout.arguments([column[self._taken] for column in self._batches])
-        self._metric._take_one(self._slot, args, kwargs, self._reaches(self._taken + 1))
+        self._converter.update(self._metric, self._slot, args, kwargs, self._reaches(self._taken + 1))
 
     def drop(self) -> None:
         """Leave out the next update."""
@@ -122,7 +116,7 @@ def _is_rows(column: Column) -> TypeGuard[np.ndarray]:
     return isinstance(column, np.ndarray) and column.ndim > 1
 
 
-def take_each(runs: Sequence[Run]) -> None:
+def update_each(runs: Sequence[Run]) -> None:
     """Run the next update of each; raise what the first of them raises, once all have run."""
     failures = []
     for run in runs:

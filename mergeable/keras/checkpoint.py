@@ -12,12 +12,12 @@ import tensorflow as tf
 
 from mergeable.encoding.wire import local_classes
 from mergeable.keras.keras_metric import PythonState
-from mergeable.metric import Metric
+from mergeable.metric.holder import Holder
 from mergeable.metric.internals import internals
 from mergeable.snapshot import read_snapshot
 
 
-class Checkpointed(PythonState):
+class Checkpointed(Holder, PythonState):
     """A metric that ``tf.train.Checkpoint`` and Keras's files of weights save and restore.
 
     ``tf.train.Checkpoint(metric=metric)`` finds it; ``tf.train.Checkpoint(model=model)``, ``model.save_weights`` and Keras's
@@ -38,11 +38,12 @@ class Checkpointed(PythonState):
 
     def serialize(self) -> bytes:
         """Return what all replicas of all workers hold."""
-        return self._on_host().snapshot().to_bytes()
+        content: bytes = self._host().snapshot().to_bytes()
+        return content
 
     def deserialize(self, string_value: bytes) -> None:
         """Take over what ``serialize`` gave, whatever this metric held."""
-        metric = self._on_host()
+        metric = self._host()
         classes = local_classes(internals(metric).declaration.states)
         metric.restore(read_snapshot(string_value, "the checkpoint's entry", trusted=True, classes=classes))
 
@@ -66,9 +67,6 @@ class Checkpointed(PythonState):
             copy.take(self)
         else:
             tf.py_function(lambda: copy.take(self), [], [])  # TensorFlow traces this method once and repeats its operations
-
-    def _on_host(self) -> Metric:
-        raise NotImplementedError
 
 
 class _Copy(PythonState):

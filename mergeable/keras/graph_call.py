@@ -36,7 +36,7 @@ tracers.append(is_recording)
 
 
 def call_host(
-    owner: Any, act: Callable[..., Sequence[Any]], tensors: Sequence[tf.Tensor], dtypes: Sequence[tf.DType]
+    metric: Any, act: Callable[..., Sequence[Any]], tensors: Sequence[tf.Tensor], dtypes: Sequence[tf.DType]
 ) -> list[tf.Tensor]:
     """Add to the graph one call of ``act`` on the host, with the metric and eager tensors; return the tensors that it will give.
 
@@ -46,7 +46,7 @@ def call_host(
     Raises:
         UnsupportedStrategy: the graph is compiled by XLA, which cannot call the host.
     """
-    who, kept = owner._who, weakref.ref(owner)
+    who, kept = type(metric).__name__, weakref.ref(metric)
     if control_flow_util.GraphOrParentsInXlaContext(tf.compat.v1.get_default_graph()):
         raise UnsupportedStrategy(
             f"{who}: got a step that is compiled by XLA (jit_compile=True), expected one that is not, because XLA cannot call "
@@ -58,12 +58,12 @@ def call_host(
     @as_written
     def on_host(*arrived: tf.Tensor) -> Sequence[Any]:
         try:
-            owner = kept()
-            if owner is None:
+            metric = kept()
+            if metric is None:
                 raise RuntimeError(
                     f"{who}: got a step of a metric that is gone, expected one that something keeps. Keep the metric."
                 )
-            return act(owner, *arrived)
+            return act(metric, *arrived)
         except Exception as error:
             raise passed_on(error) from error
 
@@ -73,7 +73,7 @@ def call_host(
         return [tf.identity(t) for t in given] if isinstance(given, list | tuple) else []
 
 
-class Traced:
+class TracedCall:
     """The call that a graph makes for an update, whose result the same graph may read.
 
     It is kept in a collection of the graph, and holds its outputs by name: neither keeps the other alive. ``wanted`` says that
@@ -92,25 +92,25 @@ class Traced:
         self._first_later_op = 0
 
     @classmethod
-    def latest(cls, owner: object, graph: tf.Graph) -> Traced | None:
-        """Return the owner's last call in the graph, unless a later operation can hide another: a call, a branch, a loop."""
-        for traced in graph.get_collection(_collection(owner)):
+    def latest(cls, metric: object, graph: tf.Graph) -> TracedCall | None:
+        """Return the last call of the metric in the graph, unless a later operation can hide another: a call, a branch, a loop."""
+        for traced in graph.get_collection(_collection(metric)):
             if traced._graph() is graph:  # inner graphs start with what is in the outer one's collections
                 later = graph.get_operations()[traced._first_later_op :]
                 return None if any(_hides(op) for op in later) else traced
         return None
 
-    def keep(self, owner: object, outputs: Sequence[tf.Tensor]) -> None:
-        """Make this the owner's last call in its graph."""
+    def keep(self, metric: object, outputs: Sequence[tf.Tensor]) -> None:
+        """Make this the metric's last call in its graph."""
         graph = self._graph()
         self._names = [tensor.name for tensor in outputs]
         self._first_later_op = len(graph.get_operations())
-        graph.get_collection_ref(_collection(owner))[:] = [self]
+        graph.get_collection_ref(_collection(metric))[:] = [self]
 
     @staticmethod
-    def forget(owner: object, graph: tf.Graph) -> None:
-        """Forget the owner's calls in the graph: what they gave is no longer the last word."""
-        graph.get_collection_ref(_collection(owner)).clear()
+    def forget(metric: object, graph: tf.Graph) -> None:
+        """Forget the metric's calls in the graph: what they gave is no longer the last word."""
+        graph.get_collection_ref(_collection(metric)).clear()
 
     def make_exact(self) -> None:
         """Have every step compute the result, because nobody is known to read it anew."""
@@ -129,8 +129,8 @@ DUE = "mergeable_due"
 """The name of a branch in which a metric calls the host where that is due: it hides no call of another metric."""
 
 
-def _collection(owner: object) -> str:
-    return f"mergeable/{id(owner)}"
+def _collection(metric: object) -> str:
+    return f"mergeable/{id(metric)}"
 
 
 def _hides(op: tf.Operation) -> bool:

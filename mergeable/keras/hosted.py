@@ -1,119 +1,154 @@
-"""A metric without a framework, as a Keras metric."""
+"""Keras metrics that hold a metric without a framework: any one, and a class of its own for a metric's class."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, final
+import copy
+import inspect
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar
 
 import tensorflow as tf
 
-from mergeable.coverage import Coverage
-from mergeable.keras.batch import is_empty, to_numpy
 from mergeable.keras.configuration import read, written
-from mergeable.keras.py_metric import PyMetric
+from mergeable.keras.converter import ARRAYS
+from mergeable.keras.face import Face, FaceState, refuse_batch
+from mergeable.keras.graph_call import as_written
+from mergeable.keras.keras_metric import KerasMetric, keras_names
+from mergeable.keras.options import ARGUMENTS, NAMES, Options
 from mergeable.metric import Metric
-from mergeable.metric.internals import internals
-from mergeable.metric.operations import update
-from mergeable.metric.saving import is_saved
+from mergeable.metric.arguments import accepts
+from mergeable.metric.internals import ATTRIBUTE, internals
 from mergeable.registry import subclasses
-from mergeable.snapshot import Snapshot
 from mergeable.state import State
+from mergeable.state.names import FACTS
 from mergeable.wording import shown
 
 
 @tf.keras.utils.register_keras_serializable("mergeable")  # a model that holds one loads without custom_objects
-@final
-class HostedMetric(PyMetric):
-    """What ``PyMetric.of`` returns: it hands batches over to ``metric``, as NumPy arrays, and shows its result."""
+class HostedMetric(Face, KerasMetric):
+    """What ``PyMetric.of`` returns: a Keras metric that holds ``metric``, hands it batches as NumPy arrays, and shows its result.
 
-    _takes_arrays = True
+    What else is asked of it or set is the metric's, where that has it.
+    """
 
-    def __init__(
-        self,
-        metric: Metric,
-        name: str | None = None,
-        dtype: Any = None,
-        *,
-        sync: str = "epoch",
-        step_result: str | int = "auto",
-        step_failure: str = "nan",
-        hand_over: str = "queued",
-    ) -> None:
-        if not isinstance(metric, Metric) or isinstance(metric, PyMetric):
+    _converter = ARRAYS
+
+    def __new__(cls, /, *args: Any, **kwargs: Any) -> Any:  # noqa: ARG004 - as of any constructor
+        """Refuse to be called with a batch, as a function; tf_keras's own would wrap the verbs."""
+        refuse_batch(cls, args)
+        self = object.__new__(cls)
+        self.__dict__[ATTRIBUTE] = FaceState()
+        return self
+
+    def __init__(self, metric: Metric, name: str | None = None, dtype: Any = None, **options: Any) -> None:
+        if not isinstance(metric, Metric) or isinstance(metric, Face):
             raise TypeError(
                 f"PyMetric.of: got {type(metric).__name__}, expected a mergeable.Metric. A PyMetric is a Keras metric already."
             )
+        self._hold(metric, name, dtype, options)
+
+    def _hold(self, metric: Metric, name: str | None, dtype: Any, options: Mapping[str, Any]) -> None:
+        self._face().host = metric
         self._join_keras(name=name or metric.name, dtype=dtype)
-        self.metric = metric
         if hasattr(metric, "_direction"):
             self._direction = metric._direction  # Keras's callbacks look for it, to know which way is better
-        self.sync, self.step_result, self.step_failure, self.hand_over = sync, step_result, step_failure, hand_over
+        for option, value in options.items():
+            self._set_option(option, value)
         self._join_job()
 
-    def _host_update(
-        self, replica: int, args: tuple[Any, ...], kwargs: dict[str, Any], then: Callable[[], None], updates: int = 1
-    ) -> None:
-        update(self.metric, replica, to_numpy(args), to_numpy(kwargs), updates, then=then)
+    def _face(self) -> FaceState:
+        face: FaceState = self.__dict__[ATTRIBUTE]
+        return face
 
-    def _take_joined(
-        self, replica: int, args: tuple[Any, ...], kwargs: dict[str, Any], updates: int, then: Callable[[], None]
-    ) -> bool:
-        joins = self.metric.joins and not is_empty(args, kwargs)
-        if joins:
-            self._host_update(replica, args, kwargs, then, updates)
-        return joins
-
-    def _on_host(self) -> Metric:
-        """Return the metric that is hosted."""
-        return self.metric
-
-    def _dispatch_merge_state(self, metrics: Iterable[Metric]) -> None:
-        if not isinstance(metrics, Metric) and not is_saved(metrics):
-            metrics = [m.metric if isinstance(m, HostedMetric) else m for m in metrics]
-        self.metric.merge_state(metrics)
-
-    def as_state(self) -> State:
-        """Return the empty state of the hosted metric."""
-        return self.metric.as_state()
-
-    def snapshot(
-        self, metadata: Mapping[str, Any] | None = None, *, local: bool = False, origin: str | None = None
-    ) -> Snapshot:
-        """Return what the hosted metric holds, as a snapshot of that."""
-        return self.metric.snapshot(metadata, local=local, origin=origin)
-
-    def restore(self, snapshot: Snapshot | str | os.PathLike[str]) -> None:
-        """Let the hosted metric take over a snapshot."""
-        self.metric.restore(snapshot)
+    def _host(self) -> Any:
+        return self._face().host
 
     @property
-    def coverage(self) -> Coverage:
-        """Which updates the result holds."""
-        return self.metric.coverage
+    def metric(self) -> Any:
+        """The metric that is held; it is shared, not copied."""
+        return self._host()
 
-    @property
-    def _who(self) -> str:
-        return type(self.metric).__name__
+    # The verbs of Keras and of metrics.
+
+    @as_written
+    def update_state(self, *args: Any, **kwargs: Any) -> None:
+        """Have the metric take one batch, as NumPy arrays."""
+        self._dispatch_update_state(*args, **kwargs)
+
+    @as_written
+    def result(self) -> Any:
+        """Return the metric's result as tensors."""
+        return self._dispatch_result()
+
+    @as_written
+    def reset_state(self) -> None:
+        """Reset the metric."""
+        self._dispatch_reset_state()
+
+    def merge_state(self, metrics: Iterable[Any]) -> None:
+        """Have the metric take all that other metrics, snapshots, or the files at these paths hold."""
+        self._host().merge_state(metrics)
+
+    # Attributes: an option is the face's, and what the metric has is the metric's.
+
+    def __getattr__(self, name: str) -> Any:
+        face = self.__dict__.get(ATTRIBUTE)
+        if face is None or face.host is None or name.startswith("_"):
+            raise AttributeError(f"{shown(type(self).__name__)} object has no attribute {shown(name)}")
+        return getattr(face.host, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        face = self._face()
+        host = face.host
+        if name in NAMES:
+            self._set_option(name, value)
+        elif face.is_joined is False or name.startswith("_") or name in keras_names() or hasattr(type(self), name):
+            super().__setattr__(name, value)
+        elif isinstance(value, State) or name in FACTS or name in internals(host).declaration.states or name in vars(host):
+            setattr(host, name, value)
+        else:
+            object.__setattr__(self, name, value)
+
+    # Copies, pickles and configurations: the metric, and what the face has beside it.
+
+    def __reduce__(self) -> Any:
+        return _holding, (type(self), self.metric, self.name, self.dtype, self._chosen())
+
+    def __copy__(self) -> HostedMetric:
+        return copy.deepcopy(self)  # a shallow copy would share the metric
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> HostedMetric:
+        twin = _holding(type(self), copy.deepcopy(self.metric, memo), self.name, self.dtype, self._chosen())
+        memo[id(self)] = twin
+        return twin
+
+    def __setstate__(self, saved: Mapping[str, Any]) -> None:
+        """Read a pickle of version 0.1, in which these metrics were ``Metric`` objects with attributes."""
+        plain = saved["plain"]
+        self._hold(plain["metric"], **saved["keras"], options={name: plain[name] for name in NAMES if name in plain})
+
+    def _chosen(self) -> dict[str, Any]:
+        """Return the options that differ from those of the class."""
+        return {name: value for name, value in vars(Options.of(self)).items() if name in self.__dict__}
 
     def __repr__(self) -> str:
         return f"PyMetric.of({shown(self.metric)})"
 
+    def __str__(self) -> str:
+        return repr(self)
+
     def get_config(self) -> dict[str, Any]:
-        """Return the metric's class, by name, and its constructor's arguments."""
+        """Return the metric's class, by name, its constructor's arguments, and the options."""
         return {
             "metric": _full_name(type(self.metric)),
             "arguments": written(internals(self.metric).declaration.arguments),
             "name": self.name,
             "dtype": self.dtype,
-            "sync": self.sync,
-            "step_result": self.step_result,
-            "step_failure": self.step_failure,
-            "hand_over": self.hand_over,
+            **{name: getattr(self, name) for name in ARGUMENTS},
         }
 
     @classmethod
-    def _of_config(cls, config: dict[str, Any]) -> HostedMetric:
+    def _of_config(cls, config: dict[str, Any]) -> Any:
         """Return a fresh metric of the class that the configuration names; the class must be defined already."""
         known = {_full_name(found): found for found in subclasses(Metric)}
         if config["metric"] not in known:
@@ -121,9 +156,95 @@ class HostedMetric(PyMetric):
                 f"PyMetric.of: got a configuration of {config['metric']}, expected a metric class that is defined here. Import "
                 "the module that defines it first; a configuration does not decide what is imported."
             )
-        options = {name: value for name, value in config.items() if name not in ("metric", "arguments")}
-        return cls(known[config["metric"]]._configured(read(config["arguments"])), **options)
+        metric = known[config["metric"]]._configured(read(config["arguments"]))
+        options = {name: config[name] for name in ARGUMENTS if name in config}
+        return _holding(cls, metric, config["name"], config["dtype"], options)
+
+
+def _holding(cls: type[HostedMetric], metric: Metric, name: str, dtype: Any, options: Mapping[str, Any]) -> HostedMetric:
+    """Return a Keras metric that holds a metric."""
+    made: HostedMetric = cls.__new__(cls)
+    made._hold(metric, name, dtype, options)
+    return made
 
 
 def _full_name(cls: type) -> str:
     return f"{cls.__module__}.{cls.__qualname__}"
+
+
+class ReadyMade(HostedMetric):
+    """A Keras metric of one class of metrics: its constructor takes that class's arguments, ``dtype`` and the options."""
+
+    metric_class: ClassVar[type[Metric]]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        cls = type(self)
+        try:
+            given = inspect.signature(cls).bind(*args, **kwargs)
+        except TypeError as error:
+            raise TypeError(f"{cls.__name__}: {error}. Write {cls.__name__}{inspect.signature(cls)}.") from None
+        own = {name: given.arguments.pop(name) for name in ("dtype", *ARGUMENTS) if name in given.arguments}
+        metric = self.metric_class(*given.args, **given.kwargs)
+        self._hold(metric, None, own.pop("dtype", None), own)
+
+    def __repr__(self) -> str:
+        return repr(self.metric)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments, in the forms that Keras writes into files."""
+        arguments = written(internals(self.metric).declaration.arguments)
+        options = {name: getattr(self, name) for name in ARGUMENTS}
+        return {**arguments, "name": self.name, "dtype": self.dtype, **options}
+
+    @classmethod
+    def _of_config(cls, config: dict[str, Any]) -> Any:
+        options = {name: config.pop(name) for name in ARGUMENTS if name in config}
+        dtype = config.pop("dtype", None)
+        metric = cls.metric_class._configured(read(config))
+        return _holding(cls, metric, metric.name, dtype, options)
+
+
+def ready_made(metric_class: type[Metric], module: str) -> type[ReadyMade]:
+    """Return the Keras class of a class of metrics, under the same name: its constructor, page and configuration are derived.
+
+    ``module`` is where users import the metric's class from.
+    """
+    name = metric_class.__name__
+    own = {
+        "metric_class": metric_class,
+        "__module__": "mergeable.keras",
+        "__qualname__": name,
+        "__doc__": _page(metric_class, module),
+    }
+    made: Any = type(name, (ReadyMade,), own)
+    made.__signature__ = _signature(metric_class)
+    metric_class.register(made)
+    registered: type[ReadyMade] = tf.keras.utils.register_keras_serializable("mergeable")(made)
+    return registered
+
+
+def _signature(metric_class: type[Metric]) -> inspect.Signature:
+    signature = inspect.signature(metric_class.__init__)
+    first, *parameters = signature.parameters.values()  # without self
+    kind = inspect.Parameter.KEYWORD_ONLY
+    more = [inspect.Parameter("dtype", kind, default=None)]
+    more += [inspect.Parameter(name, kind, default=getattr(Face, name)) for name in ARGUMENTS]
+    return signature.replace(parameters=[*parameters, *more], return_annotation=first.empty)
+
+
+_PAGE = """``{module}.{name}`` as a Keras metric, for ``compile`` and loops of your own.
+
+The constructor takes the metric's arguments, ``dtype``, and the options of ``PyMetric``: ``sync``, ``step_result``,
+``step_failure`` and ``hand_over``. ``result()`` returns tensors; whatever else is asked of it is the metric's, and ``metric.metric`` is
+the metric itself.{weights} Callbacks of Keras 3 know whether more or less is better, where the metric says so; those of tf_keras go by
+the name alone, so give them ``mode``.
+
+{text}"""
+
+
+def _page(metric_class: type[Metric], module: str) -> str:
+    weights = ""
+    if accepts(metric_class.__init__, "weighted"):
+        weights = " In ``weighted_metrics``, or where a layer masks, pass ``weighted=True``."
+    name = metric_class.__name__
+    return _PAGE.format(module=module, name=name, weights=weights, text=inspect.getdoc(metric_class))

@@ -6,6 +6,7 @@ let every misspelt attribute pass.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -48,3 +49,17 @@ if TYPE_CHECKING:  # the names that both versions have
 else:
     KerasMetric = tf.keras.metrics.Metric
     PythonState = tf.train.experimental.PythonState
+
+
+class _Blank(KerasMetric):
+    def update_state(self, *args: Any, **kwargs: Any) -> None: ...
+
+    def result(self) -> None: ...
+
+
+@functools.cache
+def keras_names() -> frozenset[str]:
+    """Return the attributes that Keras's constructor sets."""
+    blank = object.__new__(_Blank)
+    KerasMetric.__init__(blank, name="names")
+    return frozenset(vars(blank))

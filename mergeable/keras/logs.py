@@ -13,32 +13,21 @@ import sys
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from types import FrameType
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
 from mergeable.keras import loop
+from mergeable.keras.options import Options
 from mergeable.keras.result_structure import as_tensors, with_keys
+from mergeable.keras.step_values import declared_result
 from mergeable.metric.internals import internals
 from mergeable.wording import shown, some
 
 _ENDS = ("_get_metrics_result_or_logs", "_validate_and_get_metrics_result")  # of Keras 3, of tf_keras
 
 _names: set[str] = set()  # that logs have shown results under
-
-
-class Logged(Protocol):
-    """A metric that Keras asks."""
-
-    name: str
-
-    @property
-    def _who(self) -> str: ...
-
-    def _on_host(self) -> Any: ...
-
-    def _declared_result(self) -> Any: ...
 
 
 class _Asker(NamedTuple):
@@ -54,7 +43,7 @@ class _Asker(NamedTuple):
     ended: dict[str, Any] | None
 
 
-def as_logged(metric: Logged, result: Any, kept: dict[str | None, Any]) -> Any:
+def as_logged(face: Any, metric: Any, options: Options, result: Any, kept: dict[str | None, Any]) -> Any:
     """Return a result of tensors as Keras's logs are to show it, where Keras asks; in a step of the user's own lists become arrays.
 
     What was ``kept`` for replicas that asked before is given to all: tf_keras would add up several.
@@ -63,11 +52,11 @@ def as_logged(metric: Logged, result: Any, kept: dict[str | None, Any]) -> Any:
         ValueError: two values would have one name.
     """
     _watch_progress()
-    asker = _asker(metric)
+    asker = _asker(face)
     name = None if asker is None else asker.name
     if name not in kept:
-        kept[name] = _logged(metric, result, asker)
-    if asker is not None and asker.last is not None and internals(metric._on_host()).queue in loop.late:
+        kept[name] = _logged(metric, options, result, asker)
+    if asker is not None and asker.last is not None and internals(metric).queue in loop.late:
         _refresh(asker.last, asker.name, kept[name])
     return kept[name]
 
@@ -79,14 +68,14 @@ def _refresh(last: dict[str, Any], name: str, value: Any) -> None:
         last[key] = tf.nest.map_structure(np.asarray, values[key])
 
 
-def _logged(metric: Logged, result: Any, asker: _Asker | None) -> Any:
+def _logged(metric: Any, options: Options, result: Any, asker: _Asker | None) -> Any:
     if asker is None:
         if isinstance(result, Mapping | list | tuple) and loop.is_in_step():
             _warn_of_lost(metric, result)
             return _with_arrays(result)
         return result
     if tf.executing_eagerly():
-        result = as_tensors(with_keys(metric._declared_result(), result, others=True))
+        result = as_tensors(with_keys(declared_result(metric, options), result, others=True))
     if not isinstance(result, Mapping):
         result = _with_arrays(result)
     if not isinstance(result, Mapping | list | tuple):
@@ -98,13 +87,13 @@ def _logged(metric: Logged, result: Any, asker: _Asker | None) -> Any:
     for name, value in named:
         if name in logs or (name in asker.taken and not is_known):
             raise ValueError(
-                f"{metric._who}.result (metric {shown(metric.name)}): got two values of the name {shown(name)} in Keras's logs, expected names "
+                f"{type(metric).__name__}.result (metric {shown(metric.name)}): got two values of the name {shown(name)} in Keras's logs, expected names "
                 "of their own. Rename a key or a metric, or give a collection a prefix."
             )
         logs[name] = value
     _names.update(logs)
     if asker.ended is not None:
-        declared = metric._declared_result()
+        declared = declared_result(metric, options)
         _rename(asker.ended, asker.name, logs, nothing_known=isinstance(declared, Mapping) and not declared)
     return logs
 
@@ -120,7 +109,7 @@ def _rename(ended: dict[str, Any], name: str, logs: Mapping[str, Any], *, nothin
         ended.update({new: value for new, value in logs.items() if new not in ended})
 
 
-def _asker(metric: Logged) -> _Asker | None:
+def _asker(face: Any) -> _Asker | None:
     frame: FrameType | None = sys._getframe(2)
     while frame is not None and loop.library(frame) in ("mergeable", "tensorflow"):  # which decorates the verb
         frame = frame.f_back
@@ -129,23 +118,23 @@ def _asker(metric: Logged) -> _Asker | None:
     known, ended = frame.f_locals, None
     outer = frame.f_back
     if frame.f_code.co_name == "get_metrics_result":
-        collected, siblings, name, before = known.get("return_metrics", {}), known["self"].metrics, metric.name, ""
+        collected, siblings, name, before = known.get("return_metrics", {}), known["self"].metrics, face.name, ""
         listed = [one for other in siblings for one in (other, *getattr(other, "metrics", ()))]
-        is_listed_twice = sum(metric is one for one in listed) > 1
+        is_listed_twice = sum(face is one for one in listed) > 1
         taken = set(_names_in(collected))
         last = _last_logs(outer)
         if last is not None and not is_listed_twice and collected.keys() <= last.keys():
             ended = last
     elif frame.f_code.co_name == "result" and type(known.get("self")).__name__ == "CompileMetrics":
         collected, siblings, is_listed_twice = known.get("results", {}), getattr(known.get("mls"), "metrics", ()), False
-        name = known.get("name", metric.name)
-        before = name.removesuffix(metric.name) if name.endswith(metric.name) else ""
+        name = known.get("name", face.name)
+        before = name.removesuffix(face.name) if name.endswith(face.name) else ""
         taken = {*_names_in(collected), *_names_in(outer.f_locals.get("return_metrics", {}) if outer is not None else {})}
         last = _last_logs(None if outer is None else outer.f_back)
     else:
         return None
     return _Asker(
-        name, is_listed_twice, taken | {f"{before}{other.name}" for other in siblings if other is not metric}, last, ended
+        name, is_listed_twice, taken | {f"{before}{other.name}" for other in siblings if other is not face}, last, ended
     )
 
 
@@ -160,12 +149,11 @@ def _names_in(logs: Mapping[str, Any]) -> Iterator[str]:
         yield from value if isinstance(value, dict) else (name,)
 
 
-def _named(metric: Logged, name: str, result: Any) -> Iterator[tuple[str, Any]]:
-    host = metric._on_host()
-    if not getattr(host, "names_values", False):
+def _named(metric: Any, name: str, result: Any) -> Iterator[tuple[str, Any]]:
+    if not getattr(metric, "names_values", False):
         yield from _flat(name, result)
         return
-    before = name.removesuffix(host.name) if name.endswith(host.name) else ""  # of an output, or of weighted metrics
+    before = name.removesuffix(metric.name) if name.endswith(metric.name) else ""  # of an output, or of weighted metrics
     for key, value in result.items():
         yield from _flat(f"{before}{key}", value)
 
@@ -201,13 +189,13 @@ def _with_arrays(value: Any) -> Any:
         return tf.stack(parts) if parts else tf.zeros([0], tf.float64)
 
 
-def _warn_of_lost(metric: Logged, result: Any) -> None:
+def _warn_of_lost(metric: Any, result: Any) -> None:
     """Tell of what Keras 3's logs lose of a dict that a step of the user's own puts there."""
     keys = collections.Counter(_innermost(result)) if hasattr(tf.keras, "version") else {}  # tf_keras keeps dicts whole
     lost = [str(key) for key, times in keys.items() if times > 1]
     if lost:
         warnings.warn(
-            f"{metric._who}.result (metric {shown(metric.name)}): a step of your own reads a dict with several values under {some(lost)}. "
+            f"{type(metric).__name__}.result (metric {shown(metric.name)}): a step of your own reads a dict with several values under {some(lost)}. "
             "Keras 3 puts the values of a dict among its logs by their innermost keys, and keeps one of each. Return what "
             "self.get_metrics_result() gives, where each has a name of its own, or name them yourself.",
             UserWarning,

@@ -3,43 +3,24 @@
 from __future__ import annotations
 
 import copy
-import functools
-from collections.abc import Callable
-from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, cast
 
-import numpy as np
 import tensorflow as tf
 
-from mergeable.errors import UnsupportedStrategy
-from mergeable.exchange import join
-from mergeable.keras.batch import Arguments, Batch, is_empty, rows_of_first
-from mergeable.keras.batch_queue import Inlet
-from mergeable.keras.call_site import Site, take_each
-from mergeable.keras.caller import check_caller
-from mergeable.keras.checkpoint import Checkpointed
-from mergeable.keras.configuration import read, written
-from mergeable.keras.graph_call import Traced, as_written, call_host, eagerly
-from mergeable.keras.keras_metric import KerasMetric
-from mergeable.keras.masks import folded
-from mergeable.keras.packing import can_pack
-from mergeable.keras.read import Read
-from mergeable.keras.result_schedule import Schedule
+from mergeable.keras.batch import Arguments, Batch, is_empty
+from mergeable.keras.configuration import written
+from mergeable.keras.converter import TENSORS
+from mergeable.keras.face import Face, FaceState, refuse_batch
+from mergeable.keras.hosted import HostedMetric
+from mergeable.keras.keras_metric import KerasMetric, keras_names
+from mergeable.keras.options import ARGUMENTS, NAMES
 from mergeable.metric import Metric
-from mergeable.metric.arguments import check_instance, with_weights_it_takes
-from mergeable.metric.internals import internals, nothing
-from mergeable.metric.operations import reset, skip_update, update
-from mergeable.metric.verbs import check_outside
-from mergeable.state.hints import AS_INSTANCE, NoVariables, OfInstances
+from mergeable.metric.internals import ATTRIBUTE, internals
+from mergeable.state.hints import OfInstances
 from mergeable.state.names import check_class, check_text, is_private, own_name, refuse
-from mergeable.strategies import current
-from mergeable.strategy import Replicas
-from mergeable.wording import shown
-
-P = TypeVar("P", bound="PyMetric")
 
 
-class PyMetric(Read, Metric, NoVariables, Checkpointed, KerasMetric):
+class PyMetric(Face, Metric, KerasMetric):
     """A Keras metric whose ``update_state`` and ``result`` run in Python on the host, under any strategy but a TPU's.
 
     A drop-in for ``tf.keras.metrics.experimental.PyMetric``, which Keras 3 dropped, that also merges. Declare states on the
@@ -82,43 +63,16 @@ class PyMetric(Read, Metric, NoVariables, Checkpointed, KerasMetric):
         0.6666666666666666
     """
 
-    empty_result: Any = None
-    """An example of the result, for its structure, where ``result()`` fails on empty states, or finds keys as it goes. Of a dict,
-    steps show the keys that it names, NaN where a result lacks one; other keys are shown when an epoch or ``evaluate`` ends."""
+    _labels = Metric._labels.union(ARGUMENTS)
 
-    sync: str = "epoch"
-    """What ``result`` covers in a step, or another graph, where several processes work: ``"epoch"``, the rows of this process,
-    or ``"step"``, all rows, at the price of an exchange in every step. An eager result covers all rows in either case."""
-
-    step_result: str | int = "auto"
-    """When a step computes the result that it shows: ``"always"``; an int n, in every n-th step; ``"never"``, which shows NaN; or
-    ``"auto"``, in every step but those of Keras's own ``fit`` and ``evaluate``, which read results anew at their end: there for at
-    most a tenth of the time that steps take, and four times a second. The first step after a reset computes it, but for
-    ``"never"``; steps that do not show the last value. What an epoch or ``evaluate`` ends with, and every eager ``result``, is always
-    computed."""
-
-    step_failure: str = "nan"
-    """What a step of a Keras model does where ``result`` raises, as a function of scikit-learn may before every class has come:
-    ``"nan"``, it shows NaN, and a warning names the exception once; ``"raise"``, it raises. The end of an epoch or of ``evaluate``,
-    eager code and functions of your own raise in either case."""
-
-    hand_over: str = "queued"
-    """When batches of a step in a graph reach ``update_state``: ``"now"``, in that step; or ``"queued"``, in order, when the
-    states are next read, or when many wait. The results are the same bits."""
-
-    _labels = Metric._labels | {"sync", "step_result", "step_failure", "hand_over"}
-
-    _joined: bool | None = None
-    """Whether Keras's constructor has run; False while it runs."""
-
-    _takes_arrays = False
-    """Whether an update takes arrays where tensors were."""
+    _converter = TENSORS
 
     def __new__(cls: type[P], /, *args: Any, **kwargs: Any) -> P:
         """Set up what needs no ``__init__``; refuse to be called with a batch, as a function."""
-        if args and not tf.executing_eagerly() and all(map(tf.is_tensor, args)):
-            check_instance(cls, args)
-        return super().__new__(cls, *args, **kwargs)
+        refuse_batch(cls, args)
+        self: Any = super().__new__(cls, *args, **kwargs)
+        internals(self).face = FaceState()
+        return self
 
     def __init__(self, name: str | None = None, dtype: Any = None, **kwargs: Any) -> None:
         check_text(type(self), name)
@@ -126,43 +80,35 @@ class PyMetric(Read, Metric, NoVariables, Checkpointed, KerasMetric):
         self.reset_state()
         self._join_job()
 
+    def _host(self) -> Any:
+        return self
+
+    def _face(self) -> FaceState:
+        inner = internals(self)
+        if inner.face is None:  # a copy, which has all that Keras's constructor set
+            inner.face = FaceState(is_joined=True)
+        face: FaceState = inner.face
+        return face
+
     def _join_keras(self, **kwargs: Any) -> None:
-        if tf.keras.backend.backend() != "tensorflow":
-            raise UnsupportedStrategy(
-                f"{type(self).__name__}: got Keras with the backend {shown(tf.keras.backend.backend())}, expected 'tensorflow', whose "
-                "steps can call Python on the host. Set KERAS_BACKEND=tensorflow, or use mergeable.Metric in a loop of your own."
-            )
-        if not tf.executing_eagerly():
-            raise UnsupportedStrategy(
-                f"{type(self).__name__}: got a metric that is made while a step is traced, expected one made before, because what "
-                "this one takes would be lost. tf_keras does it for pss_evaluation_shards; leave that 0. It copies one metric for "
-                "several outputs too: let a from_config of your own call super().from_config, or give each output a metric. "
-                f"{AS_INSTANCE.format(type(self).__name__)}"
-            )
+        self._check_joins()
         cls, names = type(self), keras_names()
         private = frozenset(filter(is_private, names))
-        taken = private & (
-            internals(self).declaration.states.keys() | (self.__dict__.keys() if self._joined is None else set())
-        )
+        set_before = set() if self._face().is_joined else self.__dict__.keys() - {ATTRIBUTE}
+        taken = private & (internals(self).declaration.states.keys() | set_before)
         if taken:
             refuse(cls, min(taken))
         check_class(cls, private)
         cls._names = cls._names | private
         self._construct(**kwargs)
-        self.__dict__.update(_shown=None, _told=frozenset())
-
-    def _construct(self, **kwargs: Any) -> None:
-        self.__dict__["_joined"] = False
-        try:
-            KerasMetric.__init__(self, **kwargs)
-        finally:
-            self.__dict__["_joined"] = True
 
     if not TYPE_CHECKING:  # for a checker, any name would be an attribute
 
         def __getattr__(self, name: str) -> Any:
-            if self._joined is None and name in keras_names():  # a constructor of the user's has not called ours
-                arguments = internals(self).declaration.arguments
+            inner = self.__dict__.get(ATTRIBUTE)
+            face = None if inner is None else inner.face
+            if face is not None and face.is_joined is None and name in keras_names():
+                arguments = inner.declaration.arguments  # a constructor of the user's has not called ours
                 with tf.init_scope():
                     self._join_keras(name=own_name(type(self), arguments), dtype=arguments.get("dtype"))
                 self._join_job()
@@ -200,185 +146,17 @@ class PyMetric(Read, Metric, NoVariables, Checkpointed, KerasMetric):
             >>> float(metric.result())
             0.5
         """
-        from mergeable.keras.hosted import HostedMetric  # it is a PyMetric
-
         options: dict[str, Any] = {
             "sync": sync,
             "step_result": step_result,
             "step_failure": step_failure,
             "hand_over": hand_over,
         }
-        return HostedMetric(metric, name=name, **options)
-
-    @as_written
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Take one batch and return the result.
-
-        Raises:
-            TypeError: it is called by the other Keras, which takes the metric for a function of one batch.
-        """
-        check_caller(self._who, KerasMetric)
-        self.update_state(*args, **kwargs)
-        return self.result()
-
-    def stateless_update_state(self, metric_variables: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ARG002 - Keras's signature
-        """Raise ``TypeError``: the states of this metric are no variables, which Keras 3 could keep elsewhere."""
-        raise TypeError(self._stateless("update_state"))
-
-    def stateless_reset_state(self) -> Any:
-        """Raise ``TypeError``, as ``stateless_update_state`` does."""
-        raise TypeError(self._stateless("reset_state"))
-
-    def _stateless(self, verb: str) -> str:
-        return (
-            f"{self._who}.stateless_{verb}: got a call that must not change the metric, expected {verb}, because its states are Python's "
-            f"and no variables that somebody else could hold. Call {verb}, or use a copy of the metric."
-        )
+        return cast(PyMetric, HostedMetric(metric, name=name, **options))
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments, in the forms that Keras writes into files."""
         return {**written(internals(self).declaration.arguments), "name": self.name, "dtype": self.dtype}
-
-    @classmethod
-    def from_config(cls: type[P], config: dict[str, Any]) -> P:
-        """Return a fresh metric of these arguments; functions and objects are what they were.
-
-        tf_keras calls it while it traces the first step, for each output of a model that shares one metric.
-
-        Raises:
-            TypeError: a file names a function or a class that is not registered with ``keras.saving.register_keras_serializable``.
-        """
-        lifts = not tf.executing_eagerly() and current().ordered
-        with eagerly() if lifts else nullcontext():
-            return cls._of_config(config)
-
-    @classmethod
-    def _of_config(cls: type[P], config: dict[str, Any]) -> P:
-        return cls(**read(config))
-
-    # Where there are several processes: the scope where the metric is built says so, or the step where it is traced.
-
-    def _join_job(self) -> None:
-        if self.sync not in ("epoch", "step"):
-            raise ValueError(f"{self._who}.sync: got {shown(self.sync)}, expected 'epoch' or 'step'.")
-        if self.hand_over not in ("now", "queued"):
-            raise ValueError(f"{self._who}.hand_over: got {shown(self.hand_over)}, expected 'queued' or 'now'.")
-        if self.step_failure not in ("nan", "raise"):
-            raise ValueError(f"{self._who}.step_failure: got {shown(self.step_failure)}, expected 'nan' or 'raise'.")
-        Schedule(self.step_result, self._who)
-        try:
-            self._replicas()
-        except UnsupportedStrategy:  # said when a step is traced; a metric may be built anywhere
-            return
-
-    def _replicas(self) -> Replicas:
-        replicas = current()
-        if replicas.processes is not None:
-            join(self._on_host(), replicas.processes)
-        if not replicas.ordered:
-            internals(self._on_host()).declaration.check_commutative(type(replicas).__name__)
-        return replicas
-
-    # What the verbs do when called from outside: here, and in a graph.
-
-    @as_written
-    def _dispatch_update_state(self, *args: Any, **kwargs: Any) -> None:
-        check_outside(self._on_host(), "update_state")
-        method = type(self._on_host()).update_state
-        args, kwargs = folded(method, args, kwargs)
-        kwargs = with_weights_it_takes(method, kwargs)
-        replicas = self._replicas()
-        replicas.meet(Batch(args, kwargs), lambda batches: self._take(replicas, replicas.distinct(batches)))
-
-    @as_written
-    def _dispatch_reset_state(self) -> None:
-        if tf.executing_eagerly():
-            check_outside(self._on_host(), "reset_state")
-            reset(self._on_host())
-        else:
-            Traced.forget(self._on_host(), tf.compat.v1.get_default_graph())
-            self._replicas().meet(None, self._reset_in_graph)
-
-    def _reset_in_graph(self, _: list[None]) -> None:
-        def act(metric: PyMetric, *_: tf.Tensor) -> list[Any]:
-            reset(metric._on_host())
-            return []
-
-        call_host(self, act, self._inlet_here().order(current()), [])
-
-    def _inlet_here(self) -> Inlet:
-        """Return where steps leave batches for the metric on the host."""
-        metric = self._on_host()
-        inlet: Inlet | None = internals(metric).queue  # type: ignore[assignment]  # nobody else makes any
-        if inlet is None:
-            timed = self.sync == "epoch" or self.step_result != "auto"  # all processes of a job exchange in the same steps
-            inlet = Inlet(metric, Schedule(self.step_result if timed else "always", self._who))
-            internals(metric).queue = inlet
-        return inlet
-
-    def _take(self, replicas: Replicas, batches: list[Batch]) -> None:
-        """Hand over the batches of all replicas."""
-        if tf.executing_eagerly():
-            with tf.device("/cpu:0"):
-                for replica, batch in enumerate(batches):
-                    self._take_one(replica, *batch.layout.arguments([tf.identity(t) for t in batch.tensors]))
-            return
-        traced = Traced(tf.compat.v1.get_default_graph(), self._structure())
-        site = Site(batches, traced)
-        tensors = [tensor for batch in batches for tensor in batch.tensors]
-        inlet = self._inlet_here()
-        in_queue = self.hand_over == "queued" and inlet.serves(replicas) and inlet.schedule.step_result != 1
-        packs = bool(tensors) and can_pack([tensor.dtype for tensor in tensors])
-        if in_queue and packs and site.structure.is_numeric and not internals(self._on_host()).undeclared:
-            outputs = inlet.put(self, site, tensors, replicas)
-        else:
-            outputs = self._call(replicas, site, tensors)
-        traced.keep(self._on_host(), outputs)
-
-    def _call(self, replicas: Replicas, site: Site, tensors: list[tf.Tensor]) -> list[tf.Tensor]:
-        """Have the step call the host with the batches of all replicas, and wait for it."""
-        ticket = replicas.ticket()
-        sizes = len(ticket), len(tensors)
-
-        def act(metric: PyMetric, *arrived: tf.Tensor) -> list[np.ndarray]:
-            inlet, start = metric._inlet_here(), len(arrived) - sizes[1]
-            with replicas.admit(site, arrived[start - sizes[0] : start]) as first_slot:
-                if first_slot is not None:
-                    take_each(site.runs(metric, [[tensor] for tensor in arrived[start:]], range(1), first_slot))
-            inlet.stepped()
-            return inlet.result(metric, site)
-
-        return call_host(self, act, [*self._inlet_here().order(replicas), *ticket, *tensors], site.structure.dtypes)
-
-    def _take_one(
-        self, replica: int, args: tuple[Any, ...], kwargs: dict[str, Any], then: Callable[[], None] = nothing
-    ) -> None:
-        if is_empty(args, kwargs):
-            skip_update(self._on_host())
-            then()
-        else:
-            self._host_update(replica, args, kwargs, then)
-
-    def _take_joined(
-        self,
-        replica: int,  # noqa: ARG002 - a default
-        args: tuple[Any, ...],  # noqa: ARG002 - a default
-        kwargs: dict[str, Any],  # noqa: ARG002 - a default
-        updates: int,  # noqa: ARG002 - a default
-        then: Callable[[], None],  # noqa: ARG002 - a default
-    ) -> bool:
-        """Take the rows of several updates as one, if that does what taking them one by one does; return whether it was done."""
-        return False
-
-    def _host_update(
-        self,
-        replica: int,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-        then: Callable[[], None],
-        updates: int = 1,
-    ) -> None:
-        update(self, replica, args, kwargs, updates, rows_of_first(args), then=then)
 
     @staticmethod
     def _received(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Arguments | None:
@@ -387,14 +165,12 @@ class PyMetric(Read, Metric, NoVariables, Checkpointed, KerasMetric):
             args, kwargs = batch.layout.arguments([tf.identity(t) for t in batch.tensors])
         return None if is_empty(args, kwargs) else (args, kwargs)
 
-    @property
-    def _who(self) -> str:
-        return type(self).__name__
-
     # What is Keras's and what is the user's.
 
     def _set_plain(self, name: str, value: Any) -> None:
-        if self._joined is False:
+        if name in NAMES:
+            self._set_option(name, value)
+        elif self._face().is_joined is False:
             super()._set_plain(name, value)
         else:
             object.__setattr__(self, name, value)  # Keras would wrap lists and dicts to track them
@@ -424,10 +200,4 @@ for _name in ("name", "variables"):
         setattr(PyMetric, _name, OfInstances(_property.fget, _property.fset, _property.fdel, _property.__doc__))
 
 
-@functools.cache
-def keras_names() -> frozenset[str]:
-    """Return the attributes that Keras's constructor sets."""
-    blank = PyMetric.__new__(PyMetric)
-    before = frozenset(vars(blank))
-    blank._construct(name="names")
-    return frozenset(vars(blank)) - before - {"_joined"}
+PyMetric.register(HostedMetric)  # which has all that a PyMetric has

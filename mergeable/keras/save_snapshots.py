@@ -16,6 +16,7 @@ import tensorflow as tf
 
 from mergeable.coverage import check_name
 from mergeable.keras.py_metric import PyMetric
+from mergeable.metric.holder import host_of
 from mergeable.metric.internals import internals
 from mergeable.snapshot import SUFFIX, disk
 from mergeable.wording import shown
@@ -115,7 +116,7 @@ class SaveSnapshots(_Callback):  # type: ignore[misc]  # the base class is chose
                 f"SaveSnapshots: got metrics with the names {names}, expected names that differ, because files bear them."
             )
         for metric in metrics:
-            job = internals(metric._on_host()).membership.job
+            job = internals(host_of(metric)).membership.job
             worker, workers = (0, 1) if job is None else (job.rank, job.size)
             facts = {"phase": phase, "epoch": self._epoch, "worker": worker}
             path = self._path(metric, facts)

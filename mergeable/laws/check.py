@@ -24,6 +24,7 @@ from mergeable.encoding.canonical import canonical_bytes
 from mergeable.encoding.wire import local_classes
 from mergeable.laws.rules import LAWS, NO_CHANGE, NO_REFERENCE, NO_ROWS, NOT_CLAIMED, Batch, LawBroken, Subject
 from mergeable.metric import Metric
+from mergeable.metric.holder import host_of
 from mergeable.snapshot import Snapshot, read_snapshot
 from mergeable.snapshot.contents import contents
 from mergeable.state import State
@@ -217,7 +218,7 @@ def check_metric(
                 update(a, copy.deepcopy(batch))
 
     subject = Subject(
-        name=type(metric._on_host()).__name__,
+        name=type(host_of(metric)).__name__,
         empty=empty,
         update=update,
         merge=merge,
@@ -243,7 +244,7 @@ class _Failure(Exception):
 @contextlib.contextmanager
 def _failing(metric: Metric) -> Iterator[None]:
     """While the block runs, let the update of a metric fail once it has done its work."""
-    host = metric._on_host()
+    host = host_of(metric)
     cls: Any = type(host)
 
     def update_state(self: Any, *args: Any, **kwargs: Any) -> None:

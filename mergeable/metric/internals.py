@@ -56,6 +56,7 @@ class Internals:
         "cached",
         "change",
         "declaration",
+        "face",
         "lock",
         "membership",
         "process",
@@ -71,6 +72,7 @@ class Internals:
         self.slots = Slots(declaration.states, parts)
         self.membership = Membership()
         self.queue: Queue | None = None
+        self.face: Any = None  # what a framework keeps beside it
         self.view: States | None = None
         self.verb: str | None = None
         self.change: Change | None = None

@@ -13,6 +13,7 @@ from mergeable import registry
 from mergeable.errors import IncompatibleStates
 from mergeable.metric.arguments import accepts
 from mergeable.metric.as_state import Nested
+from mergeable.metric.holder import host_of
 from mergeable.metric.internals import internals
 from mergeable.metric.metric import Metric
 from mergeable.registry import default_name
@@ -56,7 +57,7 @@ def named(metrics: Any) -> dict[str, Metric]:
 def _name(metric: Any) -> Any:
     """Return a metric's name, without the number by which Keras tells apart those that were given none in this process."""
     name = getattr(metric, "name", "")
-    if isinstance(metric, Metric) and internals(metric).declaration.arguments.get("name") is None:
+    if isinstance(metric, Metric) and host_of(metric) is metric and internals(metric).declaration.arguments.get("name") is None:
         default = default_name(type(metric))
         return default if re.fullmatch(rf"{re.escape(default)}_\d+", name) else name
     return name

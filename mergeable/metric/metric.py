@@ -9,6 +9,7 @@ Not its job: to know Keras, or how replicas and processes meet.
 from __future__ import annotations
 
 import copy
+from abc import ABCMeta
 from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
@@ -21,6 +22,7 @@ from mergeable.metric.arguments import constructor_arguments
 from mergeable.metric.as_state import Nested, check_nothing_undeclared
 from mergeable.metric.declaration import Declaration
 from mergeable.metric.descriptor import declare, declared_states, found
+from mergeable.metric.holder import host_of
 from mergeable.metric.internals import ATTRIBUTE, Internals, internals
 from mergeable.metric.saving import Saveable, is_saved
 from mergeable.metric.user_code import undeclared_values
@@ -34,7 +36,7 @@ from mergeable.wording import shown
 M = TypeVar("M", bound="Metric")
 
 
-class Metric(Saveable, NoFunction):
+class Metric(Saveable, NoFunction, metaclass=ABCMeta):
     """A metric with declared states and no framework.
 
     A subclass names its states on the class, or calls ``add_state`` in ``__init__``, and writes ``update_state`` and
@@ -182,7 +184,7 @@ class Metric(Saveable, NoFunction):
         who = f"{type(self).__name__}.merge_state"
         if isinstance(metrics, Metric) or is_saved(metrics):
             raise TypeError(f"{who}: got one metric, expected a list of metrics. Write merge_state([metric]).")
-        metrics = self._pieces(metrics, who)
+        metrics = self._pieces(map(host_of, metrics), who)
         for other in metrics:
             if not isinstance(other, Metric):
                 raise IncompatibleStates(
@@ -191,10 +193,6 @@ class Metric(Saveable, NoFunction):
             if other is self:
                 raise IncompatibleStates(f"{who}: got the metric itself, which would count its updates twice. Leave it out.")
         operations.merge(self, metrics)
-
-    def _on_host(self) -> Metric:
-        """Return the metric whose states these are. Not a property: Keras walks along those, and this leads to itself."""
-        return self
 
     def as_state(self) -> State:
         """Return the empty state of such a metric, as ``Keyed``, ``Sliced`` and ``Bootstrap`` hold it; this one stays as it is.

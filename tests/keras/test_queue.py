@@ -17,6 +17,7 @@ import tensorflow as tf
 import mergeable as mg
 from mergeable.encoding.canonical import canonical_bytes
 from mergeable.keras import AUROC, batch_queue, packing
+from mergeable.metric.holder import host_of
 from mergeable.metric.internals import internals
 from mergeable.metrics import AUROC as PlainAUROC  # noqa: N811 - it is a class
 from tests.effort import HANG
@@ -69,13 +70,13 @@ def feed(metric, *batches):
 def wakes(monkeypatch):
     """The calls of Python that steps make."""
     found = []
-    original = batch_queue.Inlet._wake
+    original = batch_queue.BatchQueue._wake
 
     def spy(self, *args):
-        found.append(self._metric.name)
+        found.append(self.metric.name)
         return original(self, *args)
 
-    monkeypatch.setattr(batch_queue.Inlet, "_wake", spy)
+    monkeypatch.setattr(batch_queue.BatchQueue, "_wake", spy)
     return found
 
 
@@ -914,7 +915,7 @@ def test_no_batch_stops_the_queue(kind, rng):
                     failures += 1
             with contextlib.suppress(Exception):
                 metric.result()
-            host = metric._on_host()
+            host = host_of(metric)
             found.append({name: state.result() for name, state in internals(host).fold().items()})
             metric.reset_state()
             step(tf.cast(tf.ones(2), kind) if kind != tf.string else tf.constant(["a", "b"]), tensor((2, 0)))
@@ -929,7 +930,7 @@ def test_batches_that_cannot_be_taken_apart_are_told(monkeypatch):
     step(tf.ones(3))  # the first step takes what waits
     step(tf.ones(5))
     with monkeypatch.context() as broken:
-        broken.setattr("mergeable.keras.call_site.Site.runs", lambda *_: 1 / 0)
+        broken.setattr("mergeable.keras.call_site.CallSite.runs", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError) as caught:
             metric.result()
     step(tf.ones(4))

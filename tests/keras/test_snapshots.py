@@ -9,6 +9,7 @@ import tensorflow as tf
 import mergeable as mg
 from mergeable.encoding.canonical import canonical_bytes
 from mergeable.keras import SaveSnapshots
+from mergeable.metric.holder import host_of
 from mergeable.metric.internals import internals
 from tests.effort import some
 from tests.keras.conftest import mirrored
@@ -51,7 +52,7 @@ def column(n, start=0):
 
 
 def value(metric):
-    return canonical_bytes((internals(metric._on_host()).fold(), dict(metric.coverage)))
+    return canonical_bytes((internals(host_of(metric)).fold(), dict(metric.coverage)))
 
 
 def test_every_state_of_a_keras_metric(tmp_path, rng):
