@@ -84,7 +84,7 @@ PLACES = {
         Place(f"{LEGACY_MODEL}.get_metrics_result", "values of dicts have Keras's names", ("return_metrics",)),
         Place(f"{LEGACY_MODEL}._validate_and_get_metrics_result", "a loop's end is not known", ("logs",)),
     ],
-    "mergeable/keras/read.py": [
+    "mergeable/keras/results.py": [
         Place(f"{LEGACY_MODEL}._validate_and_get_metrics_result", "tf_keras passes over a TypeError of result at a loop's end")
     ],
     "mergeable/keras/masks.py": [
