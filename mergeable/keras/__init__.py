@@ -1,4 +1,4 @@
-"""The rooms with Keras: ``PyMetric``, a callback, and a Keras class of the same name for each ready-made metric."""
+"""Metrics in Keras: ``PyMetric``, a callback, and a Keras class of the same name for each ready-made metric."""
 
 from typing import TYPE_CHECKING, Any
 

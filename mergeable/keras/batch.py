@@ -1,4 +1,4 @@
-"""A batch on its way from a step to the host: flat tensors, and how to put them together again."""
+"""Flattening: the arguments of an update as dense tensors, and the layout that rebuilds the arguments from tensors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where steps leave batches for a metric: a queue that a step fills without Python, and that Python empties many at once."""
+"""The queue of batches: a step in a graph appends without Python, and the host takes the batches of many steps at once."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class BatchQueue:
     def __init__(self, metric: Metric, schedule: Schedule) -> None:
         self.metric = metric
         self.schedule = schedule
-        self._sites: list[CallSite] = []  # one for each kind of batch: the first place where batches of the kind came
+        self._call_sites: list[CallSite] = []  # one for each kind of batch: the first place where batches of the kind came
         self._waiting: collections.deque[Packed] = collections.deque()  # not in the queue any more
         self._place = _Place(0, None, 0, ())
         self._dequeuing = threading.Lock()
@@ -97,16 +97,16 @@ class BatchQueue:
 
     # In the graph.
 
-    def put(self, site: CallSite, tensors: Sequence[tf.Tensor], replicas: Replicas) -> list[tf.Tensor]:
+    def put(self, call_site: CallSite, tensors: Sequence[tf.Tensor], replicas: Replicas) -> list[tf.Tensor]:
         """Add to the graph what puts tensors down, and calls Python where it is due; return the result that was computed last."""
         after = self.order(replicas)
-        number, shape = self._number(site), site.structure.packed_shape
+        number, shape = self._number(call_site), call_site.structure.packed_shape
         shown = self._shown_of(shape)
         with eagerly():
-            always = site.traced.always = ResourceVariable(np.int64(0), trainable=False)
+            always = call_site.traced.always = ResourceVariable(np.int64(0), trainable=False)
 
         def act(metric: Any, _: tf.Tensor, sent: tf.Tensor) -> list[np.ndarray]:
-            return queue_of(metric, site.options)._wake(site, float(sent))
+            return queue_of(metric, call_site.options)._wake(call_site, float(sent))
 
         @as_written
         def wake() -> tf.Tensor:
@@ -122,15 +122,15 @@ class BatchQueue:
             with tf.control_dependencies([self._queue.enqueue_many([rows])]):  # all of them, or none
                 self._left.assign_sub(tf.stack([tf.constant(1, tf.int64), tf.size(rows, tf.int64)]))
             due = (tf.reduce_min(self._left.read_value()) <= 0) | (always.read_value() > 0)
-            return site.structure.unpacked(tf.cond(due, wake, as_written(shown.read_value), name=DUE))
+            return call_site.structure.unpacked(tf.cond(due, wake, as_written(shown.read_value), name=DUE))
 
-    def _number(self, site: CallSite) -> int:
+    def _number(self, call_site: CallSite) -> int:
         """Return the number under which batches of a place are put down; a step that is traced again has the one it had."""
-        for number, known in enumerate(self._sites):
-            if known.is_alike(site):
+        for number, known in enumerate(self._call_sites):
+            if known.is_alike(call_site):
                 return number
-        self._sites.append(site)
-        return len(self._sites) - 1
+        self._call_sites.append(call_site)
+        return len(self._call_sites) - 1
 
     def _shown_of(self, shape: tuple[int, ...]) -> Any:
         if shape not in self._shown:
@@ -140,31 +140,31 @@ class BatchQueue:
 
     # On the host.
 
-    def _wake(self, site: CallSite, sent: float) -> list[np.ndarray]:
+    def _wake(self, call_site: CallSite, sent: float) -> list[np.ndarray]:
         """Take what waits; return the result, and what may be put down until Python is called next."""
         waking = min(max(0.0, time.time() - sent), 0.1)  # clocks may be set
-        return internals(self.metric).enter(self._awake, site, waking, time.perf_counter(), self._steps)
+        return internals(self.metric).enter(self._awake, call_site, waking, time.perf_counter(), self._steps)
 
-    def _awake(self, site: CallSite, waking: float, began: float, before: int) -> list[np.ndarray]:
+    def _awake(self, call_site: CallSite, waking: float, began: float, before: int) -> list[np.ndarray]:
         self.raise_failures()
         taking, steps = time.perf_counter() - began, max(1, self._steps - before)
         self._per_step = min(self._per_step, taking / steps)  # what must be done, whenever it is
-        values = self.result(site, 2 * waking + taking - steps * self._per_step)  # the way back takes as long as that here
+        values = self.result(call_site, 2 * waking + taking - steps * self._per_step)  # the way back takes as long as that here
         ahead = 1 if self._is_exact() else max(1, min(QUEUE_BATCHES, self.schedule.next - self._steps))
-        ahead = ahead if site.traced.wanted else QUEUE_BATCHES
-        return [site.structure.packed(values), np.array([ahead, QUEUE_BYTES], np.int64)]
+        ahead = ahead if call_site.traced.wanted else QUEUE_BATCHES
+        return [call_site.structure.packed(values), np.array([ahead, QUEUE_BYTES], np.int64)]
 
-    def result(self, site: CallSite, beside: float = 0.0) -> list[np.ndarray]:
+    def result(self, call_site: CallSite, beside: float = 0.0) -> list[np.ndarray]:
         """Return the result after the steps so far, computed anew where it is wanted and due.
 
         ``beside`` is what it took to get here, in seconds.
         """
-        due = site.traced.is_exact or self._is_exact() or self.schedule.is_due(self._steps)
-        if site.traced.wanted and due:
+        due = call_site.traced.is_exact or self._is_exact() or self.schedule.is_due(self._steps)
+        if call_site.traced.wanted and due:
             began = time.perf_counter()
-            self._last[site.structure.key] = step_values(self.metric, site.options, site.traced)
+            self._last[call_site.structure.key] = step_values(self.metric, call_site.options, call_site.traced)
             self.schedule.computed(self._steps, time.perf_counter() - began, beside)
-        return self._last.get(site.structure.key) or site.structure.placeholder()
+        return self._last.get(call_site.structure.key) or call_site.structure.placeholder()
 
     def _is_exact(self) -> bool:
         return self.schedule.delays and loop.Elsewhere.is_running()
@@ -185,7 +185,7 @@ class BatchQueue:
 
     def settle(self) -> None:
         """Take what waits; what its updates raise is kept. Called by a thread that has the metric to itself."""
-        if not self._sites:  # nothing was ever put down
+        if not self._call_sites:  # nothing was ever put down
             return
         with eagerly():
             if self._process == process():  # the queue is the parent's
@@ -240,11 +240,11 @@ class BatchQueue:
                 self._place = self._place._replace(packed=None)
                 return False
             packed, at = self._waiting[0], 0
-        site = self._sites[packed.number(at)]
+        call_site = self._call_sites[packed.number(at)]
         try:
-            columns, at = packed.columns(at, site.types)
+            columns, at = packed.columns(at, call_site.types)
             after = steps + len(columns[0])
-            self._place = _Place(after, packed, at, site.runs(self.metric, columns, range(steps + 1, after + 1)))
+            self._place = _Place(after, packed, at, call_site.runs(self.metric, columns, range(steps + 1, after + 1)))
         except Exception as error:  # what comes later is taken all the same
             add_note(
                 error, f"in batches after step {steps} since the last reset; those that waited from there on were not taken"

@@ -1,4 +1,4 @@
-"""A place in a graph where batches are handed over to a metric: how its tensors become updates, and its result tensors."""
+"""A call site: one update of a metric in a graph, and how the host turns the tensors of its batches into updates."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two Kerases in one program: who calls a metric."""
+"""The check of the caller: a metric of one Keras refuses calls by the other Keras."""
 
 from __future__ import annotations
 

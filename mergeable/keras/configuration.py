@@ -1,4 +1,4 @@
-"""Constructor arguments as Keras writes them into a file, and back: functions and objects by Keras's means, containers as they were."""
+"""Serialization of constructor arguments for Keras: functions and objects by Keras's own means, containers as they were."""
 
 from __future__ import annotations
 

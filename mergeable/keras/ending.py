@@ -1,4 +1,4 @@
-"""How a program ends that failed while it ended: with another status than 0, after all that Python does at the end.
+"""The exit status of a program whose metric failed while Python shut down.
 
 Python prints what a function of ``atexit`` raises, and ends with the status that it had. It ends with 120, as its documentation says of
 ``sys.exit``, where a standard stream cannot be flushed in the end: so one of them refuses its last flush.

@@ -1,4 +1,4 @@
-"""The face of a metric in Keras: a Keras metric whose verbs work on the metric that it holds, in eager code and in graphs."""
+"""The face of a metric: a Keras metric whose verbs work on the metric that it holds, in eager code and in graphs."""
 
 from __future__ import annotations
 
@@ -251,33 +251,33 @@ class Face(NoVariables, Checkpointed):
             return
         options = self._options
         traced = TracedCall(tf.compat.v1.get_default_graph(), structure_of(metric, options))
-        site = CallSite(batches, traced, self._converter, options)
+        call_site = CallSite(batches, traced, self._converter, options)
         tensors = [tensor for batch in batches for tensor in batch.tensors]
         queue = queue_of(metric, options)
         in_queue = options.hand_over == "queued" and queue.serves(replicas) and queue.schedule.step_result != 1
         packs = bool(tensors) and can_pack([tensor.dtype for tensor in tensors])
-        if in_queue and packs and site.structure.is_numeric and not internals(metric).undeclared:
-            outputs = queue.put(site, tensors, replicas)
+        if in_queue and packs and call_site.structure.is_numeric and not internals(metric).undeclared:
+            outputs = queue.put(call_site, tensors, replicas)
         else:
-            outputs = _call(metric, replicas, site, tensors)
+            outputs = _call(metric, replicas, call_site, tensors)
         traced.keep(metric, outputs)
 
 
-def _call(metric: Any, replicas: Replicas, site: CallSite, tensors: list[tf.Tensor]) -> list[tf.Tensor]:
+def _call(metric: Any, replicas: Replicas, call_site: CallSite, tensors: list[tf.Tensor]) -> list[tf.Tensor]:
     """Have the step call the host with the batches of all replicas, and wait for it."""
     ticket = replicas.ticket()
     sizes = len(ticket), len(tensors)
 
     def act(metric: Any, *arrived: tf.Tensor) -> list[np.ndarray]:
-        queue, start = queue_of(metric, site.options), len(arrived) - sizes[1]
-        with replicas.admit(site, arrived[start - sizes[0] : start]) as first_slot:
+        queue, start = queue_of(metric, call_site.options), len(arrived) - sizes[1]
+        with replicas.admit(call_site, arrived[start - sizes[0] : start]) as first_slot:
             if first_slot is not None:
-                update_each(site.runs(metric, [[tensor] for tensor in arrived[start:]], range(1), first_slot))
+                update_each(call_site.runs(metric, [[tensor] for tensor in arrived[start:]], range(1), first_slot))
         queue.stepped()
-        return queue.result(site)
+        return queue.result(call_site)
 
-    inputs = [*queue_of(metric, site.options).order(replicas), *ticket, *tensors]
-    return call_host(metric, act, inputs, site.structure.dtypes)
+    inputs = [*queue_of(metric, call_site.options).order(replicas), *ticket, *tensors]
+    return call_host(metric, act, inputs, call_site.structure.dtypes)
 
 
 def refuse_batch(cls: type, args: tuple[Any, ...]) -> None:

@@ -1,4 +1,4 @@
-"""How a step hands its batches over to the host, and gets a result back: the one place where a graph calls Python."""
+"""The call of Python from a graph (``py_function``): the only place where a step calls the host."""
 
 from __future__ import annotations
 

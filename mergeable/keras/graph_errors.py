@@ -1,4 +1,4 @@
-"""An exception in a metric surfaces as itself.
+"""Errors across a graph: an exception in a metric surfaces as itself.
 
 TensorFlow turns the exception of a callback into an ``UnknownError`` with the text of a traceback. Here the callback leaves the
 exception under a token, and the one place where TensorFlow runs a graph function raises it again. The place,

@@ -1,4 +1,4 @@
-"""How Keras's logs show a result: every value under a name of its own, and arrays as arrays.
+"""Names in Keras's logs: every value of a result has a name of its own, and arrays are arrays.
 
 Keras puts the values of a dict among its logs by their innermost keys alone, where equal ones overwrite one another, and leaves
 lists of tensors as they are. So where Keras itself asks for a result, for its logs, it gets one flat dict of numbers and arrays: the

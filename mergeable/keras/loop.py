@@ -1,4 +1,4 @@
-"""Who reads a result, and who runs a step: what Keras itself is known to read anew once a loop of its own has ended.
+"""Stack inspection: whether Keras's own loop runs a step, and reads the step's results anew at its end.
 
 A step may show the last value that was computed only where both are known: its result is read by Keras's own step, whose logs
 have the names that Keras looks for, and the step runs in Keras's own ``fit`` or ``evaluate``, which ends by reading results. All

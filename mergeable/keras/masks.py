@@ -1,4 +1,4 @@
-"""Masks of Keras's layers: a step of a sequence that is padding has weight 0."""
+"""Masks of layers: a step of a sequence that is padding has weight 0."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tensors as rows of bytes: a step packs those of a batch without Python, and the host takes the batches of many steps apart at once.
+"""Packing: a step writes the tensors of a batch into rows of bytes, and the host slices the rows of many batches at once.
 
 A batch begins with a header of int64: the number of its place, and of each tensor its rank and shape. After it come their values, and
 zeros up to whole rows.

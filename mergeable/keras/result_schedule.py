@@ -1,4 +1,4 @@
-"""When the result that a step shows is computed again: for a share of the time that steps take, and no more."""
+"""The schedule of results: a step computes its result for a share of the time that steps take."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The structure of a result: what a step must know before it runs."""
+"""The structure of a result (nesting, shapes, dtypes), which a step must know before it runs."""
 
 from __future__ import annotations
 

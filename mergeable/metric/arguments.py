@@ -1,4 +1,4 @@
-"""What the user's code was called with: constructor arguments, and the rows of a batch."""
+"""Introspection of signatures: constructor arguments by name, and the place of weights and rows in an update's arguments."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Several metrics as one.
+"""A collection: several metrics as one.
 
 Not its job: to know what its members compute, or how their states are kept.
 """

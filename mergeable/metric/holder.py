@@ -1,4 +1,4 @@
-"""Holders: what a framework takes for a metric of its own, and which holds one of ours."""
+"""Delegation: what a framework takes for a metric of its own holds one of ours."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the library keeps on a metric, in one attribute, and the one door to it: a lock, behind which the metric is whole.
+"""The internals of a metric, in one attribute, behind a lock: whoever enters finds the metric whole.
 
 Whoever reads or changes what a metric holds has it to himself, and finds it whole: no change is half done, also where an interrupt
 (Ctrl-C), another thread or a fork has cut one off, and no batch waits that was handed over before.

@@ -1,4 +1,4 @@
-"""What a metric knows of the job that it belongs to, and what an exchange has brought it."""
+"""Membership in a job: the job of a metric, what an exchange has prefetched for it, and the last result over all processes."""
 
 from __future__ import annotations
 

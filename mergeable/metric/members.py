@@ -1,4 +1,4 @@
-"""What a collection is made of: metrics by name, plain descriptions of them, and who reads whose states.
+"""The members of a collection: metrics by name, plain descriptions of them, and who reads whose states.
 
 Not its job: to know what a collection does with them.
 """

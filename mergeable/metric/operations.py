@@ -1,4 +1,4 @@
-"""What a verb does once it is called from outside, and what other rooms do with a metric.
+"""Operations on a metric, each atomic: update, result, reset, merge, copies, and the part that it holds.
 
 Each function has the metric to itself while it runs, and finds it whole (``internals``).
 """

@@ -1,4 +1,4 @@
-"""What a metric gives and takes as a snapshot.
+"""Snapshots of a metric: taken, restored, and checked against the metric.
 
 Not its job: to know how a metric holds its states, which is ``Metric``, whose base class this is, or how files look.
 """

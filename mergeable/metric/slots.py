@@ -1,4 +1,4 @@
-"""The states of each replica, side by side: found, folded in the order of the replicas, and what they cover.
+"""Slots: the states of each replica, folded in the order of the replicas.
 
 Not its job: to run a user's code, or to keep two threads apart.
 """

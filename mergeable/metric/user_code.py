@@ -1,4 +1,4 @@
-"""Running the user's code of a verb: which states it sees under their names, and what a failure or an interrupt undoes."""
+"""Running user code: the states that a verb sees, and the rollback of a change that fails or is interrupted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The verbs of a metric as its class has them: the same method called by the user's code, or from outside of the metric.
+"""Re-entrant verbs: a metric's class has one method for calls from outside and from the user's code.
 
 The name under which a class has a method says which verb it is, and not the method's own name.
 """
