@@ -198,10 +198,10 @@ class ReadyMade(HostedMetric):
 
     @classmethod
     def _of_config(cls, config: dict[str, Any]) -> Any:
-        options = {name: config.pop(name) for name in ARGUMENTS if name in config}
-        dtype = config.pop("dtype", None)
-        metric = cls.metric_class._configured(read(config))
-        return _holding(cls, metric, metric.name, dtype, options)
+        arguments = {name: value for name, value in config.items() if name not in ("dtype", *ARGUMENTS)}
+        metric = cls.metric_class._configured(read(arguments))
+        options = {name: config[name] for name in ARGUMENTS if name in config}
+        return _holding(cls, metric, metric.name, config.get("dtype"), options)
 
 
 def ready_made(metric_class: type[Metric], module: str) -> type[ReadyMade]:

@@ -207,7 +207,7 @@ def test_configuration():
     )
     config = metric.get_config()
     twin = type(metric).from_config(config)
-    assert config == twin.get_config()
+    assert config == twin.get_config() == metric.get_config()
     assert ("many", ["a", "b", "c", "d", "e"], "p_", {"b": "a"}) == (
         twin.name,
         list(twin.metric),
@@ -221,7 +221,7 @@ def test_configuration():
     metric.merge_state([twin])
     assert 8 == metric.metric["a"].result()["rows"]
 
-    config["arguments"] = {**config["arguments"], "metrics": {"a": {"metric": "os:system", "arguments": {}}}}
+    config["metrics"] = {"a": {"metric": "os:system", "arguments": {}}}
     with pytest.raises(
         ValueError, match=r"got the description of a 'os:system' as 'a', expected .* registered here or defined"
     ):
