@@ -38,12 +38,12 @@ class Checkpointed(Holder, PythonState):
 
     def serialize(self) -> bytes:
         """Return what all replicas of all workers hold."""
-        content: bytes = self._host().snapshot().to_bytes()
+        content: bytes = self._host_metric().snapshot().to_bytes()
         return content
 
     def deserialize(self, string_value: bytes) -> None:
         """Take over what ``serialize`` gave, whatever this metric held."""
-        metric = self._host()
+        metric = self._host_metric()
         classes = local_classes(internals(metric).declaration.states)
         metric.restore(read_snapshot(string_value, "the checkpoint's entry", trusted=True, classes=classes))
 

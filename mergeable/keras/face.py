@@ -82,26 +82,26 @@ class Face(NoVariables, Checkpointed):
     """When batches of a step in a graph reach ``update_state``: ``"now"``, in that step; or ``"queued"``, in order, when the
     states are next read, or when many wait. The results are the same bits."""
 
-    _converter: ClassVar[Converter]
+    _face_converter: ClassVar[Converter]
 
     name: str
 
-    def _face(self) -> FaceState:
+    def _face_state(self) -> FaceState:
         raise NotImplementedError
 
     @property
-    def _options(self) -> Options:
-        face = self._face()
+    def _face_options(self) -> Options:
+        face = self._face_state()
         if face.options is None:
             face.options = Options.of(self)
         return face.options
 
     def _set_option(self, name: str, value: Any) -> None:
         """Set an option, also for the graphs that were traced before."""
-        check_option(type(self._host()).__name__, name, value)
+        check_option(type(self._host_metric()).__name__, name, value)
         object.__setattr__(self, name, value)
-        if self._face().options is not None:
-            setattr(self._options, name, value)
+        if self._face_state().options is not None:
+            setattr(self._face_options, name, value)
 
     # Where the metric comes to Keras.
 
@@ -112,7 +112,7 @@ class Face(NoVariables, Checkpointed):
 
     def _check_joins(self) -> None:
         """Raise ``UnsupportedStrategy`` where a metric is made that no step could update."""
-        who = type(self._host()).__name__
+        who = type(self._host_metric()).__name__
         if tf.keras.backend.backend() != "tensorflow":
             raise UnsupportedStrategy(
                 f"{who}: got Keras with the backend {shown(tf.keras.backend.backend())}, expected 'tensorflow', whose "
@@ -127,7 +127,7 @@ class Face(NoVariables, Checkpointed):
             )
 
     def _construct(self, **kwargs: Any) -> None:
-        face = self._face()
+        face = self._face_state()
         face.is_joined = False
         try:
             KerasMetric.__init__(self, **kwargs)  # type: ignore[arg-type]  # every class of faces derives from it
@@ -137,14 +137,14 @@ class Face(NoVariables, Checkpointed):
     def _join_job(self) -> None:
         """Check the options, and join the processes of the scope where the metric is built; a step that is traced does it too."""
         for name in NAMES:
-            check_option(type(self._host()).__name__, name, getattr(self, name))
+            check_option(type(self._host_metric()).__name__, name, getattr(self, name))
         try:
             self._replicas()
         except UnsupportedStrategy:  # said when a step is traced; a metric may be built anywhere
             return
 
     def _replicas(self) -> Replicas:
-        replicas, metric = current(), self._host()
+        replicas, metric = current(), self._host_metric()
         if replicas.processes is not None:
             join(metric, replicas.processes)
         if not replicas.ordered:
@@ -177,7 +177,7 @@ class Face(NoVariables, Checkpointed):
         Raises:
             TypeError: it is called by the other Keras, which takes the metric for a function of one batch.
         """
-        check_caller(type(self._host()).__name__, KerasMetric)
+        check_caller(type(self._host_metric()).__name__, KerasMetric)
         self.update_state(*args, **kwargs)
         return self.result()
 
@@ -199,7 +199,7 @@ class Face(NoVariables, Checkpointed):
 
     def _stateless(self, verb: str) -> str:
         return (
-            f"{type(self._host()).__name__}.stateless_{verb}: got a call that must not change the metric, expected {verb}, because its "
+            f"{type(self._host_metric()).__name__}.stateless_{verb}: got a call that must not change the metric, expected {verb}, because its "
             f"states are Python's and no variables that somebody else could hold. Call {verb}, or use a copy of the metric."
         )
 
@@ -207,7 +207,7 @@ class Face(NoVariables, Checkpointed):
 
     @as_written
     def _dispatch_update_state(self, *args: Any, **kwargs: Any) -> None:
-        metric = self._host()
+        metric = self._host_metric()
         check_outside(metric, "update_state")
         method = type(metric).update_state
         args, kwargs = folded(method, args, kwargs)
@@ -217,15 +217,15 @@ class Face(NoVariables, Checkpointed):
 
     @as_written
     def _dispatch_result(self) -> Any:
-        metric, face = self._host(), self._face()
+        metric, face = self._host_metric(), self._face_state()
         check_outside(metric, "result")
-        options, read = self._options, face.result.read if tf.executing_eagerly() else graph_result
+        options, read = self._face_options, face.result.read if tf.executing_eagerly() else graph_result
         result = read(metric, options)
         return as_logged(self, metric, options, result, face.result.logged(result))
 
     @as_written
     def _dispatch_reset_state(self) -> None:
-        metric = self._host()
+        metric = self._host_metric()
         if tf.executing_eagerly():
             check_outside(metric, "reset_state")
             reset(metric)
@@ -237,7 +237,7 @@ class Face(NoVariables, Checkpointed):
             return []
 
         def reset_in_graph(_: list[None]) -> None:
-            call_host(metric, act, queue_of(metric, self._options).order(current()), [])
+            call_host(metric, act, queue_of(metric, self._face_options).order(current()), [])
 
         self._replicas().meet(None, reset_in_graph)
 
@@ -247,11 +247,11 @@ class Face(NoVariables, Checkpointed):
             with tf.device("/cpu:0"):
                 for replica, batch in enumerate(batches):
                     arguments = batch.layout.arguments([tf.identity(t) for t in batch.tensors])
-                    self._converter.update(metric, replica, *arguments)
+                    self._face_converter.update(metric, replica, *arguments)
             return
-        options = self._options
+        options = self._face_options
         traced = TracedCall(tf.compat.v1.get_default_graph(), structure_of(metric, options))
-        call_site = CallSite(batches, traced, self._converter, options)
+        call_site = CallSite(batches, traced, self._face_converter, options)
         tensors = [tensor for batch in batches for tensor in batch.tensors]
         queue = queue_of(metric, options)
         in_queue = options.hand_over == "queued" and queue.serves(replicas) and queue.schedule.step_result != 1

@@ -31,7 +31,7 @@ class HostedMetric(Face, KerasMetric):
     What else is asked of it or set is the metric's, where that has it.
     """
 
-    _converter = ARRAYS
+    _face_converter = ARRAYS
 
     def __new__(cls, /, *args: Any, **kwargs: Any) -> Any:  # noqa: ARG004 - as of any constructor
         """Refuse to be called with a batch, as a function; tf_keras's own would wrap the verbs."""
@@ -48,7 +48,7 @@ class HostedMetric(Face, KerasMetric):
         self._hold(metric, name, dtype, options)
 
     def _hold(self, metric: Metric, name: str | None, dtype: Any, options: Mapping[str, Any]) -> None:
-        self._face().host = metric
+        self._face_state().host = metric
         self._join_keras(name=name or metric.name, dtype=dtype)
         if hasattr(metric, "_direction"):
             self._direction = metric._direction  # Keras's callbacks look for it, to know which way is better
@@ -56,17 +56,17 @@ class HostedMetric(Face, KerasMetric):
             self._set_option(option, value)
         self._join_job()
 
-    def _face(self) -> FaceState:
+    def _face_state(self) -> FaceState:
         face: FaceState = self.__dict__[ATTRIBUTE]
         return face
 
-    def _host(self) -> Any:
-        return self._face().host
+    def _host_metric(self) -> Any:
+        return self._face_state().host
 
     @property
     def metric(self) -> Any:
         """The metric that is held; it is shared, not copied."""
-        return self._host()
+        return self._host_metric()
 
     # The verbs of Keras and of metrics.
 
@@ -87,7 +87,7 @@ class HostedMetric(Face, KerasMetric):
 
     def merge_state(self, metrics: Iterable[Any]) -> None:
         """Have the metric take all that other metrics, snapshots, or the files at these paths hold."""
-        self._host().merge_state(metrics)
+        self._host_metric().merge_state(metrics)
 
     # Attributes: an option is the face's, and what the metric has is the metric's.
 
@@ -98,7 +98,7 @@ class HostedMetric(Face, KerasMetric):
         return getattr(face.host, name)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        face = self._face()
+        face = self._face_state()
         host = face.host
         if name in NAMES:
             self._set_option(name, value)

@@ -65,7 +65,7 @@ class PyMetric(Face, Metric, KerasMetric):
 
     _labels = Metric._labels.union(ARGUMENTS)
 
-    _converter = TENSORS
+    _face_converter = TENSORS
 
     def __new__(cls: type[P], /, *args: Any, **kwargs: Any) -> P:
         """Set up what needs no ``__init__``; refuse to be called with a batch, as a function."""
@@ -80,10 +80,10 @@ class PyMetric(Face, Metric, KerasMetric):
         self.reset_state()
         self._join_job()
 
-    def _host(self) -> Any:
+    def _host_metric(self) -> Any:
         return self
 
-    def _face(self) -> FaceState:
+    def _face_state(self) -> FaceState:
         inner = internals(self)
         if inner.face is None:  # a copy, which has all that Keras's constructor set
             inner.face = FaceState(is_joined=True)
@@ -94,7 +94,7 @@ class PyMetric(Face, Metric, KerasMetric):
         self._check_joins()
         cls, names = type(self), keras_names()
         private = frozenset(filter(is_private, names))
-        set_before = set() if self._face().is_joined else self.__dict__.keys() - {ATTRIBUTE}
+        set_before = set() if self._face_state().is_joined else self.__dict__.keys() - {ATTRIBUTE}
         taken = private & (internals(self).declaration.states.keys() | set_before)
         if taken:
             refuse(cls, min(taken))
@@ -170,7 +170,7 @@ class PyMetric(Face, Metric, KerasMetric):
     def _set_plain(self, name: str, value: Any) -> None:
         if name in NAMES:
             self._set_option(name, value)
-        elif self._face().is_joined is False:
+        elif self._face_state().is_joined is False:
             super()._set_plain(name, value)
         else:
             object.__setattr__(self, name, value)  # Keras would wrap lists and dicts to track them

@@ -39,7 +39,7 @@ def test_keras_says_what_it_uses():
     assert {*KERAS} <= keras_names()
 
 
-@pytest.mark.parametrize("name", [*KERAS, "_mergeable", "_face", "_host", "_options", "_take"])
+@pytest.mark.parametrize("name", [*KERAS, "_mergeable", "_face_state", "_host_metric", "_face_options", "_take"])
 def test_a_name_that_keras_or_we_use(name):
     """A name is refused where it is set, before and after our constructor, on the class, as a state and later."""
 
