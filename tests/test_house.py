@@ -30,6 +30,7 @@ ROOMS = [
     "encoding",
     "coverage",
     "part",
+    "holder",
     "numeric",
     "states",
     "plot",

@@ -15,6 +15,7 @@ from typing import Any
 import click
 
 from mergeable.cli.command import Failure
+from mergeable.holder import host_of
 from mergeable.snapshot.contents import takes
 from mergeable.wording import shown
 
@@ -72,7 +73,8 @@ def named(text: str) -> Any:
 def named_metric(text: str) -> Any:
     """Return a metric, or its class, by its name; raise ``Failure`` where it is something else."""
     found = named(text)
-    if not takes(found if isinstance(found, type) else type(found)):
+    metric = host_of(found)
+    if not takes(metric if isinstance(metric, type) else type(metric)):
         raise Failure(f"{text}: got {shown(found)}, expected a metric or its class.")
     return found
 

@@ -24,8 +24,8 @@ from mergeable import version
 from mergeable.errors import ExchangeTimeout, IncompatibleStates
 from mergeable.exchange.message import Messenger
 from mergeable.exchange.program_facts import difference, digest, facts
+from mergeable.holder import host_of
 from mergeable.metric import Metric, operations
-from mergeable.metric.holder import host_of
 from mergeable.metric.internals import internals
 from mergeable.metric.slots import RESTORED
 from mergeable.part import Part

@@ -11,8 +11,8 @@ import numpy as np
 import tensorflow as tf
 
 from mergeable.encoding.wire import local_classes
+from mergeable.holder import Holder
 from mergeable.keras.keras_metric import PythonState
-from mergeable.metric.holder import Holder
 from mergeable.metric.internals import internals
 from mergeable.snapshot import read_snapshot
 

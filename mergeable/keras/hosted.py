@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import copy
 import inspect
+from abc import ABCMeta
 from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import tensorflow as tf
 
@@ -112,13 +113,13 @@ class HostedMetric(Face, KerasMetric):
     # Copies, pickles and configurations: the metric, and what the face has beside it.
 
     def __reduce__(self) -> Any:
-        return _holding, (type(self), self.metric, self.name, self.dtype, self._chosen())
+        return _face_of, (type(self), self.metric, self.name, self.dtype, self._chosen())
 
     def __copy__(self) -> HostedMetric:
         return copy.deepcopy(self)  # a shallow copy would share the metric
 
     def __deepcopy__(self, memo: dict[int, Any]) -> HostedMetric:
-        twin = _holding(type(self), copy.deepcopy(self.metric, memo), self.name, self.dtype, self._chosen())
+        twin = _face_of(type(self), copy.deepcopy(self.metric, memo), self.name, self.dtype, self._chosen())
         memo[id(self)] = twin
         return twin
 
@@ -158,10 +159,10 @@ class HostedMetric(Face, KerasMetric):
             )
         metric = known[config["metric"]]._configured(read(config["arguments"]))
         options = {name: config[name] for name in ARGUMENTS if name in config}
-        return _holding(cls, metric, config["name"], config["dtype"], options)
+        return _face_of(cls, metric, config["name"], config["dtype"], options)
 
 
-def _holding(cls: type[HostedMetric], metric: Metric, name: str, dtype: Any, options: Mapping[str, Any]) -> HostedMetric:
+def _face_of(cls: type[HostedMetric], metric: Metric, name: str, dtype: Any, options: Mapping[str, Any]) -> HostedMetric:
     """Return a Keras metric that holds a metric."""
     made: HostedMetric = cls.__new__(cls)
     made._hold(metric, name, dtype, options)
@@ -201,7 +202,7 @@ class ReadyMade(HostedMetric):
         arguments = {name: value for name, value in config.items() if name not in ("dtype", *ARGUMENTS)}
         metric = cls.metric_class._configured(read(arguments))
         options = {name: config[name] for name in ARGUMENTS if name in config}
-        return _holding(cls, metric, metric.name, config.get("dtype"), options)
+        return _face_of(cls, metric, metric.name, config.get("dtype"), options)
 
 
 def ready_made(metric_class: type[Metric], module: str) -> type[ReadyMade]:
@@ -218,7 +219,7 @@ def ready_made(metric_class: type[Metric], module: str) -> type[ReadyMade]:
     }
     made: Any = type(name, (ReadyMade,), own)
     made.__signature__ = _signature(metric_class)
-    metric_class.register(made)
+    cast(ABCMeta, metric_class).register(made)
     registered: type[ReadyMade] = tf.keras.utils.register_keras_serializable("mergeable")(made)
     return registered
 

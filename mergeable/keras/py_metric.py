@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, Any, cast
+from abc import ABCMeta
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import tensorflow as tf
 
@@ -18,6 +19,8 @@ from mergeable.metric import Metric
 from mergeable.metric.internals import ATTRIBUTE, internals
 from mergeable.state.hints import OfInstances
 from mergeable.state.names import check_class, check_text, is_private, own_name, refuse
+
+P = TypeVar("P", bound="PyMetric")
 
 
 class PyMetric(Face, Metric, KerasMetric):
@@ -70,7 +73,7 @@ class PyMetric(Face, Metric, KerasMetric):
     def __new__(cls: type[P], /, *args: Any, **kwargs: Any) -> P:
         """Set up what needs no ``__init__``; refuse to be called with a batch, as a function."""
         refuse_batch(cls, args)
-        self: Any = super().__new__(cls, *args, **kwargs)
+        self = super().__new__(cls, *args, **kwargs)
         internals(self).face = FaceState()
         return self
 
@@ -200,4 +203,4 @@ for _name in ("name", "variables"):
         setattr(PyMetric, _name, OfInstances(_property.fget, _property.fset, _property.fdel, _property.__doc__))
 
 
-PyMetric.register(HostedMetric)  # which has all that a PyMetric has
+cast(ABCMeta, PyMetric).register(HostedMetric)  # which has all that a PyMetric has

@@ -15,8 +15,8 @@ from typing import Any, final
 import tensorflow as tf
 
 from mergeable.coverage import check_name
+from mergeable.holder import host_of
 from mergeable.keras.py_metric import PyMetric
-from mergeable.metric.holder import host_of
 from mergeable.metric.internals import internals
 from mergeable.snapshot import SUFFIX, disk
 from mergeable.wording import shown

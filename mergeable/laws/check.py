@@ -22,9 +22,9 @@ import numpy as np
 
 from mergeable.encoding.canonical import canonical_bytes
 from mergeable.encoding.wire import local_classes
+from mergeable.holder import host_of
 from mergeable.laws.rules import LAWS, NO_CHANGE, NO_REFERENCE, NO_ROWS, NOT_CLAIMED, Batch, LawBroken, Subject
 from mergeable.metric import Metric
-from mergeable.metric.holder import host_of
 from mergeable.snapshot import Snapshot, read_snapshot
 from mergeable.snapshot.contents import contents
 from mergeable.state import State

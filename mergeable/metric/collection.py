@@ -58,7 +58,7 @@ class MetricCollection(Metric):
         >>> class Recall(Accuracy):
         ...     def result(self):
         ...         return float(self.matrix.result()[1, 1] / self.matrix.result()[1].sum())
-        >>> metrics = MetricCollection([Accuracy(), Recall()], reads={"recall": "accuracy"})
+        >>> metrics = mg.MetricCollection([Accuracy(), Recall()], reads={"recall": "accuracy"})
         >>> metrics.update_state([0, 1, 1, 1], [0, 1, 0, 0])
         >>> metrics.result()
         {'accuracy': 0.5, 'recall': 0.3333333333333333}

@@ -11,9 +11,9 @@ from typing import Any
 
 from mergeable import registry
 from mergeable.errors import IncompatibleStates
+from mergeable.holder import host_of
 from mergeable.metric.arguments import accepts
 from mergeable.metric.as_state import Nested
-from mergeable.metric.holder import host_of
 from mergeable.metric.internals import internals
 from mergeable.metric.metric import Metric
 from mergeable.registry import default_name

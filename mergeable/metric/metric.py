@@ -17,12 +17,12 @@ import numpy as np
 
 from mergeable.coverage import Coverage
 from mergeable.errors import IncompatibleStates, UndeclaredState
+from mergeable.holder import host_of
 from mergeable.metric import operations
 from mergeable.metric.arguments import constructor_arguments
 from mergeable.metric.as_state import Nested, check_nothing_undeclared
 from mergeable.metric.declaration import Declaration
 from mergeable.metric.descriptor import declare, declared_states, found
-from mergeable.metric.holder import host_of
 from mergeable.metric.internals import ATTRIBUTE, Internals, internals
 from mergeable.metric.saving import Saveable, is_saved
 from mergeable.metric.user_code import undeclared_values
@@ -35,8 +35,13 @@ from mergeable.wording import shown
 
 M = TypeVar("M", bound="Metric")
 
+if TYPE_CHECKING:  # pyright finds fewer misspelt attributes of abstract classes
+    _Kind = type
+else:
+    _Kind = ABCMeta  # with which other classes register that have all that a metric has
 
-class Metric(Saveable, NoFunction, metaclass=ABCMeta):
+
+class Metric(Saveable, NoFunction, metaclass=_Kind):
     """A metric with declared states and no framework.
 
     A subclass names its states on the class, or calls ``add_state`` in ``__init__``, and writes ``update_state`` and

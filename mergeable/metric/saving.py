@@ -191,7 +191,6 @@ class _Reader:
 @taken.register
 def _taken(metric: Saveable, found: Contents, who: str) -> Taken:
     host: Any = metric
-    host = host._on_host()
     part = host._part_of(found, who)
     return _Reader(host._holding(part), part)
 

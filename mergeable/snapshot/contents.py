@@ -13,6 +13,7 @@ from typing import Any, Protocol, final
 from mergeable import registry
 from mergeable.coverage import Coverage
 from mergeable.errors import IncompatibleStates, SnapshotError, UndeclaredState
+from mergeable.holder import host_of
 from mergeable.part import Part, States, frozen
 from mergeable.snapshot.description import Description, Unbuilt, like
 from mergeable.state import State
@@ -147,7 +148,7 @@ def in_hand(metric: Any, found: Contents, who: str) -> Taken:
         SnapshotError: no class of that name is registered, or its constructor needs what a file cannot hold.
         IncompatibleStates: the metric has another class, other arguments or other states.
     """
-    class_name = found.description.metric
+    metric, class_name = host_of(metric), found.description.metric
     if metric is None:
         metric = registry.found(class_name)
         if not takes(metric):

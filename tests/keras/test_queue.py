@@ -16,8 +16,8 @@ import tensorflow as tf
 
 import mergeable as mg
 from mergeable.encoding.canonical import canonical_bytes
+from mergeable.holder import host_of
 from mergeable.keras import AUROC, batch_queue, packing
-from mergeable.metric.holder import host_of
 from mergeable.metric.internals import internals
 from mergeable.metrics import AUROC as PlainAUROC  # noqa: N811 - it is a class
 from tests.effort import HANG

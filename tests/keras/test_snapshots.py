@@ -8,8 +8,8 @@ import tensorflow as tf
 
 import mergeable as mg
 from mergeable.encoding.canonical import canonical_bytes
+from mergeable.holder import host_of
 from mergeable.keras import SaveSnapshots
-from mergeable.metric.holder import host_of
 from mergeable.metric.internals import internals
 from tests.effort import some
 from tests.keras.conftest import mirrored
