@@ -109,4 +109,4 @@ def test_steps_that_are_traced_again_leave_nothing_behind():
 
     assert len(kinds) == int(metric.result())
     assert [*map(repr, kinds)] == seen
-    assert len({repr(kind) for kind in kinds}) == len(internals(metric).queue._sites)
+    assert len({repr(kind) for kind in kinds}) == len(internals(metric).queue._call_sites)
