@@ -103,5 +103,5 @@ def test_what_cannot_be_packed_is_handed_over_in_the_step():
         step(tf.constant([1, 2], tf.int8))
 
     assert internals(metric).queue is not None
-    assert not internals(metric).queue._sites
+    assert not internals(metric).queue._call_sites
     assert 9 == float(metric.result())
