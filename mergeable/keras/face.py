@@ -29,7 +29,7 @@ from mergeable.metric.arguments import check_instance, with_weights_it_takes
 from mergeable.metric.internals import internals
 from mergeable.metric.operations import reset
 from mergeable.metric.verbs import check_outside
-from mergeable.state.hints import AS_INSTANCE, NoVariables
+from mergeable.state.hints import AS_INSTANCE, NoVariables, OfInstances
 from mergeable.strategies import current
 from mergeable.strategy import Replicas
 from mergeable.wording import shown
@@ -261,6 +261,12 @@ class Face(NoVariables, Checkpointed):
         else:
             outputs = _call(metric, replicas, call_site, tensors)
         traced.keep(metric, outputs)
+
+
+for _name in ("name", "variables"):
+    _property = getattr(KerasMetric, _name, None)
+    if isinstance(_property, property):
+        setattr(Face, _name, OfInstances(_property.fget, _property.fset, _property.fdel, _property.__doc__))
 
 
 def _call(metric: Any, replicas: Replicas, call_site: CallSite, tensors: list[tf.Tensor]) -> list[tf.Tensor]:

@@ -21,6 +21,7 @@ from mergeable.metric.arguments import accepts
 from mergeable.metric.internals import ATTRIBUTE, internals
 from mergeable.registry import subclasses
 from mergeable.state import State
+from mergeable.state.hints import AS_INSTANCE
 from mergeable.state.names import FACTS
 from mergeable.wording import shown
 
@@ -180,6 +181,8 @@ class ReadyMade(HostedMetric):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         cls = type(self)
+        if any(map(tf.is_tensor, args)):
+            raise TypeError(f"{cls.__name__}: got a batch, expected to make a metric. {AS_INSTANCE.format(cls.__name__)}")
         try:
             given = inspect.signature(cls).bind(*args, **kwargs)
         except TypeError as error:

@@ -17,7 +17,6 @@ from mergeable.keras.keras_metric import KerasMetric, keras_names
 from mergeable.keras.options import ARGUMENTS, NAMES
 from mergeable.metric import Metric
 from mergeable.metric.internals import ATTRIBUTE, internals
-from mergeable.state.hints import OfInstances
 from mergeable.state.names import check_class, check_text, is_private, own_name, refuse
 
 P = TypeVar("P", bound="PyMetric")
@@ -195,12 +194,6 @@ class PyMetric(Face, Metric, KerasMetric):
         memo[id(self)] = twin
         twin.__setstate__(copy.deepcopy(self.__getstate__(), memo))
         return twin
-
-
-for _name in ("name", "variables"):
-    _property = getattr(KerasMetric, _name, None)
-    if isinstance(_property, property):
-        setattr(PyMetric, _name, OfInstances(_property.fget, _property.fset, _property.fdel, _property.__doc__))
 
 
 cast(ABCMeta, PyMetric).register(HostedMetric)  # which has all that a PyMetric has
