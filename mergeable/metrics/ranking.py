@@ -7,6 +7,7 @@ from typing import Any, ClassVar, final
 
 from mergeable.metric import Metric
 from mergeable.numeric.estimate import Estimate
+from mergeable.numeric.inputs import unweighted
 from mergeable.registry import register
 from mergeable.states import ScoreHistogram
 
@@ -48,9 +49,7 @@ class AUROC(Metric):
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Take labels (n,) and their scores (n,), each with a weight (default 1)."""
         if sample_weight is not None and not self.scores.weighted:
-            raise ValueError(
-                "AUROC.update_state: got sample_weight, expected none, because this metric counts rows. Write AUROC(weighted=True)."
-            )
+            raise unweighted("AUROC.update_state", "metric counts rows", "Write AUROC(weighted=True)", "sample_weight")
         self.scores.update(y_true, y_pred, sample_weight)
 
     def result(self) -> float:

@@ -89,6 +89,11 @@ def weighed(
     return some_of(columns, there), flat(aligned[there])
 
 
+def unweighted(who: str, because: str, instead: str, name: str = "weights") -> ValueError:
+    """Return the error of an update that got weights and takes none."""
+    return ValueError(f"{who}: got {name}, expected none, because this {because}. {instead}.")
+
+
 def some_of(columns: Iterable[Any], there: np.ndarray) -> tuple[Any, ...]:
     """Return the rows of columns (n, ...) where a mask (n,) is true, or, flat, the items where one of all items is.
 
@@ -326,6 +331,11 @@ def _not_real(array: np.ndarray, who: str) -> TypeError:
     return TypeError(
         f"{who}: got values of dtype {dtype} (for instance {short(bad)}), expected real numbers of at most 64 bits. {advice}"
     )
+
+
+def is_number(value: Any) -> bool:
+    """Return whether a parameter is a real number of Python's or NumPy's, and no bool."""
+    return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
 
 
 def is_real(item: Any) -> bool:

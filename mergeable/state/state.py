@@ -74,6 +74,9 @@ class State(Hints, ABC):
     """Whether every write of ``update`` is recorded with ``_record`` or goes through ``buffer``, so that a savepoint needs
     no copy."""
 
+    _replaces_parts: ClassVar[bool] = False
+    """Whether every write replaces parts of the value and changes none in place, so that copies may share them."""
+
     _levels: int = 0
     """How deep states stand inside of this one."""
 
@@ -329,7 +332,7 @@ class State(Hints, ABC):
 
     def _copy_value(self) -> dict[str, Any]:
         """Return a copy of the value's attributes. States with large values of immutable items copy them shallowly."""
-        return copy.deepcopy(self._attributes())
+        return self._attributes() if self._replaces_parts else copy.deepcopy(self._attributes())
 
     def _undo_value(self) -> dict[str, Any]:
         """Return what a rollback restores; states made of states, which have savepoints of their own, need no deep copy."""

@@ -8,7 +8,7 @@ from typing import Any, final
 import numpy as np
 
 from mergeable.numeric import exact, saved_values
-from mergeable.numeric.inputs import as_scored, as_shares
+from mergeable.numeric.inputs import as_scored, as_shares, unweighted
 from mergeable.numeric.nonfinite import added
 from mergeable.state import State
 from mergeable.state.parameters import as_whole
@@ -48,6 +48,7 @@ class Calibration(State):
     """
 
     _undoes_updates = True
+    _replaces_parts = True
 
     def __init__(self, bins: int = 15, weighted: bool = False) -> None:
         self.bins, self.weighted = as_whole(bins, "Calibration: got {} bins", 1, _MOST_BINS), bool(weighted)
@@ -85,10 +86,7 @@ class Calibration(State):
     def update(self, y_true: Any, y_prob: Any, weights: Any = None) -> None:
         """Take labels and their probabilities, each with a weight (default 1)."""
         if weights is not None and not self.weighted:
-            raise ValueError(
-                "Calibration.update: got weights, expected none, because this state counts. "
-                "Declare Calibration(bins, weighted=True)."
-            )
+            raise unweighted("Calibration.update", "state counts", "Declare Calibration(bins, weighted=True)")
         who = "Calibration.update"
         positive, scores, *weight = as_scored(y_true, y_prob, weights, who)
         self.buffer(positive, as_shares(scores, who, "the probability", "Apply a sigmoid to logits first."), *weight)
@@ -203,9 +201,6 @@ class Calibration(State):
         self._negative, self._positive, self._predicted = negative, positive, predicted
         self._squares += squares
         self._nan += nan
-
-    def _copy_value(self) -> dict[str, Any]:
-        return self._attributes()  # whose parts are never changed in place
 
 
 def _weight(weights: np.ndarray | None, rows: np.ndarray) -> int:

@@ -65,12 +65,12 @@ class Product(State, Generic[K]):
         """Return a fresh identity with the same parameters, made part by part: all that nothing writes to is shared."""
         fresh = type(self).__new__(type(self))
         fresh.__dict__.update({name: value for name, value in self.__dict__.items() if name not in self._own})
-        fresh._parts = {name: part.empty() for name, part in self._parts.items()}
+        fresh.__dict__["_parts"] = {name: part.empty() for name, part in self._parts.items()}
         return fresh
 
     def _trial(self) -> Any:
         fresh = self.empty()
-        fresh._parts = {name: trial_of(part) for name, part in self._parts.items()}
+        fresh.__dict__["_parts"] = {name: trial_of(part) for name, part in self._parts.items()}
         return fresh
 
     def update(self, *args: Any, **kwargs: Any) -> None:
@@ -176,7 +176,7 @@ class Tuple(Product[int]):
     def of(cls, parameters: dict[str, Any]) -> Tuple:
         """Return a tuple of such empty parts."""
         fresh = Tuple.__new__(Tuple)
-        fresh._hold(_parts_of({i: parameters[str(i)] for i in range(len(parameters))}))
+        Tuple._hold(fresh, _parts_of({i: parameters[str(i)] for i in range(len(parameters))}))
         return fresh
 
     def result(self) -> tuple[Any, ...]:
@@ -214,7 +214,7 @@ class Dict(Product[str]):
     def of(cls, parameters: dict[str, Any]) -> Dict:
         """Return a dict of such empty parts."""
         fresh = Dict.__new__(Dict)
-        fresh._hold(_parts_of(parameters))
+        Dict._hold(fresh, _parts_of(parameters))
         return fresh
 
     def result(self) -> dict[str, Any]:

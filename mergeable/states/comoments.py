@@ -44,6 +44,7 @@ class CoMoments(State):
     """
 
     _undoes_updates = True
+    _replaces_parts = True
 
     def __init__(self) -> None:
         self._weight = 0  # in units of 2^-1074
@@ -207,6 +208,3 @@ class CoMoments(State):
         x, y = self._first
         xx, xy, yy = (self._weight * power for power in self._second)
         return xy - x * y, xx - x * x, yy - y * y
-
-    def _copy_value(self) -> dict[str, Any]:
-        return self._attributes()  # whose parts are never changed in place

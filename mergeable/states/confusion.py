@@ -11,7 +11,7 @@ import numpy as np
 
 from mergeable.numeric import exact, keys, saved_values
 from mergeable.numeric.given import as_items, objects
-from mergeable.numeric.inputs import as_float64, is_zero, weighed
+from mergeable.numeric.inputs import as_float64, is_zero, unweighted, weighed
 from mergeable.state import State
 from mergeable.state.access import twin_of
 from mergeable.state.parameters import as_whole
@@ -111,10 +111,7 @@ class ConfusionMatrix(State):
     def update(self, y_true: Any, y_pred: Any, weights: Any = None) -> None:
         """Take pairs of labels, each with a weight (default 1)."""
         if weights is not None and not self.weighted:
-            raise ValueError(
-                "ConfusionMatrix.update: got weights, expected none, because this matrix counts. "
-                "Declare ConfusionMatrix(classes, weighted=True)."
-            )
+            raise unweighted("ConfusionMatrix.update", "matrix counts", "Declare ConfusionMatrix(classes, weighted=True)")
         weight = None
         if weights is not None:
             shape = np.shape(y_true)

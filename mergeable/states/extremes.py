@@ -18,6 +18,7 @@ class _Extreme(Number):
     """The extreme of all values but NaN, which is counted apart. Compares bits, so subnormal numbers keep their place."""
 
     _undoes_updates = True
+    _replaces_parts = True
     _sign: int
 
     def __init__(self) -> None:
@@ -76,9 +77,6 @@ class _Extreme(Number):
         if self._key is None or self._sign * key > self._sign * self._key:
             self._key = key
 
-    def _copy_value(self) -> dict[str, Any]:
-        return self._attributes()  # whose parts are never changed in place
-
 
 @final
 class Max(_Extreme):
@@ -117,6 +115,7 @@ class Min(_Extreme):
 class _ArgExtreme(State):
     """The extreme value with its key. Ties go to the smallest key, so that any order of merges gives one answer."""
 
+    _replaces_parts = True
     _sign: int
 
     def __init__(self) -> None:
@@ -181,9 +180,6 @@ class _ArgExtreme(State):
             keys.order(self._best[1]),
         ):
             self._best = value, key
-
-    def _copy_value(self) -> dict[str, Any]:
-        return self._attributes()  # whose parts are never changed in place
 
 
 @final

@@ -23,6 +23,7 @@ class _ByStep(State):
     """The value of the extreme step. Ties go to the value whose canonical bytes come first, so that any order gives one answer."""
 
     idempotent = True
+    _replaces_parts = True
     _sign: int
 
     def __init__(self) -> None:
@@ -82,9 +83,6 @@ class _ByStep(State):
             if ahead < 0 or (ahead == 0 and canonical_bytes(value) >= canonical_bytes(self._value)):
                 return
         self._step, self._value = step, value
-
-    def _copy_value(self) -> dict[str, Any]:
-        return self._attributes()  # its value is never written to
 
 
 @final

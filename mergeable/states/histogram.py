@@ -10,7 +10,7 @@ from typing import Any, final
 import numpy as np
 
 from mergeable.numeric import exact
-from mergeable.numeric.inputs import as_float64, as_weighted, flat
+from mergeable.numeric.inputs import as_float64, as_weighted, flat, unweighted
 from mergeable.state import State
 from mergeable.state.access import twin_of
 from mergeable.states.sums import Count, Sum, check_weights
@@ -66,17 +66,14 @@ class Histogram(State):
     def empty(self) -> Histogram:
         """Return a fresh identity with the same edges, which need no second check."""
         fresh = Histogram.__new__(Histogram)
-        fresh.edges, fresh.weighted, fresh._cuts, fresh._cell_of = self.edges, self.weighted, self._cuts, self._cell_of
-        fresh._cells = self._cells.empty()
+        fresh.__dict__.update(edges=self.edges, weighted=self.weighted)
+        fresh.__dict__.update(_cuts=self._cuts, _cell_of=self._cell_of, _cells=self._cells.empty())
         return fresh
 
     def update(self, values: Any, weights: Any = None) -> None:
         """Take values, each with a weight (default 1)."""
         if weights is not None and not self.weighted:
-            raise ValueError(
-                "Histogram.update: got weights, expected none, because this histogram counts. "
-                "Declare Histogram(edges, weighted=True)."
-            )
+            raise unweighted("Histogram.update", "histogram counts", "Declare Histogram(edges, weighted=True)")
         self.buffer(*as_weighted(values, weights, "Histogram.update"))
 
     def absorb(self, values: np.ndarray, weights: np.ndarray | None = None) -> None:

@@ -85,7 +85,7 @@ class Keyed(State, Generic[S]):
     def empty(self) -> Keyed[S]:
         """Return a fresh identity for the same inner state, which nothing is ever written to, so that all share one."""
         fresh = Keyed.__new__(Keyed)
-        fresh._inner, fresh._states, fresh._mixed, fresh._levels = self._inner, {}, False, self._levels
+        fresh.__dict__.update(_inner=self._inner, _states={}, _mixed=False, _levels=self._levels)
         fresh.exact, fresh.commutative, fresh.idempotent = self.exact, self.commutative, self.idempotent
         return fresh
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from mergeable.numeric import exact, float_bins, saved_values
 from mergeable.numeric.estimate import Estimate
-from mergeable.numeric.inputs import as_float64, flat, shared, writable
+from mergeable.numeric.inputs import as_float64, flat, shared, unweighted, writable
 from mergeable.state.parameters import as_whole
 from mergeable.states.quantiles import Quantiles, as_shares, rank_of
 from mergeable.wording import shown
@@ -109,10 +109,7 @@ class LogLinearHistogram(Quantiles):
     def update(self, values: Any, weights: Any = None) -> None:
         """Take values."""
         if weights is not None:
-            raise ValueError(
-                "LogLinearHistogram.update: got weights, expected none, because this histogram counts. "
-                "Use Histogram(edges, weighted=True)."
-            )
+            raise unweighted("LogLinearHistogram.update", "histogram counts", "Use Histogram(edges, weighted=True)")
         self.buffer(flat(as_float64(values, "LogLinearHistogram.update")))
 
     def absorb(self, values: np.ndarray) -> None:
@@ -120,16 +117,16 @@ class LogLinearHistogram(Quantiles):
         bits = values.view(np.int64)
         magnitudes = bits & _MAGNITUDE
         odd = (magnitudes == 0) | (magnitudes >= float_bins.INFINITY)
-        nonfinite = [0, 0, 0, 0]
+        apart = [0, 0, 0, 0]
         if np.count_nonzero(odd):
             of_minus = np.int64(float_bins.INFINITY - 2**63)
-            nonfinite = [
+            apart = [
                 int((bits == of_minus).sum()),
                 int((magnitudes == 0).sum()),
                 int((bits == float_bins.INFINITY).sum()),
                 0,
             ]
-            nonfinite[3] = int(odd.sum()) - sum(nonfinite)
+            apart[3] = int(odd.sum()) - sum(apart)
             bits, magnitudes = bits[~odd], magnitudes[~odd]
         positions, negative = float_bins.positions(magnitudes), bits < 0
         parts = [positions[negative], positions[~negative]] if np.count_nonzero(negative) else [positions[:0], positions]
@@ -140,7 +137,7 @@ class LogLinearHistogram(Quantiles):
             _Side(*span, np.bincount((part >> shift) - (span[0] >> shift))) if span else None
             for part, span in zip(parts, spans, strict=True)
         ]
-        self._take(sides, bits.size, nonfinite, precision)
+        self._take(sides, bits.size, apart, precision)
 
     def merge(self, other: LogLinearHistogram) -> None:
         """Add the other's counts, in bins as wide as the range of both needs."""
@@ -164,8 +161,8 @@ class LogLinearHistogram(Quantiles):
 
     def from_data(self, saved: Any) -> None:
         """Take over counts."""
-        precision, nonfinite, *sides = saved_values.fields(saved, "precision", "special", "negative", "positive")
-        odd = saved_values.wholes(nonfinite, 4, 0, saved_values.INT64_MAX)
+        precision, apart, *sides = saved_values.fields(saved, "precision", "special", "negative", "positive")
+        odd = saved_values.wholes(apart, 4, 0, saved_values.INT64_MAX)
         found = [None if side is None else self._side(side) for side in sides]
         spans = [side and side[:2] for side in found]
         if saved_values.whole(precision, None) != self._fitting(spans, self.precision):

@@ -8,7 +8,7 @@ from typing import Any, final
 import numpy as np
 
 from mergeable.numeric import exact, saved_values
-from mergeable.numeric.inputs import as_number, as_weighted, is_zero
+from mergeable.numeric.inputs import as_number, as_weighted, is_number, is_zero
 from mergeable.numeric.nonfinite import ALL_FINITE, added, nonfinite_value, split_finite, split_total
 from mergeable.state import State
 from mergeable.states.number import Number
@@ -41,6 +41,7 @@ class Mean(Number):
     """
 
     _undoes_updates = True
+    _replaces_parts = True
 
     def __init__(self) -> None:
         self._total = 0  # sum of weight * value, in units of 2^-2148
@@ -109,9 +110,6 @@ class Mean(Number):
             fresh.absorb(array.reshape(1))
         self._become(fresh)
 
-    def _copy_value(self) -> dict[str, Any]:
-        return self._attributes()  # whose parts are never changed in place
-
 
 @final
 class Moments(State):
@@ -139,6 +137,7 @@ class Moments(State):
     """
 
     _undoes_updates = True
+    _replaces_parts = True
 
     def __init__(self, ddof: float = 0) -> None:
         self.ddof = as_ddof(ddof, "Moments")
@@ -234,14 +233,10 @@ class Moments(State):
         # (s2 - s1*s1/w) / freedom; w in units of 2^-1074, s1 of 2^-2148, s2 of 2^-3222
         return s2 * w - s1 * s1, (w * freedom) << 2 * _UNIT
 
-    def _copy_value(self) -> dict[str, Any]:
-        return self._attributes()  # whose parts are never changed in place
-
 
 def as_ddof(ddof: Any, who: str) -> float:
     """Return what is subtracted from the sum of weights: any finite number, an int where it is whole."""
-    number = isinstance(ddof, int | float | np.integer | np.floating) and not isinstance(ddof, bool)
-    if not number or not math.isfinite(ddof):
+    if not is_number(ddof) or not math.isfinite(ddof):
         raise ValueError(f"{who}: got ddof={shown(ddof)}, expected a finite number, such as 0 or 1.")
     if isinstance(ddof, int | np.integer):
         return int(ddof)

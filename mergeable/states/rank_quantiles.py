@@ -10,7 +10,8 @@ import numpy as np
 
 from mergeable.numeric import saved_values
 from mergeable.numeric.estimate import Estimate
-from mergeable.numeric.inputs import as_float64, as_number, flat
+from mergeable.numeric.inputs import as_float64, as_number, flat, unweighted
+from mergeable.numeric.nonfinite import added
 from mergeable.numeric.sketches import library
 from mergeable.state.parameters import as_whole
 from mergeable.states.quantiles import Quantiles, as_shares, rank_of
@@ -104,10 +105,7 @@ class RankQuantiles(Quantiles):
     def update(self, values: Any, weights: Any = None) -> None:
         """Take values."""
         if weights is not None:
-            raise ValueError(
-                "RankQuantiles.update: got weights, expected none, because this sketch counts items. "
-                "Use Histogram(edges, weighted=True)."
-            )
+            raise unweighted("RankQuantiles.update", "sketch counts items", "Use Histogram(edges, weighted=True)")
         self.buffer(flat(as_float64(values, "RankQuantiles.update")))
 
     def absorb(self, values: np.ndarray) -> None:
@@ -117,7 +115,7 @@ class RankQuantiles(Quantiles):
         if not finite.all():
             nonfinite = values[~finite]
             counts = [int((nonfinite == -math.inf).sum()), int((nonfinite == math.inf).sum()), int(np.isnan(nonfinite).sum())]
-            odd = [a + b for a, b in zip(odd, counts, strict=True)]
+            odd = added(odd, counts)
             values = values[finite]
         sketch = self._opened()
         _check(sum(odd) + int(sketch.n) + values.size)
@@ -128,7 +126,7 @@ class RankQuantiles(Quantiles):
 
     def merge(self, other: RankQuantiles) -> None:
         """Take the other's sample."""
-        odd = [a + b for a, b in zip(self._odd, other._odd, strict=True)]
+        odd = added(self._odd, other._odd)
         sketch, others = self._opened(), other._opened()
         _check(sum(odd) + int(sketch.n) + int(others.n))
         if not self._held:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, TypeVar, final
+from typing import Any, ClassVar, final
 
 import numpy as np
 
@@ -23,14 +23,13 @@ _NORMAL = 1.959964  # a normal variable lies within so many standard deviations 
 _MANTISSA = np.int64((1 << 52) - 1)
 _ONE = 1023 << 52  # the bits of 1.0
 
-S = TypeVar("S", bound="_Lowest")
-
 
 class _Lowest(State):
     """The keys of lowest rank, with a row of columns each. The rank is a function of the key's hash and its row."""
 
     idempotent = True
     _undoes_updates = True
+    _replaces_parts = True
     _spare: ClassVar[int]
 
     def __init__(self, k: int = 1024, seed: int = 0) -> None:
@@ -130,7 +129,7 @@ class _Lowest(State):
         order = order[: self.k + self._spare]
         return found[order], labels[order], tuple(column[order] for column in columns)
 
-    def merge(self: S, other: S) -> None:
+    def merge(self, other: _Lowest) -> None:
         """Take the other's keys too, and keep those of lowest rank."""
         columns = other._columns
         if None not in (self._kinds, other._kinds) and self._kinds != other._kinds:
@@ -185,9 +184,6 @@ class _Lowest(State):
 
     def _check(self, columns: tuple[np.ndarray, ...]) -> None:
         """Raise ``ValueError`` for columns that were read and that no updates could have made."""
-
-    def _copy_value(self) -> dict[str, Any]:
-        return self._attributes()  # its arrays are never written to
 
 
 @final

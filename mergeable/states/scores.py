@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, NamedTuple, final
 
 import numpy as np
 
 from mergeable.numeric import exact, float_bins, rank_bounds, saved_values
 from mergeable.numeric.estimate import Estimate
-from mergeable.numeric.inputs import NORMAL_FLOAT32, ONE_FLOAT32, as_float64, as_scored, run_begins
+from mergeable.numeric.inputs import NORMAL_FLOAT32, ONE_FLOAT32, as_float64, as_scored, run_begins, unweighted
+from mergeable.numeric.nonfinite import added
 from mergeable.state import State
 from mergeable.state.parameters import as_whole
 
@@ -35,6 +36,12 @@ class _Table(NamedTuple):
     low: np.ndarray
     high: np.ndarray
     amounts: np.ndarray
+
+    @classmethod
+    def empty(cls, weighted: bool) -> _Table:
+        """Return no bins, of counts or of weights."""
+        keys = np.zeros(0, np.int64)
+        return cls(keys, keys, keys, np.zeros((3, 2, 0), object if weighted else np.int64))
 
     def joined(self, other: _Table) -> _Table:
         """Return what both hold."""
@@ -106,12 +113,12 @@ class ScoreHistogram(State):
     """
 
     _undoes_updates = True
+    _replaces_parts = True
 
     def __init__(self, precision: int = 7, weighted: bool = False) -> None:
         self.precision = as_whole(precision, "ScoreHistogram: got precision {}", 0, _MOST_BITS)
         self.weighted = bool(weighted)
-        keys = np.zeros(0, np.int64)
-        self._table = _Table(keys, keys, keys, np.zeros((3, 2, 0), object if weighted else np.int64))
+        self._table = _Table.empty(self.weighted)
         self._nan = [0, 0]  # how many NaN among the negatives and positives; never changed in place
 
     @property
@@ -138,10 +145,7 @@ class ScoreHistogram(State):
     def update(self, y_true: Any, y_score: Any, weights: Any = None) -> None:
         """Take labels and their scores, each with a weight (default 1)."""
         if weights is not None and not self.weighted:
-            raise ValueError(
-                "ScoreHistogram.update: got weights, expected none, because this histogram counts. "
-                "Declare ScoreHistogram(weighted=True)."
-            )
+            raise unweighted("ScoreHistogram.update", "histogram counts", "Declare ScoreHistogram(weighted=True)")
         self.buffer(*as_scored(y_true, y_score, weights, "ScoreHistogram.update", narrow=not self.weighted))
 
     def absorb(self, positive: np.ndarray, scores: np.ndarray, weights: np.ndarray | None = None) -> None:
@@ -157,7 +161,7 @@ class ScoreHistogram(State):
             weights = None if weights is None else weights[~missing]
         blocks = [slice(start, start + _BLOCK) for start in range(0, scores.size, _BLOCK)]
         tables = [self._tabled(positive[b], scores[b], None if weights is None else weights[b]) for b in blocks]
-        self._take(functools.reduce(_Table.joined, tables, self.empty()._table), nan)
+        self._take(functools.reduce(_Table.joined, tables, _Table.empty(self.weighted)), nan)
 
     def merge(self, other: ScoreHistogram) -> None:
         """Add the other's bins."""
@@ -339,7 +343,7 @@ class ScoreHistogram(State):
         low, high = keys_of(low), keys_of(high)
         return _Table(self._bins(low), low, high, amounts)
 
-    def _take(self, table: _Table, nan: Sequence[int]) -> None:
+    def _take(self, table: _Table, nan: list[int]) -> None:
         """Add bins of another table."""
         if not self.weighted:
             total = sum(int(part.amounts[0].sum()) for part in (self._table, table))
@@ -348,13 +352,10 @@ class ScoreHistogram(State):
                     "ScoreHistogram: there would be more than 2**63 - 1 rows, which an int64 does not hold. Nothing was counted."
                 )
         self._table = self._table.joined(table)
-        self._nan = [a + b for a, b in zip(self._nan, nan, strict=True)]
+        self._nan = added(self._nan, nan)
 
     def _amount(self, amount: int) -> Any:
         return exact.to_float(amount, _UNIT) if self.weighted else amount
-
-    def _copy_value(self) -> dict[str, Any]:
-        return self._attributes()  # whose parts are never changed in place
 
 
 def _put(array: np.ndarray, places: np.ndarray, values: np.ndarray) -> None:

@@ -18,8 +18,25 @@ _TOO_MANY = 1 << 4096  # at once
 _INT64_MAX = 2**63 - 1
 
 
+class _Shaped(Number):
+    """One number, or an array of them of a declared shape."""
+
+    def __init__(self, shape: tuple[int, ...] = ()) -> None:
+        self.shape = _shape(shape, type(self).__name__)
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """``shape``."""
+        return {"shape": self.shape}
+
+    @classmethod
+    def cells(cls, parameters: dict[str, Any]) -> int:
+        """One for each number."""
+        return saved_values.cells(parameters["shape"])
+
+
 @final
-class Count(Number):
+class Count(_Shaped):
     """A count of whole numbers: ``update(amount)`` adds ``amount`` (default 1).
 
     Empty: 0. Exact, commutative. Memory: one Python int, without a limit. With ``shape``: an int64 array of counts,
@@ -45,19 +62,9 @@ class Count(Number):
     """
 
     def __init__(self, shape: tuple[int, ...] = ()) -> None:
-        self.shape = _shape(shape, "Count")
+        super().__init__(shape)
         self._count: Any = np.zeros(self.shape, np.int64) if self.shape else 0
         self._most = 0  # no count of an array is larger; to know it saves a look at all of them
-
-    @property
-    def parameters(self) -> dict[str, Any]:
-        """``shape``."""
-        return {"shape": self.shape}
-
-    @classmethod
-    def cells(cls, parameters: dict[str, Any]) -> int:
-        """One for each count."""
-        return saved_values.cells(parameters["shape"])
 
     def update(self, amount: Any = 1) -> None:
         """Add whole numbers not below 0."""
@@ -142,7 +149,7 @@ class Count(Number):
 
 
 @final
-class Sum(Number):
+class Sum(_Shaped):
     """The exact sum of floats: correctly rounded, and the same bits in any order and any tree of merges.
 
     The state is a whole number of units of 2^-1074 and counts of NaN, +inf and -inf. Empty: 0.0. Exact, commutative.
@@ -172,19 +179,9 @@ class Sum(Number):
     _undoes_updates = True
 
     def __init__(self, shape: tuple[int, ...] = ()) -> None:
-        self.shape = _shape(shape, "Sum")
+        super().__init__(shape)
         self._units = [0] * math.prod(self.shape)
         self._nonfinite: dict[int, list[int]] = {}  # cell -> how many NaN, +inf, -inf
-
-    @property
-    def parameters(self) -> dict[str, Any]:
-        """``shape``."""
-        return {"shape": self.shape}
-
-    @classmethod
-    def cells(cls, parameters: dict[str, Any]) -> int:
-        """One for each sum."""
-        return saved_values.cells(parameters["shape"])
 
     @property
     def n_nan(self) -> Any:
@@ -290,7 +287,8 @@ class Sum(Number):
 
 def check_weights(cells: Count | Sum) -> None:
     """Raise ``ValueError`` where sums that were read are none of weights, which are finite and not below 0."""
-    if isinstance(cells, Sum) and (min(cells._units) < 0 or cells._nonfinite):
+    saved = cells.to_data()
+    if isinstance(cells, Sum) and (min(saved["units"]) < 0 or saved["special"]):
         raise ValueError("found sums of weights that are negative or not finite")
 
 

@@ -9,6 +9,7 @@ from typing import Any, final
 import numpy as np
 
 from mergeable.numeric.given import as_given
+from mergeable.numeric.inputs import is_number
 from mergeable.numeric.row_batch import Place, behind, check_columns, place_of_weights, present
 from mergeable.state.access import merge_unchecked
 from mergeable.states.combinators import PART, Product, Tuple, cells_of, empty_of, inner_of, signature_of
@@ -160,8 +161,7 @@ class Windowed(Product[str]):
 
 
 def _is_width(number: Any) -> bool:
-    number_of = int | float | np.integer | np.floating
-    return isinstance(number, number_of) and not isinstance(number, bool) and bool(0 < number < math.inf)
+    return is_number(number) and bool(0 < number < math.inf)
 
 
 def _plain(number: Any) -> float:
