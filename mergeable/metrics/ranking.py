@@ -1,4 +1,4 @@
-"""How well scores rank two classes."""
+"""ROC AUC, from binned scores."""
 
 from __future__ import annotations
 
@@ -47,15 +47,15 @@ class AUROC(Metric):
         self.scores = ScoreHistogram(precision, weighted=weighted)
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
-        """Take labels (n,) and their scores (n,), each with a weight (default 1)."""
+        """Take labels (n,) or (n, 1), a score for each, and, with ``weighted=True``, weights (n,)."""
         if sample_weight is not None and not self.scores.weighted:
             raise unweighted("AUROC.update_state", "metric counts rows", "Write AUROC(weighted=True)", "sample_weight")
         self.scores.update(y_true, y_pred, sample_weight)
 
     def result(self) -> float:
-        """Return the area, each bin a tie, rounded once."""
+        """Return the area, a float that is rounded once; scores inside one bin are ties. NaN where a label is missing."""
         return self.scores.roc_auc()
 
     def estimate(self) -> Estimate:
-        """Return ``Estimate(value, low, high)``: the area, and bounds that are certain."""
+        """Return ``Estimate(value, low, high)``, three floats: the area, and bounds that hold the scores' area for certain."""
         return self.scores.roc_auc_estimate()

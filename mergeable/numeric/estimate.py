@@ -1,4 +1,4 @@
-"""An answer with what is known of its error."""
+"""A value with an interval that holds the true one."""
 
 from __future__ import annotations
 

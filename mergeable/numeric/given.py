@@ -1,4 +1,4 @@
-"""The one door for input: what came becomes an array in which every item is what it was, or is refused.
+"""The one door for input: each item of the array is the item that came, or the input is refused.
 
 NumPy rounds a large whole number that stands beside a float, makes 1.0 of 1, 1 of True and "1" of 1, drops the zero bytes that end a string,
 and shows what a mask hides. Here numbers of one kind become an array of that kind, and all else an array of objects.

@@ -1,4 +1,4 @@
-"""Keys as 64 bits that look random, the same in every process and on every machine, and never Python's ``hash()``.
+"""Hashes of keys: 64 bits, seeded, the same in every process and on every machine, and never Python's ``hash()``.
 
 Equal keys have equal bits however they came (an array, a list, NumPy numbers); keys of other types have others: 1, 1.0, True and "1" are
 four keys, as everywhere here. Whole numbers and floats are mixed by the finaliser of splitmix64 (Steele, Lea and Flood 2014), without a

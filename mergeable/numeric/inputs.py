@@ -1,4 +1,4 @@
-"""How input becomes arrays: wide, checked, and never silently changed."""
+"""Inputs as arrays of real numbers: widened to 64 bits, weights aligned with rows; and arrays that are copied on write."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def as_float64(values: Any, who: str) -> np.ndarray:
 def weighed(
     columns: tuple[Any, ...], weights: Any, who: str, shape: tuple[int, ...] | None = None
 ) -> tuple[tuple[Any, ...], np.ndarray]:
-    """Return columns and their flat float64 weights, without the rows of weight 0: they are not there, and nobody looks at them.
+    """Return columns and their flat float64 weights, without the rows of weight 0, which are not there and are not checked.
 
     Weights are aligned with the shape, by default that of the first column: a scalar weighs every value; weights (n,) weigh the rows
     of values (n, ...), weights (n, t) the steps of values (n, t, ...), and so on. Axes of length 1 at the end, of either, do not
@@ -138,7 +138,7 @@ def _aligned(weights: np.ndarray, shape: tuple[int, ...], who: str) -> np.ndarra
 
 
 def as_weighted(values: Any, weights: Any, who: str) -> tuple[np.ndarray, ...]:
-    """Return values as a flat float64 array, and, where weights came, the weights beside those that weigh something."""
+    """Return values as a flat float64 array, and, where weights came, the weights; rows of weight 0 are left out."""
     if weights is None:
         return (flat(as_float64(values, who)),)
     (values,), weight = weighed((values,), weights, who)
@@ -175,7 +175,7 @@ def as_scored(y_true: Any, y_pred: Any, weights: Any, who: str, *, narrow: bool 
 
 
 def as_shares(values: np.ndarray, who: str, what: str, hint: str) -> np.ndarray:
-    """Return float64 numbers from 0 to 1; those that are above it by no more than ``ABOVE_ONE`` are 1, and NaN stay. By their bits."""
+    """Return float64 numbers from 0 to 1, told by their bits. Numbers up to ``ABOVE_ONE`` above 1 become 1; NaN stay."""
     keys = exact.order_keys(values.reshape(-1)).reshape(values.shape)
     bad = ((keys < 0) | (keys > _ONE)) & ~np.isnan(values)
     if not np.count_nonzero(bad):
@@ -216,18 +216,18 @@ def run_begins(values: np.ndarray) -> np.ndarray:
 
 
 def shared(array: np.ndarray) -> np.ndarray:
-    """Return an array that others will hold too: it is read-only from now on, so ``writable`` and ``room`` leave it as it is."""
+    """Mark an array copy-on-write, and return it: ``writable`` then copies it, and ``room`` does not offer it."""
     array.flags.writeable = False
     return array
 
 
 def writable(array: np.ndarray) -> np.ndarray:
-    """Return an array to write to: this one, or a copy where others hold it too."""
+    """Return an array to write to: this one, or a copy where it is copy-on-write."""
     return array if array.flags.writeable else array.copy()
 
 
 def room(array: np.ndarray) -> np.ndarray | None:
-    """Return ``out`` for what takes an array's place: this one, or, where others hold it too, none."""
+    """Return the array as ``out`` of a NumPy function, or None where it is copy-on-write."""
     return array if array.flags.writeable else None
 
 
@@ -269,7 +269,7 @@ def _some_of(column: Any, there: np.ndarray) -> Any:
 
 
 def _of_list(values: Any, who: str) -> np.ndarray:
-    """Return listed numbers as an array, or, where one would change them or they are none, as objects."""
+    """Return listed numbers as an array, or as objects where an array would change one, or one is no number."""
     kinds = {*map(type, values)}
     if kinds in _ALIKE:  # as most are
         array = np.asarray(values)
@@ -284,7 +284,7 @@ def _of_list(values: Any, who: str) -> np.ndarray:
 
 
 def _as_real(array: np.ndarray, who: str) -> np.ndarray:
-    """Return objects as real numbers; refuse what is none, and whole numbers that floats beside them would round."""
+    """Return objects as real numbers; refuse other objects, and whole numbers that floats beside them would round."""
     items = array.ravel().tolist()
     numbers = np.asarray(items) if all(map(is_real, items)) else array
     if numbers.dtype.kind not in "biuf":

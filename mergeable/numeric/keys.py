@@ -1,4 +1,4 @@
-"""Keys and labels in one canonical form, so that equal keys are equal on every machine, and unequal ones are not.
+"""The canonical form of keys and labels: equal keys are equal on every machine, and unequal ones are not.
 
 ``1``, ``1.0``, ``True`` and ``"1"`` are four keys; ``np.int64(1)`` is ``1``; ``-0.0`` is ``0.0``; NaN is one key. A ``datetime64`` is the date or the
 datetime that it stands for, in whatever unit; a datetime with a zone is its moment, in UTC.

@@ -32,7 +32,7 @@ def split_total(values: np.ndarray) -> tuple[int, list[int]]:
 
 
 def nonfinite_value(nonfinite: list[int]) -> float | None:
-    """Return the sum that holds so many NaN, +inf and -inf, or None where there are none of them."""
+    """Return the sum of values with so many NaN, +inf and -inf among them, or None where there are none."""
     nan, plus, minus = nonfinite
     if nan or (plus and minus):
         return math.nan

@@ -1,4 +1,4 @@
-"""How well scores rank two classes, where some of their order is not known: values, and bounds over every order there may be.
+"""ROC AUC, average precision and Kolmogorov-Smirnov statistic of binned scores, with bounds over every order inside bins.
 
 All is counted in whole numbers; what is divided is rounded once, or to the safe side.
 """

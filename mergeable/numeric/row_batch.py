@@ -1,4 +1,4 @@
-"""One batch of which several states take some rows."""
+"""A batch of rows, of which each of several states (keys, slices, replicates) takes some; rows of weight 0 are left out."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class RowBatch:
 
 
 def check_columns(state: Any, columns: tuple[Any, ...], named: dict[str, Any], who: str, first: str) -> None:
-    """Raise ``TypeError`` where there is nothing but what comes first in an update, and the state inside takes more."""
+    """Raise ``TypeError`` where an update got its first argument alone, and the state inside takes more."""
     if not columns and not named:
         inner = getattr(state, "_metric", None)
         needed = needs(type(state).update if inner is None else type(inner).update_state)
@@ -76,7 +76,7 @@ def behind(place: Place | None) -> Place | None:
 
 
 def present(place: Place | None, columns: tuple[Any, ...], named: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Return the arguments of an update without the rows of weight 0: they are not there, and nobody looks at them."""
+    """Return the arguments of an update without the rows of weight 0, which are not there and are not checked."""
     if place is None:
         return columns, named
     index, name = place

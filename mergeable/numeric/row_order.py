@@ -1,4 +1,4 @@
-"""Columns of rows: what they may hold, and the order of the rows that their bytes give."""
+"""Columns of rows: the dtypes that they may have, and the canonical order of rows."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def as_column(values: Any, name: str, who: str) -> np.ndarray:
 
 
 def kinds_of(columns: Iterable[np.ndarray]) -> tuple[tuple[str, tuple[int, ...]], ...]:
-    """Return the name of what each column holds, and its trailing shape."""
+    """Return the kind of each column (its dtype's name, ``str`` or ``bytes``), and its trailing shape."""
     return tuple((_kind_of(column), column.shape[1:]) for column in columns)
 
 
@@ -121,7 +121,7 @@ def kinds_as_text(kinds: tuple[tuple[str, tuple[int, ...]], ...] | None) -> str:
 
 
 def canonical_order(columns: list[np.ndarray]) -> np.ndarray:
-    """Return the order that decides between any two rows that differ in a byte: that of their first cells, then of the next ones."""
+    """Return the canonical order of rows: by their cells in the first column, then in the next; unequal rows have an order."""
     keys = [sort_keys(column.reshape(len(column), -1)) for column in columns]
     if sum(key.shape[1] for key in keys) <= _FEW:
         one_by_one = [part for key in keys for part in key.T]

@@ -1,4 +1,4 @@
-"""What the states read from a file is checked here, part by part: a value that no updates could have made is refused."""
+"""Checks of the values that states read from files: values that no updates could have made are refused."""
 
 from __future__ import annotations
 

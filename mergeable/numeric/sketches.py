@@ -1,4 +1,4 @@
-"""The door to the library of sketches, which is an extra."""
+"""The late import of ``datasketches``, which is an extra."""
 
 from __future__ import annotations
 

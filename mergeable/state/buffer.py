@@ -1,4 +1,4 @@
-"""Small batches that wait to be taken as one, and places in time to return to."""
+"""A buffer of small batches, which are joined and taken as one; a mark in it undoes what came later."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _CHUNK_BYTES = 512  # to make room costs as much as some hundred bytes
 
 
 class _Chunk:
-    """Arrays with room for so many rows, of which the first n are taken. Rows that are taken are not written to again."""
+    """Arrays with room for a number of rows, of which the first n are taken. Taken rows are not written to again."""
 
     __slots__ = ("n", "room", "stores")
 
@@ -45,7 +45,7 @@ class _Group:
 
 
 class Buffer:
-    """Batches that wait, grouped by what can be joined: number of arrays, dtypes and trailing shapes."""
+    """Batches that wait, in groups of batches that can be joined: equal number of arrays, dtypes and trailing shapes."""
 
     __slots__ = ("groups", "nbytes")
 
@@ -54,7 +54,7 @@ class Buffer:
         self.nbytes = 0
 
     def joins(self, arrays: Arrays) -> bool:
-        """Return whether a batch can be joined to all that waits."""
+        """Return whether a batch has the group of all batches that wait."""
         return set(self.groups) <= {_key(arrays)}
 
     def add(self, arrays: Arrays, nbytes: int, limit: int) -> None:
@@ -143,7 +143,7 @@ def _key(arrays: Arrays) -> Key:
 
 
 class Savepoint:
-    """An open savepoint: a mark in the buffer, the value once it was about to be written, and steps to undo before it."""
+    """An open savepoint: a mark in the buffer, a copy of the value once one is needed, and steps that undo writes."""
 
     __slots__ = ("journal", "mark", "value")
 

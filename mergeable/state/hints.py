@@ -1,4 +1,4 @@
-"""What a state says that is asked for what only numbers and dicts do: what to write instead."""
+"""Errors that say what to write instead, where a state is used as a number or a dict, or a metric as a function or a layer."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ for _operator, _sign in _SIGNS.items():
 
 
 class NoFunction:
-    """What is called like a function of a batch, and is none."""
+    """A metric without a framework, which is no function of a batch."""
 
     if not TYPE_CHECKING:  # as above
 
@@ -77,7 +77,7 @@ class NoFunction:
 
 
 class NoVariables:
-    """What has declared states in the place of variables."""
+    """A metric, which has declared states and no variables."""
 
     def add_weight(self, *_: Any, **__: Any) -> Any:
         """Refuse: a variable would be none of the states that merge, copies and files hold.

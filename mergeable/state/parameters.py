@@ -166,7 +166,7 @@ _ALIKE: tuple[tuple[Any, Callable[[Any, Any], bool]], ...] = (
 
 
 def as_whole(value: Any, text: str, low: int, high: int | None = None, hint: str = "") -> int:
-    """Return a parameter that is a whole number in a range, of Python's or NumPy's integers; ``text`` has ``{}`` for what came.
+    """Return a parameter as an int: a whole number in a range, of Python or NumPy. ``text`` has ``{}`` for the value that came.
 
     Raises:
         ValueError: it is none. Bools, floats (also 3.0) and strings are none: nothing is truncated.
@@ -180,7 +180,7 @@ def as_whole(value: Any, text: str, low: int, high: int | None = None, hint: str
 
 
 def compares_by_value(value: Any) -> bool:
-    """Return whether a value is a number, a string, an array, None, or a collection of them, which equal programs have equal."""
+    """Return whether equal programs have equal values: numbers, strings, arrays, None, and collections of them."""
     if isinstance(value, list | tuple | set | frozenset):
         return all(map(compares_by_value, value))
     if isinstance(value, dict):

@@ -117,11 +117,11 @@ class State(Hints, ABC):
 
     @abstractmethod
     def merge(self, other: Any) -> None:
-        """Take all that ``other`` has taken. Changes self only and keeps no reference into ``other``."""
+        """Take all updates that ``other`` has taken. Changes self only and keeps no reference into ``other``."""
 
     @abstractmethod
     def result(self) -> Any:
-        """Read the answer, which depends on the value alone."""
+        """Return the answer, which depends on the value alone."""
 
     # What travels: to other processes, into files, and in pickles.
 
@@ -166,7 +166,10 @@ class State(Hints, ABC):
 
     @classmethod
     def cells(cls, parameters: dict[str, Any]) -> int:  # noqa: ARG003 - a default
-        """Return how many numbers an empty state with these parameters holds, where that is more than its parameters take."""
+        """Return how many numbers an empty state with these parameters allocates, beyond the parameters themselves.
+
+        Readers check it before they build a file's state, so that a small file cannot allocate gigabytes.
+        """
         return 0
 
     def _trial(self) -> State:
@@ -182,11 +185,11 @@ class State(Hints, ABC):
         def __set__(self: Self, metric: Any, value: Self) -> None: ...
 
     def _view(self) -> Any:
-        """Return what user code sees under the state's name: the state itself."""
+        """Return what user code reads under the state's name: the state itself."""
         return self
 
     def _assign(self, value: Any) -> None:
-        """Answer ``metric.name = value``: take over the value of an equal kind of state."""
+        """Answer ``metric.name = value``: take over the value of a state of this class and these parameters."""
         if not isinstance(value, State):
             raise TypeError(
                 f"{type(self).__name__}: got an assignment of {shown(value)} ({type(value).__name__}), expected a "
@@ -197,7 +200,7 @@ class State(Hints, ABC):
 
     @final
     def _become(self, other: State) -> None:
-        """Take over a copy of the other's value, whatever this one held."""
+        """Replace the value by a copy of the other's."""
         other.flush()
         self._before_write()
         self._restore(other._copy_value())
@@ -205,7 +208,7 @@ class State(Hints, ABC):
     # Small batches wait once, here, not state by state.
 
     def buffer(self, *arrays: np.ndarray) -> None:
-        """Keep copies of a batch's arrays (equal leading lengths) for a later ``absorb``."""
+        """Keep copies of a batch's arrays (equal leading lengths), which ``absorb`` gets later, joined to others."""
         waiting = self._waiting
         nbytes = arrays[0].nbytes if len(arrays) == 1 else sum([a.nbytes for a in arrays])
         large = nbytes >= self._limit
@@ -220,22 +223,22 @@ class State(Hints, ABC):
             self.flush()
 
     def _buffer_number(self, number: float) -> None:
-        """Keep one number, for an ``absorb`` of a float64 array, of a state whose batches may overtake one another."""
+        """Keep one number, which ``absorb`` gets later in a float64 array; of commutative states alone."""
         waiting = self._waiting
         waiting.add_number(number)
         if waiting.nbytes >= self._limit:
             self.flush()
 
     def _limit_buffer(self, nbytes: int) -> None:
-        """Let no more than so many bytes wait from now on, but at least 8 KiB: this is one of many states side by side."""
+        """Let at most so many bytes wait from now on, but at least 8 KiB: this is one of many states side by side."""
         self._limit = max(nbytes, PART_BYTES)
 
     def absorb(self, *args: Any, **kwargs: Any) -> None:  # noqa: ARG002 - a hook
-        """Take buffered arrays into the value, or raise and take nothing; the hook behind ``buffer``."""
+        """Take buffered arrays into the value, or raise and take nothing. Classes that call ``buffer`` define it."""
         raise TypeError(f"{type(self).__name__}.buffer: called on a state without an absorb() method; define it.")
 
     def flush(self) -> None:
-        """Take what waits in the buffer into the value. Its meaning does not change.
+        """Absorb the batches that wait in the buffer. The state means the same before and after.
 
         A copy takes it, and then takes this state's place in one write: wherever an interrupt falls, what waited is in the buffer
         or in the value, and never in both.
@@ -274,12 +277,12 @@ class State(Hints, ABC):
             )
 
     def _freeze(self) -> None:
-        """Refuse changes from now on: this is a merged copy, and what is written to it would be lost."""
+        """Refuse changes from now on: this is a merged copy, and a change would be lost."""
         self.flush()
         self._frozen = True
 
     def _savepoint(self) -> None:
-        """Remember the value; it is copied only when something is about to be written."""
+        """Remember the value; the first write copies it."""
         waiting: Buffer | None = self.__dict__.get("_waiting")
         self._saved = Savepoint({} if waiting is None else waiting.mark())
 
@@ -288,7 +291,7 @@ class State(Hints, ABC):
         self.__dict__.pop("_saved", None)
 
     def _rollback(self) -> None:
-        """Return to the savepoint. What cuts this off leaves the savepoint, to which the next call returns."""
+        """Return to the savepoint. After an interrupt the savepoint is still there: the next call returns to it."""
         saved: Savepoint | None = self.__dict__.get("_saved")
         if saved is None:
             return
@@ -300,7 +303,7 @@ class State(Hints, ABC):
         self.__dict__.pop("_saved", None)
 
     def _all_or_nothing(self) -> _AllOrNothing:
-        """Undo what was begun when the block raises; inside an open savepoint, its owner does that."""
+        """Return a context that undoes the writes of a block that raises; inside an open savepoint, its owner undoes them."""
         return _AllOrNothing(self)
 
     def _check_unfrozen(self) -> None:
@@ -323,7 +326,7 @@ class State(Hints, ABC):
         return saved is not None and saved.value is None
 
     def _record(self, undo: Callable[[], Any]) -> None:
-        """Say, before a write, how to undo it, so that a savepoint needs no copy of the whole value.
+        """Record how to undo the write that comes next, so that a savepoint needs no copy of the whole value.
 
         ``undo`` may be called when nothing was written yet, and again when it was cut off: it sets what was, and counts nothing back.
         """
@@ -335,7 +338,7 @@ class State(Hints, ABC):
         return self._attributes() if self._replaces_parts else copy.deepcopy(self._attributes())
 
     def _undo_value(self) -> dict[str, Any]:
-        """Return what a rollback restores; states made of states, which have savepoints of their own, need no deep copy."""
+        """Return the attributes that a rollback restores. Parts of a state have savepoints of their own and need no copy."""
         return self._copy_value()
 
     def _attributes(self) -> dict[str, Any]:
@@ -370,7 +373,7 @@ class State(Hints, ABC):
         return revived, (*self._recipe(), self.to_data())
 
     def _recipe(self) -> tuple[Callable[..., State], tuple[Any, ...]]:
-        """Return what makes an empty state like this one in another process, and its arguments."""
+        """Return a function and its arguments that make an empty state like this one in another process."""
         return type(self).of, (self.parameters,)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -393,7 +396,7 @@ class State(Hints, ABC):
 
 
 class Opaque:
-    """What a file holds by a pickle alone, so that none brings it by itself: only one that is trusted does."""
+    """A value that a file holds as a pickle, and that is read only where the file is trusted."""
 
     def __init__(self, value: Any) -> None:
         self.value = value
@@ -418,7 +421,7 @@ class _AllOrNothing:
 
 
 def revived(make: Callable[..., S], arguments: tuple[Any, ...], data: Any) -> S:
-    """Return the state that a pickle holds: its parts, and what they were filled with."""
+    """Return the state that a pickle holds: ``make(*arguments)`` is empty, and takes over the data."""
     state = make(*arguments)
     state.from_data(data)
     return state

@@ -1,4 +1,4 @@
-"""Confidence by resampling: the same intervals however the data was cut."""
+"""Confidence intervals by bootstrap: the same bits however the data was cut."""
 
 from __future__ import annotations
 
@@ -71,12 +71,12 @@ class Bootstrap(Product[int]):
 
     @classmethod
     def of(cls, parameters: dict[str, Any]) -> Bootstrap:
-        """Return an empty state for such an inner one."""
+        """Return an empty state whose replicates have these parameters."""
         return Bootstrap(empty_of(parameters["state"]), parameters["replicates"], parameters["seed"])
 
     @classmethod
     def cells(cls, parameters: dict[str, Any]) -> int:
-        """Those of all replicates, and some for each of them."""
+        """Return how many numbers all replicates allocate, and some more for each of them."""
         replicates = parameters["replicates"]
         if type(replicates) is not int or not 2 <= replicates <= _MANY:
             raise ValueError(f"found {short(replicates)} replicates")
@@ -86,7 +86,7 @@ class Bootstrap(Product[int]):
         return Bootstrap(trial_of(self._parts[0]), 2, self.seed)
 
     def update(self, ids: Any, *columns: Any, **named: Any) -> None:
-        """Give every replicate its rows of the batch."""
+        """Give every replicate its rows of a batch: ids (n,) and arrays (n, ...)."""
         check_columns(self._parts[0], columns, named, "Bootstrap.update", "ids")
         (ids, *batch), named = present(self._place_of_weights(), (ids, *columns), named)
         keys = hashes.hashed(ids, self.seed, "Bootstrap.update")
@@ -100,7 +100,7 @@ class Bootstrap(Product[int]):
         return behind(place_of_weights(self._parts[0]))
 
     def result(self) -> Any:
-        """Return the result without resampling."""
+        """Return the inner state's result of all rows, each counted once."""
         return self._parts[0].result()
 
     def estimate(self, level: float = 0.95) -> Any:
@@ -122,15 +122,15 @@ class Bootstrap(Product[int]):
         return _interval(whole.result(), self.samples(), level)
 
     def samples(self) -> list[Any]:
-        """Return the results of the replicates."""
+        """Return the result of each replicate, without that of all rows."""
         return [part.result() for i, part in self._parts.items() if i]
 
     def to_data(self) -> Any:
-        """Return what the inner state and each replicate give."""
+        """Return the data of the inner state and of each replicate."""
         return {"states": [part.to_data() for part in self._parts.values()]}
 
     def from_data(self, saved: Any) -> None:
-        """Let every replicate take over its own."""
+        """Take over the data of the inner state and of each replicate."""
         (states,) = saved_values.fields(saved, "states")
         for part, found in zip(self._parts.values(), saved_values.listed(states, "states", len(self._parts)), strict=True):
             part.from_data(found)
@@ -152,7 +152,7 @@ _POISSON = _thresholds()
 
 
 def _interval(value: Any, others: list[Any], level: float) -> Any:
-    """Return the interval of a value from those of the replicates, member by member; what a replicate lacks is NaN there."""
+    """Return the interval of a value from those of the replicates, member by member; members that a replicate lacks are NaN."""
     if isinstance(value, dict):
         found = [other if isinstance(other, dict) else {} for other in others]
         return {name: _interval(part, [other.get(name) for other in found], level) for name, part in value.items()}

@@ -1,4 +1,4 @@
-"""Whether events happen as often as predicted."""
+"""Calibration: expected calibration error, Brier score and reliability curve, from exact sums in bins."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Calibration(State):
 
     @classmethod
     def cells(cls, parameters: dict[str, Any]) -> int:
-        """Three for each bin."""
+        """Return three numbers for each bin."""
         return 3 * saved_values.whole(parameters["bins"], 1, _MOST_BINS)
 
     @property
@@ -74,7 +74,7 @@ class Calibration(State):
 
     @property
     def n(self) -> Any:
-        """How many rows have a probability: a count, or their weight."""
+        """How many rows have a probability that is a number: a count, or their weight."""
         return self._read(self._total())
 
     @property
@@ -84,7 +84,7 @@ class Calibration(State):
         return self._read(self._nan)
 
     def update(self, y_true: Any, y_prob: Any, weights: Any = None) -> None:
-        """Take labels and their probabilities, each with a weight (default 1)."""
+        """Take labels and their probabilities, of equal shape such as (n,), each with a weight (default 1)."""
         if weights is not None and not self.weighted:
             raise unweighted("Calibration.update", "state counts", "Declare Calibration(bins, weighted=True)")
         who = "Calibration.update"
@@ -132,7 +132,7 @@ class Calibration(State):
         }
 
     def from_data(self, saved: Any) -> None:
-        """Take over sums."""
+        """Take over the sums."""
         negative, positive, predicted, squares, nan = saved_values.fields(
             saved, "negative", "positive", "predicted", "squares", "nan"
         )
@@ -153,7 +153,7 @@ class Calibration(State):
         self._predicted, self._squares, self._nan = sums, squares, nan
 
     def result(self) -> dict[str, float]:
-        """Return the expected calibration error and the Brier score; NaN when the weights add up to 0."""
+        """Return a dict of two floats, ``ece`` (expected calibration error) and ``brier`` (Brier score); NaN without weight."""
         return {"ece": self.ece(), "brier": self.brier()}
 
     def ece(self) -> float:
@@ -168,7 +168,7 @@ class Calibration(State):
         return exact.to_float(self._squares, total << 2 * _UNIT) if total else math.nan
 
     def curve(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return how often label 1 came, the mean probability, and the count or weight, in each bin (bins,); means of nothing are NaN."""
+        """Return the share of label 1, the mean probability, and the count or weight, each (bins,); NaN for empty bins."""
         self.flush()
         amounts = added(self._negative, self._positive)
         observed = [exact.to_float(k, n) if n else math.nan for k, n in zip(self._positive, amounts, strict=True)]

@@ -1,4 +1,4 @@
-"""States made of states."""
+"""Products of states: several states, updated and merged side by side as one state."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PART = 24
 
 
 class Product(State, Generic[K]):
-    """Several states side by side: updated with the same batch, or one by one."""
+    """Several states side by side, as one state: updated with the same batch, or part by part."""
 
     parts_stand_alone: ClassVar[bool] = False
     """Whether each part is an answer of its own, and no replicate or slice of one."""
@@ -38,7 +38,7 @@ class Product(State, Generic[K]):
         self._hold({name: part.empty() for name, part in parts.items()})
 
     def _hold(self, parts: dict[K, State]) -> None:
-        """Take these states as the parts themselves: copies of copies, level by level, would take the square of the depth."""
+        """Make these states the parts, without a copy: copies at each level of states would take the square of their depth."""
         self._parts = parts
         self.exact = all(part.exact for part in parts.values())
         self.commutative = all(part.commutative for part in parts.values())
@@ -53,16 +53,16 @@ class Product(State, Generic[K]):
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """Of each part, its class and parameters."""
+        """The class and the parameters of each part."""
         return {str(name): signature_of(part) for name, part in self._parts.items()}
 
     @classmethod
     def cells(cls, parameters: dict[str, Any]) -> int:
-        """Those of all parts."""
+        """Return how many numbers all parts allocate."""
         return sum(map(cells_of, parameters.values()))
 
     def empty(self) -> Any:
-        """Return a fresh identity with the same parameters, made part by part: all that nothing writes to is shared."""
+        """Return a fresh identity with the same parameters, made part by part. Attributes that nothing writes to are shared."""
         fresh = type(self).__new__(type(self))
         fresh.__dict__.update({name: value for name, value in self.__dict__.items() if name not in self._own})
         fresh.__dict__["_parts"] = {name: part.empty() for name, part in self._parts.items()}
@@ -80,7 +80,7 @@ class Product(State, Generic[K]):
                 part.update(*args, **kwargs)
 
     def _place_of_weights(self) -> Place | None:
-        """Return which argument of an update holds weights, where that is one for all parts."""
+        """Return which argument of an update holds weights, where all parts agree on it."""
         places = {place_of_weights(part) for part in self._parts.values()}
         return places.pop() if len(places) == 1 else None
 
@@ -91,11 +91,11 @@ class Product(State, Generic[K]):
                 merge_unchecked(part, other.parts[name])
 
     def to_data(self) -> Any:
-        """Return what every part gives."""
+        """Return the data of each part, by name."""
         return {str(name): part.to_data() for name, part in self._parts.items()}
 
     def from_data(self, saved: Any) -> None:
-        """Let every part take over its own."""
+        """Let every part take over its data."""
         for part, found in zip(self._parts.values(), saved_values.fields(saved, *map(str, self._parts)), strict=True):
             part.from_data(found)
 
@@ -109,11 +109,11 @@ class Product(State, Generic[K]):
         return len(self._parts)
 
     def _limit_buffer(self, nbytes: int) -> None:
-        """Let no more than so many bytes wait in all parts together, but at least 8 KiB in each."""
+        """Let at most so many bytes wait in all parts together, but at least 8 KiB in each."""
         limit_buffer(nbytes // len(self._parts), *self._parts.values())
 
     def flush(self) -> None:
-        """Take what waits in the parts' buffers into their values."""
+        """Absorb the batches that wait in the buffers of the parts."""
         for part in self._parts.values():
             part.flush()
 
@@ -174,7 +174,7 @@ class Tuple(Product[int]):
 
     @classmethod
     def of(cls, parameters: dict[str, Any]) -> Tuple:
-        """Return a tuple of such empty parts."""
+        """Return a tuple of empty parts with these parameters."""
         fresh = Tuple.__new__(Tuple)
         Tuple._hold(fresh, _parts_of({i: parameters[str(i)] for i in range(len(parameters))}))
         return fresh
@@ -212,7 +212,7 @@ class Dict(Product[str]):
 
     @classmethod
     def of(cls, parameters: dict[str, Any]) -> Dict:
-        """Return a dict of such empty parts."""
+        """Return a dict of empty parts with these parameters."""
         fresh = Dict.__new__(Dict)
         Dict._hold(fresh, _parts_of(parameters))
         return fresh
@@ -223,21 +223,21 @@ class Dict(Product[str]):
 
 
 def assign_part(parts: Any, name: Any, value: Any) -> None:
-    """Answer ``parts[name] = value``, which also ends ``parts[name] += value``."""
+    """Answer ``parts[name] = value``, with which also ``parts[name] += value`` ends."""
     part = parts[name]
     if value is not part:
         assign(part, value)
 
 
 def _parts_of(parameters: dict[K, Any]) -> dict[K, State]:
-    """Return empty parts of which a file names the classes and parameters."""
+    """Return empty parts with the classes and parameters that a file names."""
     if not parameters:
         raise ValueError("found no parts")
     return {part: empty_of(found) for part, found in parameters.items()}
 
 
 def inner_of(found: Any, who: str) -> State:
-    """Return an empty state to make others of: of a state, or of a metric, which is one too."""
+    """Return an empty inner state for a state made of states: of the state that a user gave, or of the metric."""
     if isinstance(found, State):
         return found.empty()
     if hasattr(found, "as_state"):
@@ -247,7 +247,7 @@ def inner_of(found: Any, who: str) -> State:
 
 
 def one_more(outer: State, *inner: State) -> int:
-    """Return how many levels a state is with those inside of it."""
+    """Return how many levels of states a state has, with those of its inner states."""
     levels = 1 + max(map(levels_of, inner), default=0)
     if levels > MAX_LEVELS:
         raise ValueError(
@@ -258,18 +258,18 @@ def one_more(outer: State, *inner: State) -> int:
 
 
 def signature_of(state: State) -> tuple[str, dict[str, Any]]:
-    """Return what parameters hold of a state inside another one: the name of its class in files, and its parameters."""
+    """Return the class's name and the parameters of a state, which stand for it in the parameters of a state around it."""
     return registry.label_of(type(state)), state.parameters
 
 
 def empty_of(found: Any) -> State:
-    """Return the empty state that a signature describes."""
+    """Return the empty state of a signature."""
     name, parameters = found
     return _class(name).of(parameters)
 
 
 def cells_of(found: Any) -> int:
-    """Return how many numbers' room the empty state of a signature takes inside another state."""
+    """Return how many numbers the empty state of a signature allocates inside another state."""
     name, parameters = found
     return PART + _class(name).cells(parameters)
 

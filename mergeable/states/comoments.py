@@ -1,4 +1,4 @@
-"""Pairs of numbers: covariance, correlation, regression and the coefficient of determination from exact sums."""
+"""Pairs of numbers: covariance, correlation, regression line and R2, from exact sums."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class CoMoments(State):
         return self._nonfinite[0][0], self._nonfinite[1][0]
 
     def update(self, x: Any, y: Any, weights: Any = None) -> None:
-        """Take pairs, each with a weight (default 1)."""
+        """Take x and y of one shape, each pair with a weight (default 1)."""
         who = "CoMoments.update"
         shapes = np.shape(x), np.shape(y)
         if shapes[0] != shapes[1]:
@@ -103,7 +103,7 @@ class CoMoments(State):
         }
 
     def from_data(self, saved: Any) -> None:
-        """Take over exact sums."""
+        """Take over the exact sums."""
         weight, first, second, nonfinite = saved_values.fields(saved, "weight", "first", "second", "special")
         self._weight = w = saved_values.whole(weight)
         self._first, self._second = saved_values.wholes(first, 2, None), saved_values.wholes(second, 3, None)
@@ -199,7 +199,7 @@ class CoMoments(State):
         self._nonfinite = [added(mine, more) for mine, more in zip(self._nonfinite, nonfinite, strict=True)]
 
     def _usable(self) -> int:
-        """Return the weight of pairs of finite numbers, or 0 where others are among them."""
+        """Return the weight of all pairs, or 0 where a number is NaN or infinite."""
         self.flush()
         return 0 if any(map(any, self._nonfinite)) else self._weight
 

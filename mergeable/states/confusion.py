@@ -1,4 +1,4 @@
-"""Which label was taken for which."""
+"""Confusion matrices: how often each label was predicted for each true label."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class ConfusionMatrix(State):
 
     @classmethod
     def cells(cls, parameters: dict[str, Any]) -> int:
-        """One for each pair of declared classes."""
+        """Return one number for each pair of declared classes."""
         classes = parameters["classes"]
         if classes is not None and type(classes) is not tuple:
             raise ValueError(f"found the classes {short(classes)}, expected None or a tuple of labels")
@@ -102,14 +102,14 @@ class ConfusionMatrix(State):
         return tuple(map(keys.plain, self._labels())) if self._plain is None else self._plain
 
     def empty(self) -> ConfusionMatrix:
-        """Return a fresh identity with the same classes, which need no second check."""
+        """Return a fresh identity with the same classes, which are not checked again."""
         fresh = ConfusionMatrix(weighted=self.weighted, layout=self.layout)
         fresh.bounded, fresh._classes, fresh._plain, fresh._counted = self.bounded, self._classes, self._plain, self._counted
         fresh._cells = {} if isinstance(self._cells, dict) else self._cells.empty()
         return fresh
 
     def update(self, y_true: Any, y_pred: Any, weights: Any = None) -> None:
-        """Take pairs of labels, each with a weight (default 1)."""
+        """Take true and predicted labels, both (n,) unless ``layout`` says otherwise, each pair with a weight (default 1)."""
         if weights is not None and not self.weighted:
             raise unweighted("ConfusionMatrix.update", "matrix counts", "Declare ConfusionMatrix(classes, weighted=True)")
         weight = None
@@ -156,7 +156,7 @@ class ConfusionMatrix(State):
             self._cells.merge(other._cells)  # type: ignore[arg-type]  # both are of one kind: equal parameters
 
     def to_data(self) -> Any:
-        """Return the cells; where labels are not known before, the pairs that came and their amounts."""
+        """Return the cells; where no labels are declared, the pairs that came and their amounts."""
         self.flush()
         if not isinstance(self._cells, dict):
             return self._cells.to_data()
@@ -169,7 +169,7 @@ class ConfusionMatrix(State):
         }
 
     def from_data(self, saved: Any) -> None:
-        """Take over cells."""
+        """Take over the cells."""
         if not isinstance(self._cells, dict):
             self._cells.from_data(saved)
             check_weights(self._cells)
@@ -223,7 +223,7 @@ class ConfusionMatrix(State):
         return found
 
     def _indices(self, labels: np.ndarray, name: str) -> Any:
-        """Return the places of the labels among the classes, or, where none are declared, the canonical labels."""
+        """Return the places (n,) of the labels among the classes, or the canonical labels where no classes are declared."""
         flat = labels.ravel()
         if flat.dtype.kind in "iub" and self._classes is not None and self._counted:
             places = flat.astype(np.int64, copy=False)

@@ -1,4 +1,4 @@
-"""How often each key came, at most: counts of any number of keys in a table of fixed size."""
+"""The Count-Min sketch: an upper bound on the count of each key, in a table of fixed size."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class CountMin(State):
 
     @classmethod
     def cells(cls, parameters: dict[str, Any]) -> int:
-        """One for each count."""
+        """Return one number for each count of the table."""
         return _size("width", parameters["width"], _MOST_COLUMNS) * _size("depth", parameters["depth"], _MOST_ROWS)
 
     @property
@@ -71,7 +71,7 @@ class CountMin(State):
         return self._total
 
     def update(self, items: Any, times: Any = None) -> None:
-        """Count keys (n,), each once or so many times (n,)."""
+        """Count keys (n,), each once or ``times`` (n,) times."""
         labels = hashes.as_keys(items, "CountMin.update")
         if times is None:
             arrays: tuple[np.ndarray, ...] = (labels,)
@@ -103,11 +103,11 @@ class CountMin(State):
         return self._table.copy()
 
     def count(self, key: Any) -> int:
-        """Return how often a key came, or more."""
+        """Return an upper bound on how often a key came."""
         return int(self.counts([key])[0])
 
     def counts(self, items: Any) -> np.ndarray:
-        """Return how often each key (n,) came, or more: int64 (n,)."""
+        """Return an upper bound (n,) int64 on how often each key (n,) came."""
         self.flush()
         places = self._places(hashes.as_keys(items, "CountMin.counts"))
         smallest: np.ndarray = np.min([row[at] for row, at in zip(self._table, places, strict=True)], axis=0)
@@ -124,7 +124,7 @@ class CountMin(State):
         return {"table": shared(self._table)}
 
     def from_data(self, saved: Any) -> None:
-        """Take over a table."""
+        """Take over the table."""
         (table,) = saved_values.fields(saved, "table")
         table = saved_values.array(table, np.int64, (self.depth, self.width))
         saved_values.whole(int(table.min()))

@@ -1,4 +1,4 @@
-"""Sets and multisets of keys."""
+"""Counters of keys, the most common keys, and sets of keys, all exact."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class _Counted(State):
         return sum(self._counts.values())
 
     def update(self, items: Any) -> None:
-        """Count keys."""
+        """Count keys (n,), or add the counts of a mapping of keys to whole numbers."""
         counts = counted(items, f"{type(self).__name__}.update")
         if self._is_recorded:
             before = counts_of(self._counts, counts)
@@ -47,7 +47,7 @@ class _Counted(State):
         return {"keys": saved_values.column(found), "counts": saved_values.packed([self._counts[key] for key in found])}
 
     def from_data(self, saved: Any) -> None:
-        """Take over keys and counts."""
+        """Take over keys and their counts."""
         found, counts = saved_values.fields(saved, "keys", "counts")
         self._counts = saved_values.distinct(saved_values.keys_of(found), saved_values.wholes(counts, low=1))
 
@@ -96,7 +96,7 @@ class Counter(_Counted):
     """
 
     def result(self) -> dict[Any, int]:
-        """Return a dict of keys to counts, in the canonical order of the keys; equal ones (1 and 1.0) add up there."""
+        """Return a dict of keys to counts, in the canonical order of the keys. Equal keys (1 and 1.0) add up in it."""
         return by_plain_key(self._counts)
 
 
@@ -161,7 +161,7 @@ class Set(State):
         self._keys: set[keys.Canonical] = set()
 
     def update(self, items: Any) -> None:
-        """Add a list or an array of keys."""
+        """Add keys (n,)."""
         new = keys.tally(items, "Set.update").keys() - self._keys
         self._record(lambda: self._keys.difference_update(new))
         self._keys |= new
@@ -183,7 +183,7 @@ class Set(State):
         return {"keys": saved_values.column(keys.in_order(self._keys))}
 
     def from_data(self, saved: Any) -> None:
-        """Take over keys."""
+        """Take over the keys."""
         (found,) = saved_values.fields(saved, "keys")
         labels = saved_values.keys_of(found)
         self._keys = set(saved_values.distinct(labels, labels))
@@ -220,7 +220,7 @@ def ranked(counts: dict[keys.Canonical, int]) -> list[tuple[keys.Canonical, int]
 
 
 def by_plain_key(counts: dict[keys.Canonical, int]) -> dict[Any, int]:
-    """Return counts by the keys as Python has them, in the canonical order of the keys; equal ones (1 and 1.0) add up."""
+    """Return counts by plain Python keys, in the canonical order of the keys. Equal keys (1 and 1.0) add up."""
     found: dict[Any, int] = {}
     for key in keys.in_order(counts):
         add_counts(found, {keys.member(key): counts[key]})

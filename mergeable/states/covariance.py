@@ -1,4 +1,4 @@
-"""Means and covariances of vectors in float64."""
+"""Means and covariance matrices of vectors, merged in float64 within a bound."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class Covariance(State):
 
     @classmethod
     def cells(cls, parameters: dict[str, Any]) -> int:
-        """One for each pair of columns, and five for each column."""
+        """Return one number for each pair of columns, and five for each column."""
         return saved_values.cells((parameters["d"], parameters["d"])) + saved_values.cells((parameters["d"], 5))
 
     @property
@@ -123,7 +123,7 @@ class Covariance(State):
         self._nonfinite = nonfinite
 
     def merge(self, other: Covariance) -> None:
-        """Take the other's rows."""
+        """Add the other's rows."""
         self._part = _joined(self._part, other._part)
         self._nonfinite = self._nonfinite + other._nonfinite
 

@@ -1,4 +1,4 @@
-"""Rows that come twice count once."""
+"""Deduplication: rows with one id count once in the state inside."""
 
 from __future__ import annotations
 
@@ -71,13 +71,13 @@ class Deduplicated(Product[str]):
 
     @classmethod
     def of(cls, parameters: dict[str, Any]) -> Deduplicated:
-        """Return an empty state for such an inner one."""
+        """Return an empty state whose inner state and columns are these."""
         rows = Rows.of({"columns": ("id", *parameters["columns"])})
         return Deduplicated(empty_of(parameters["state"]), *rows.columns[1:])
 
     @classmethod
     def cells(cls, parameters: dict[str, Any]) -> int:
-        """Those of the inner state, and what holds it."""
+        """Return how many numbers the inner state allocates, and some more for the rows."""
         return cells_of(parameters["state"]) + 4 * PART
 
     def empty(self) -> Deduplicated:
@@ -87,7 +87,7 @@ class Deduplicated(Product[str]):
         return fresh
 
     def update(self, ids: Any, *columns: Any, **named: Any) -> None:
-        """Take rows, each under its id."""
+        """Take rows: ids (n,) and columns (n, ...)."""
         if len(columns) + len(named) + 1 != len(self._rows.columns):
             raise ValueError(
                 f"Deduplicated.update: got {len(columns)} columns in order and {shown(sorted(named))} by name, expected each of "
@@ -120,11 +120,11 @@ class Deduplicated(Product[str]):
             self._drop_repeated()
 
     def result(self) -> Any:
-        """Return the inner state's result of the rows of distinct ids."""
+        """Return the inner state's result of one row for each id."""
         return self._fed(self._inner.empty()).result()
 
     def _fed(self, fresh: State) -> State:
-        """Return an empty inner state with the rows of distinct ids."""
+        """Return an empty inner state, updated with one row for each id."""
         ids, *columns = self._drop_repeated()
         if len(ids):
             first = run_begins(ids)
@@ -136,12 +136,12 @@ class Deduplicated(Product[str]):
 
     @property
     def n_dropped(self) -> int:
-        """How many rows did not count."""
+        """How many rows did not count, because a row with their id does."""
         return self._came - len(self)
 
     @property
     def n_conflicts(self) -> int:
-        """Of how many ids there are rows that differ."""
+        """How many ids came with rows that differ."""
         first = run_begins(self._drop_repeated()[0])
         return int((first[:-1] & ~first[1:]).sum())
 
@@ -165,7 +165,7 @@ class Deduplicated(Product[str]):
         return int(self._parts["came"].result())
 
     def _drop_repeated(self) -> list[np.ndarray]:
-        """Keep each row once, which changes no answer, and return the ids and the columns in canonical order."""
+        """Keep equal rows once, which changes no answer, and return the ids and the columns in canonical order."""
         columns = self._rows.keep_distinct()
         self._next = self._came + max(_FEW, len(columns[0]))
         return columns

@@ -1,4 +1,4 @@
-"""Smallest and largest values, and where they were."""
+"""Minimum and maximum, and the key that came with them (arg min, arg max)."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class _Extreme(Number):
         return {"value": None if self._key is None else exact.value_of_key(self._key), "n_nan": self._n_nan}
 
     def from_data(self, saved: Any) -> None:
-        """Take over an extreme."""
+        """Take over the extreme."""
         value, n_nan = saved_values.fields(saved, "value", "n_nan")
         self._key, self._n_nan = None if value is None else _number(value), saved_values.whole(n_nan)
 
@@ -163,7 +163,7 @@ class _ArgExtreme(State):
         return {"best": None if self._best is None else list(self.result()), "n_nan": self._n_nan}
 
     def from_data(self, saved: Any) -> None:
-        """Take over an extreme and its key."""
+        """Take over the extreme and its key."""
         best, n_nan = saved_values.fields(saved, "best", "n_nan")
         self._n_nan = saved_values.whole(n_nan)
         if best is not None:

@@ -1,4 +1,4 @@
-"""The first and the last of values that come with a step."""
+"""The value of the first step, and of the last."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class _ByStep(State):
         return self._step
 
     def update(self, step: Any, value: Any) -> None:
-        """Take a step and its value, or steps (n,) and as many values: an array (n, ...) or a list."""
+        """Take a step and its value, or steps (n,) and n values: an array (n, ...) or a list."""
         who = f"{type(self).__name__}.update"
         steps = as_array(step, who)
         if not np.isfinite(steps).all():
@@ -66,7 +66,7 @@ class _ByStep(State):
         return {"step": self._step, "value": self._value}
 
     def from_data(self, saved: Any) -> None:
-        """Take over a step and a value."""
+        """Take over the step and the value."""
         step, value = saved_values.fields(saved, "step", "value")
         if step is None and value is None:
             return

@@ -1,4 +1,4 @@
-"""The most frequent keys, in a bounded number of counters."""
+"""Heavy hitters: the most frequent keys in a bounded number of counters, by Misra and Gries."""
 
 from __future__ import annotations
 
@@ -58,17 +58,17 @@ class FrequentItems(State):
 
     @property
     def total(self) -> int:
-        """How many keys came in, equal ones each time."""
+        """How many keys came in; a key that comes again counts again."""
         return self._total
 
     @property
     def max_error(self) -> int:
-        """By how much a count is off at most."""
+        """The largest error of a count."""
         self.flush()
         return self._taken
 
     def update(self, items: Any) -> None:
-        """Count keys."""
+        """Count keys (n,), or add the counts of a mapping of keys to whole numbers."""
         counts = counted(items, "FrequentItems.update")
         if self._is_recorded:
             total, before = self._total, counts_of(self._counts, counts)
@@ -94,17 +94,17 @@ class FrequentItems(State):
         self.__dict__.update(_counts=counts, _taken=self._taken + least)  # in one write
 
     def result(self) -> dict[Any, int]:
-        """Return a dict of keys to estimated counts, in the canonical order of the keys; equal ones (1 and 1.0) add up there."""
+        """Return a dict of keys to estimated counts, in the keys' canonical order. Equal keys (1 and 1.0) add up in it."""
         return by_plain_key({key: count + self._taken for key, count in self._counts.items()})
 
     def top(self, n: int | None = None) -> list[tuple[Any, Estimate]]:
-        """Return the n most frequent keys with their counts and what these lie between, always; ties in the order of the keys."""
+        """Return the n most frequent keys, each with an ``Estimate`` that always holds its count; ties in the keys' order."""
         self.flush()
         most = ranked(self._counts)[:n]
         return [(keys.plain(key), Estimate(count + self._taken, count, count + self._taken)) for key, count in most]
 
     def estimate(self, key: Any) -> Estimate:
-        """Return how often a key came and what this lies between, always; 0 for a key without a counter."""
+        """Return an ``Estimate`` that holds a key's count always; its value is 0 where the key has no counter."""
         self.flush()
         count = self._counts.get(keys.canonical(key, "FrequentItems.estimate"), 0)
         return Estimate(count + self._taken if count else 0, count, count + self._taken)
@@ -117,7 +117,7 @@ class FrequentItems(State):
         return {"total": self._total, "max_error": self._taken, "keys": saved_values.column(found), "counts": counts}
 
     def from_data(self, saved: Any) -> None:
-        """Take over counters."""
+        """Take over the counters."""
         total, taken, found, counts = saved_values.fields(saved, "total", "max_error", "keys", "counts")
         held = saved_values.distinct(saved_values.keys_of(found), saved_values.wholes(counts, low=1))
         lost = saved_values.whole(total) - sum(held.values())

@@ -1,4 +1,4 @@
-"""Counts in fixed bins."""
+"""Histograms with fixed bin edges."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _BELOW, _ABOVE, _NAN, _MINUS, _PLUS = range(-5, 0)
 
 @final
 class Histogram(State):
-    """Counts of values in fixed bins, with cells of their own for what lies outside, NaN and the infinities.
+    """Counts of values in fixed bins, with further cells for values below and above, NaN and the infinities.
 
     Bin i holds edges[i] <= x < edges[i + 1]; the last one holds its upper edge too, as in NumPy. Edges (k + 1,) are
     finite and increase. Empty: all counts 0. Exact, commutative. Values are compared by their bits.
@@ -64,14 +64,14 @@ class Histogram(State):
         return {"edges": self.edges, "weighted": self.weighted}
 
     def empty(self) -> Histogram:
-        """Return a fresh identity with the same edges, which need no second check."""
+        """Return a fresh identity with the same edges, which are not checked again."""
         fresh = Histogram.__new__(Histogram)
         fresh.__dict__.update(edges=self.edges, weighted=self.weighted)
         fresh.__dict__.update(_cuts=self._cuts, _cell_of=self._cell_of, _cells=self._cells.empty())
         return fresh
 
     def update(self, values: Any, weights: Any = None) -> None:
-        """Take values, each with a weight (default 1)."""
+        """Take values of any shape, each with a weight (default 1)."""
         if weights is not None and not self.weighted:
             raise unweighted("Histogram.update", "histogram counts", "Declare Histogram(edges, weighted=True)")
         self.buffer(*as_weighted(values, weights, "Histogram.update"))
@@ -102,7 +102,7 @@ class Histogram(State):
         return self._cells.to_data()
 
     def from_data(self, saved: Any) -> None:
-        """Take over cells."""
+        """Take over the cells."""
         self._cells.from_data(saved)
         check_weights(self._cells)
 
@@ -113,22 +113,22 @@ class Histogram(State):
 
     @property
     def n_below(self) -> Any:
-        """How much was below the first edge, -inf excepted."""
+        """How many values were below the first edge, -inf excepted: a count, or their weight."""
         return self._cell(_BELOW)
 
     @property
     def n_above(self) -> Any:
-        """How much was above the last edge, inf excepted."""
+        """How many values were above the last edge, inf excepted: a count, or their weight."""
         return self._cell(_ABOVE)
 
     @property
     def n_nan(self) -> Any:
-        """How much was NaN."""
+        """How many values were NaN: a count, or their weight."""
         return self._cell(_NAN)
 
     @property
     def n_infinite(self) -> tuple[Any, Any]:
-        """How much was -inf, and how much inf."""
+        """How many values were -inf, and how many inf: counts, or their weights."""
         return self._cell(_MINUS), self._cell(_PLUS)
 
     def _copy_value(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""How many distinct keys, in a few kilobytes."""
+"""The HyperLogLog sketch: the number of distinct keys, in a few kilobytes."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class HyperLogLog(State):
 
     @classmethod
     def cells(cls, parameters: dict[str, Any]) -> int:
-        """Eight registers take the place of one number."""
+        """Return one number for eight registers."""
         return 1 << _precision(parameters["precision"]) >> 3
 
     def update(self, items: Any) -> None:
@@ -81,7 +81,7 @@ class HyperLogLog(State):
             np.maximum.at(self._registers, places[larger], (zeros[larger] + 1).astype(np.uint8))
 
     def merge(self, other: HyperLogLog) -> None:
-        """Take the larger of each two registers."""
+        """Take the larger of both sides' registers, one by one."""
         self._registers = np.maximum(self._registers, other._registers, out=room(self._registers))
 
     def result(self) -> float:
@@ -113,7 +113,7 @@ class HyperLogLog(State):
         return {"registers": shared(self._registers)}
 
     def from_data(self, saved: Any) -> None:
-        """Take over registers."""
+        """Take over the registers."""
         (registers,) = saved_values.fields(saved, "registers")
         self._registers = shared(saved_values.array(registers, np.uint8, self._registers.shape))
         saved_values.whole(int(registers.max()), 0, 64 - self.precision + 1)

@@ -1,4 +1,4 @@
-"""A state for each key."""
+"""Group by: a state for each key that comes at run time."""
 
 from __future__ import annotations
 
@@ -74,16 +74,16 @@ class Keyed(State, Generic[S]):
 
     @classmethod
     def of(cls, parameters: dict[str, Any]) -> Keyed[Any]:
-        """Return an empty state for such an inner one."""
+        """Return an empty state whose inner state has these parameters."""
         return Keyed(empty_of(parameters["state"]))
 
     @classmethod
     def cells(cls, parameters: dict[str, Any]) -> int:
-        """Those of the inner state, by which each key's are made."""
+        """Return how many numbers the inner state allocates; the states of keys are made from it."""
         return cells_of(parameters["state"])
 
     def empty(self) -> Keyed[S]:
-        """Return a fresh identity for the same inner state, which nothing is ever written to, so that all share one."""
+        """Return a fresh identity. It shares the inner state, which nothing writes to."""
         fresh = Keyed.__new__(Keyed)
         fresh.__dict__.update(_inner=self._inner, _states={}, _mixed=False, _levels=self._levels)
         fresh.exact, fresh.commutative, fresh.idempotent = self.exact, self.commutative, self.idempotent
@@ -113,7 +113,7 @@ class Keyed(State, Generic[S]):
                 merge_unchecked(self.at(label, who), state)
 
     def result(self) -> dict[Any, Any]:
-        """Return the results by key."""
+        """Return a dict of keys to results, in the canonical order of the keys."""
         results: dict[Any, Any] = {}
         for label in keys.in_order(self._states):
             key = keys.member(label)
@@ -126,12 +126,12 @@ class Keyed(State, Generic[S]):
         return results
 
     def to_data(self) -> Any:
-        """Return the keys in their canonical order, and what the state of each gives."""
+        """Return the keys in their canonical order, and the data of the state of each."""
         found = keys.in_order(self._states)
         return {"keys": saved_values.column(found), "states": [self._states[label].to_data() for label in found]}
 
     def from_data(self, saved: Any) -> None:
-        """Take over keys and their states."""
+        """Take over the keys and their states."""
         labels, states = saved_values.fields(saved, "keys", "states")
         for label, found in saved_values.distinct(saved_values.keys_of(labels), saved_values.listed(states, "states")).items():
             self._mixed = self._mixed or type(label) is tuple
@@ -157,7 +157,7 @@ class Keyed(State, Generic[S]):
         return iter([keys.plain(label) for label in keys.in_order(self._states)])
 
     def flush(self) -> None:
-        """Take what waits in the buffers into the values."""
+        """Absorb the batches that wait in the buffers of all keys' states."""
         for state in self._states.values():
             state.flush()
 
@@ -167,7 +167,7 @@ class Keyed(State, Generic[S]):
         freeze(*self._states.values())
 
     def _savepoint(self) -> None:
-        """Remember the value; each key's state is remembered when it is first touched."""
+        """Remember the value. A key's state gets a savepoint when it is first touched."""
         super()._savepoint()
         self._touched: dict[keys.Canonical, S] = {}
 
@@ -192,14 +192,14 @@ class Keyed(State, Generic[S]):
         return self._states
 
     def drop(self, label: keys.Canonical) -> S:
-        """Forget a key, and return its state."""
+        """Remove a key, and return its state."""
         state = self.at(label)
         self._record(lambda: self._return(label, state))
         del self._states[label]
         return state
 
     def _fresh(self) -> S:
-        """Return an empty state for one key more, whose buffer holds the less the more keys there are."""
+        """Return an empty state for one key more. The more keys there are, the smaller is its buffer."""
         fresh = self._inner.empty()
         limit_buffer(self._limit // (len(self._states) + 1), fresh)
         return fresh
@@ -209,7 +209,7 @@ class Keyed(State, Generic[S]):
         self.__dict__.pop("_apart", None)
 
     def _check_apart(self, label: keys.Canonical, who: str) -> None:
-        """Refuse a key that Python calls equal to another one: no dict of results has both."""
+        """Refuse a key that Python calls equal to another one, such as 1.0 to 1: a dict of results cannot have both."""
         self._mixed = self._mixed or type(label) is tuple
         if type(label) in _APART or not self._mixed:
             return

@@ -1,4 +1,4 @@
-"""Quantiles from bins of one relative width."""
+"""Log-linear histograms: quantiles within a relative error, from the top bits of floats."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ class LogLinearHistogram(Quantiles):
         return exact.to_float(ratio - 1, ratio + 1)
 
     def update(self, values: Any, weights: Any = None) -> None:
-        """Take values."""
+        """Take values of any shape."""
         if weights is not None:
             raise unweighted("LogLinearHistogram.update", "histogram counts", "Use Histogram(edges, weighted=True)")
         self.buffer(flat(as_float64(values, "LogLinearHistogram.update")))
@@ -140,7 +140,7 @@ class LogLinearHistogram(Quantiles):
         self._take(sides, bits.size, apart, precision)
 
     def merge(self, other: LogLinearHistogram) -> None:
-        """Add the other's counts, in bins as wide as the range of both needs."""
+        """Add the other's counts, in bins as wide as both sides' ranges need."""
         precision = self._fitting([side and side[:2] for side in other._sides], min(self._precision, other._precision))
         self._take(
             [_coarser(side, other._precision, precision) for side in other._sides], other._numbers, other._odd, precision
@@ -160,7 +160,7 @@ class LogLinearHistogram(Quantiles):
         return {"precision": self._precision, "special": self._odd, "negative": sides[0], "positive": sides[1]}
 
     def from_data(self, saved: Any) -> None:
-        """Take over counts."""
+        """Take over the counts."""
         precision, apart, *sides = saved_values.fields(saved, "precision", "special", "negative", "positive")
         odd = saved_values.wholes(apart, 4, 0, saved_values.INT64_MAX)
         found = [None if side is None else self._side(side) for side in sides]
@@ -179,7 +179,7 @@ class LogLinearHistogram(Quantiles):
         self._precision, self._sides, self._numbers, self._odd = precision, found, numbers, odd
 
     def estimate(self, q: float) -> Estimate:
-        """Return the quantile of one q in [0, 1] with numbers that the item lies between, for certain."""
+        """Return an ``Estimate`` of the quantile of one q in [0, 1], which holds the item for certain."""
         (estimate,) = self._estimates(as_shares(q, "LogLinearHistogram.estimate").reshape(1).tolist())
         return estimate
 

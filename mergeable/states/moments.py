@@ -1,4 +1,4 @@
-"""Means, variances and standard deviations from exact sums."""
+"""Means, variances and standard deviations, from exact sums."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Mean(Number):
         return exact.to_float(self._weight, 1 << _UNIT)
 
     def update(self, values: Any, weights: Any = None) -> None:
-        """Take values, each with a weight (default 1)."""
+        """Take values of any shape, each with a weight (default 1)."""
         self.buffer(*as_weighted(values, weights, "Mean.update"))
 
     def absorb(self, values: np.ndarray, weights: np.ndarray | None = None) -> None:
@@ -88,7 +88,7 @@ class Mean(Number):
         return {"total": self._total, "weight": self._weight, "special": self._nonfinite}
 
     def from_data(self, saved: Any) -> None:
-        """Take over exact sums."""
+        """Take over the exact sums."""
         total, weight, nonfinite = saved_values.fields(saved, "total", "weight", "special")
         self._total, self._weight, self._nonfinite = (
             saved_values.whole(total, None),
@@ -156,7 +156,7 @@ class Moments(State):
         return self._nonfinite[0]
 
     def update(self, values: Any, weights: Any = None) -> None:
-        """Take values, each with a weight (default 1)."""
+        """Take values of any shape, each with a weight (default 1)."""
         self.buffer(*as_weighted(values, weights, "Moments.update"))
 
     def absorb(self, values: np.ndarray, weights: np.ndarray | None = None) -> None:
@@ -189,7 +189,7 @@ class Moments(State):
         return {"powers": self._powers, "special": self._nonfinite}
 
     def from_data(self, saved: Any) -> None:
-        """Take over exact sums."""
+        """Take over the exact sums."""
         powers, nonfinite = saved_values.fields(saved, "powers", "special")
         self._powers, self._nonfinite = saved_values.wholes(powers, 3, None), saved_values.wholes(nonfinite, 3)
         w, s1, s2 = self._powers
@@ -221,7 +221,7 @@ class Moments(State):
         return exact.sqrt_to_float(*ratio) if ratio else math.nan
 
     def result(self) -> dict[str, float]:
-        """Return weight, mean, variance and std."""
+        """Return a dict of four floats: weight, mean, variance and std."""
         return {"weight": self.weight, "mean": self.mean, "variance": self.variance, "std": self.std}
 
     def _variance(self) -> tuple[int, int] | None:
@@ -235,7 +235,7 @@ class Moments(State):
 
 
 def as_ddof(ddof: Any, who: str) -> float:
-    """Return what is subtracted from the sum of weights: any finite number, an int where it is whole."""
+    """Return ``ddof``, a finite number that is subtracted from the sum of weights; as an int where it is whole."""
     if not is_number(ddof) or not math.isfinite(ddof):
         raise ValueError(f"{who}: got ddof={shown(ddof)}, expected a finite number, such as 0 or 1.")
     if isinstance(ddof, int | np.integer):

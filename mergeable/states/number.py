@@ -1,4 +1,4 @@
-"""What makes a scalar state behave as a number, as ``tf.Variable`` does."""
+"""Arithmetic on scalar states, as on ``tf.Variable``: operators, conversions and assignment."""
 
 from __future__ import annotations
 

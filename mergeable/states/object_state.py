@@ -72,14 +72,14 @@ class ObjectState(State):
         return result() if callable(result) else copy.deepcopy(self.value)
 
     def to_data(self) -> Any:
-        """Return the object where it is plain, or of the factory's class with plain attributes; what is pickled otherwise."""
+        """Return the object as plain data, or its attributes where these are plain; else the object, for a pickle."""
         fresh = self._factory()
         if _has_plain_attributes(self.value, fresh):
             return {"attributes": dict(vars(self.value))}
         return {"value": self.value} if _alike(self.value, fresh) else {"other": Opaque(self.value)}
 
     def from_data(self, data: Any) -> None:
-        """Take over an object of the kind that the factory makes."""
+        """Take over an object of the class that the factory makes."""
         fresh = self._factory()
         if type(data) is dict and data.keys() == {"attributes"} and type(data["attributes"]) is dict:
             if not hasattr(fresh, "__dict__") or vars(fresh).keys() != data["attributes"].keys():
@@ -96,7 +96,7 @@ class ObjectState(State):
         self.value = fresh
 
     def code(self) -> bytes:
-        """Return what makes such a state where no metric is in hand: a pickle of its factory, its merge and its facts, for ``made``."""
+        """Return a pickle of the factory, the merge and the facts, for ``made``, where no metric is in hand."""
         facts = {name: getattr(self, name) for name in ("exact", "commutative", "idempotent", "bounded")}
         return bytes(cloudpickle.dumps((self._factory, self._merge, facts)))
 

@@ -1,4 +1,4 @@
-"""What states of quantiles have in common: shares of the items, their ranks, and the five numbers of a result."""
+"""Quantiles, as sketches and histograms share them: shares of the items, their ranks, and the five-number summary."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mergeable.states.number import as_written
 
 
 class Quantiles(State):
-    """A state that knows the item of each rank among its items, or about it."""
+    """A state that knows the item of each rank, exactly or about."""
 
     @property
     @abstractmethod
@@ -27,7 +27,7 @@ class Quantiles(State):
         """Return the item of rank ceil(q n) for each q; NaN when there is no item."""
 
     def result(self) -> dict[str, Any]:
-        """Return how many items there are but for NaN, and the extremes and quartiles; these are NaN when there is none."""
+        """Return a dict: the number of items but for NaN, minimum, quartiles and maximum; NaN where there are none."""
         low, *quartiles, high = self._items([0.0, 0.25, 0.5, 0.75, 1.0])
         return {"n": self.n, "min": low, **dict(zip(("25%", "50%", "75%"), quartiles, strict=True)), "max": high}
 
@@ -39,7 +39,7 @@ class Quantiles(State):
 
 
 def as_shares(q: Any, who: str) -> np.ndarray:
-    """Return shares as a float64 array of the same shape; those of narrow floats as the decimals that their users wrote."""
+    """Return shares as a float64 array of the same shape; float16 and float32 ones as the decimals that their users wrote."""
     wanted = as_float64(q, who)
     if isinstance(q, np.ndarray | np.generic) and q.dtype.kind == "f" and q.dtype.itemsize < 8:
         wanted = np.array([float(str(share)) for share in np.ravel(q)]).reshape(wanted.shape)

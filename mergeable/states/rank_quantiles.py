@@ -1,4 +1,4 @@
-"""Quantiles within an error of rank, from a sketch of a few kilobytes."""
+"""The KLL sketch: quantiles within an error of the rank, in a few kilobytes."""
 
 from __future__ import annotations
 
@@ -97,13 +97,13 @@ class RankQuantiles(Quantiles):
 
     @property
     def rank_error(self) -> float:
-        """By what share of n a rank may be off, with a certainty of 99 %; 0.0 while all items are kept."""
+        """The largest error of a rank, as a share of n, with a certainty of 99 %; 0.0 while the sketch keeps all items."""
         self.flush()
         sketch = self._opened()
         return float(sketch.normalized_rank_error(False)) if sketch.is_estimation_mode() else 0.0
 
     def update(self, values: Any, weights: Any = None) -> None:
-        """Take values."""
+        """Take values of any shape."""
         if weights is not None:
             raise unweighted("RankQuantiles.update", "sketch counts items", "Use Histogram(edges, weighted=True)")
         self.buffer(flat(as_float64(values, "RankQuantiles.update")))
@@ -137,7 +137,7 @@ class RankQuantiles(Quantiles):
         self._odd = odd
 
     def to_data(self) -> Any:
-        """Return how many -inf, inf and NaN there are, the extremes, and level by level how many items it has, and these in order."""
+        """Return how many -inf, inf and NaN there are, the extremes, the levels' sizes, and the items of each level in order."""
         self.flush()
         sketch = self._opened()
         if not self._held:
@@ -202,7 +202,7 @@ class RankQuantiles(Quantiles):
         return library("RankQuantiles").kll_doubles_sketch
 
     def _opened(self) -> Any:
-        """Return the library's sketch, to be read or written, and forgotten."""
+        """Return the library's sketch, made anew from its bytes."""
         return self._kind().deserialize(self._held) if self._held else self._kind()(self.k)
 
     def _items(self, shares: list[float]) -> list[float]:

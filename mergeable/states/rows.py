@@ -1,4 +1,4 @@
-"""All rows, for results that need every one of them."""
+"""All rows, in a canonical order, for results that need every row."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class Rows(State):
         return Rows(*self.columns)
 
     def update(self, *columns: Any, **named: Any) -> None:
-        """Take rows, the columns in order or by name."""
+        """Take rows: the columns (n, ...), in order or by name."""
         given = dict(zip(self.columns, columns, strict=False)) | named
         if len(columns) + len(named) != len(self.columns) or set(given) != set(self.columns):
             raise ValueError(
@@ -94,7 +94,7 @@ class Rows(State):
         self.buffer(*arrays)
 
     def absorb(self, *arrays: np.ndarray) -> None:
-        """Keep buffered columns."""
+        """Keep buffered columns (n, ...)."""
         self._chunks.append(tuple(a.copy() for a in arrays))
 
     def merge(self, other: Rows) -> None:
@@ -106,7 +106,7 @@ class Rows(State):
         self._chunks.extend(chunks)  # chunks are never written to, so sharing them shows nowhere
 
     def _joined(self, chunks: Chunks, kinds: Any, error: type[Exception], verb: str) -> Chunks:
-        """Return other chunks of columns in dtypes that hold their numbers and those held here, which take them too."""
+        """Return other chunks in dtypes that hold the numbers of both sides, to which the chunks held here change too."""
         both = joined(self._chunks, chunks, signs=True)
         if both is None:
             raise error(
@@ -132,7 +132,7 @@ class Rows(State):
         return {"columns": list(self.result().values()) if len(self) else None}
 
     def from_data(self, saved: Any) -> None:
-        """Take over rows."""
+        """Take over the rows."""
         (columns,) = saved_values.fields(saved, "columns")
         if columns is None:
             return
@@ -152,7 +152,7 @@ class Rows(State):
         self._chunks = [arrays]
 
     def keep_distinct(self) -> list[np.ndarray]:
-        """Keep each row once, and return the columns as ``result`` does; rows are equal where all their bytes are."""
+        """Drop repeated rows, and return the columns as ``result`` does. Rows are equal where all their bytes are."""
         columns = list(self.result().values())
         if len(columns[0]):
             cells = [sort_keys(column.reshape(len(column), -1)) for column in columns]

@@ -1,4 +1,4 @@
-"""Samples of bounded size that any order of merges draws alike: the keys of the smallest hashes."""
+"""Bottom-k samples: the keys of the smallest hashes, uniform or weighted, the same in any order of merges."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _ONE = 1023 << 52  # the bits of 1.0
 
 
 class _Lowest(State):
-    """The keys of lowest rank, with a row of columns each. The rank is a function of the key's hash and its row."""
+    """The keys of lowest rank, each with a row of columns. The rank is a function of the key's hash and of its row."""
 
     idempotent = True
     _undoes_updates = True
@@ -66,7 +66,7 @@ class _Lowest(State):
         self.buffer(labels, *columns)
 
     def _joined(self, columns: tuple[np.ndarray, ...], kinds: Any, error: type[Exception], verb: str) -> tuple[np.ndarray, ...]:
-        """Return other columns in dtypes that hold their numbers and those held here, which take them too."""
+        """Return other columns in dtypes that hold the numbers of both sides, to which the columns held here change too."""
         both = joined([self._columns], [columns], signs=False) if len(columns) == len(self._columns) else None
         if both is None:
             raise error(

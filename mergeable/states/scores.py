@@ -1,4 +1,4 @@
-"""Scores of two classes: how well they rank, in bins of one relative width."""
+"""Binned scores of two classes: ROC and precision-recall curves, the areas under them, and bounds."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class _Table(NamedTuple):
         return cls(keys, keys, keys, np.zeros((3, 2, 0), object if weighted else np.int64))
 
     def joined(self, other: _Table) -> _Table:
-        """Return what both hold."""
+        """Return the bins of both tables."""
         if not self.bins.size or not other.bins.size:
             return self if self.bins.size else other
         places = np.searchsorted(self.bins, other.bins)
@@ -143,7 +143,7 @@ class ScoreHistogram(State):
         return self._amount(self._nan[0]), self._amount(self._nan[1])
 
     def update(self, y_true: Any, y_score: Any, weights: Any = None) -> None:
-        """Take labels and their scores, each with a weight (default 1)."""
+        """Take labels and their scores, of equal shape such as (n,), each with a weight (default 1)."""
         if weights is not None and not self.weighted:
             raise unweighted("ScoreHistogram.update", "histogram counts", "Declare ScoreHistogram(weighted=True)")
         self.buffer(*as_scored(y_true, y_score, weights, "ScoreHistogram.update", narrow=not self.weighted))
@@ -178,7 +178,7 @@ class ScoreHistogram(State):
         return saved | {name: saved_values.packed(amounts[place].tolist()) for name, place in _COLUMNS.items()}
 
     def from_data(self, saved: Any) -> None:
-        """Take over bins."""
+        """Take over the bins."""
         low, high, nan, *columns = saved_values.fields(saved, "low", "high", "nan", *_COLUMNS)
         size = len(low) if isinstance(low, np.ndarray) and low.ndim == 1 else 0
         most = saved_values.LARGEST_SUM if self.weighted else saved_values.INT64_MAX
@@ -209,11 +209,11 @@ class ScoreHistogram(State):
         return {"roc_auc": self.roc_auc(), "pr_auc": self.pr_auc(), "ks": self.ks()}
 
     def roc_auc(self) -> float:
-        """Return the area under the ROC curve: exact where scores are known, what is between a tie; rounded once."""
+        """Return the area under the ROC curve, rounded once: exact, but for scores strictly inside a bin, which are ties."""
         return self.roc_auc_estimate().value
 
     def roc_auc_estimate(self) -> Estimate:
-        """Return the area under the ROC curve with bounds that are certain."""
+        """Return the area under the ROC curve as an ``Estimate`` whose bounds are certain."""
         return rank_bounds.roc_auc(self._cells())
 
     def pr_auc(self) -> float:
@@ -221,7 +221,7 @@ class ScoreHistogram(State):
         return self.pr_auc_estimate().value
 
     def pr_auc_estimate(self) -> Estimate:
-        """Return the average precision with bounds that are certain."""
+        """Return the average precision as an ``Estimate`` whose bounds are certain."""
         return rank_bounds.average_precision(self._cells(), one=int(not self.weighted))
 
     def ks(self) -> float:
@@ -229,11 +229,11 @@ class ScoreHistogram(State):
         return self.ks_estimate().value
 
     def ks_estimate(self) -> Estimate:
-        """Return the Kolmogorov-Smirnov statistic with bounds that are certain; the value is the lower one."""
+        """Return the Kolmogorov-Smirnov statistic as an ``Estimate`` whose bounds are certain; its value is the lower one."""
         return rank_bounds.kolmogorov_smirnov(self._cells())
 
     def roc_curve(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return false and true positive rates and the thresholds (n + 1,) at which they are had, from inf down.
+        """Return false positive rates, true positive rates and thresholds, each (n + 1,), from the threshold inf down.
 
         A row is called positive where its score is at least the threshold: points are exact. A threshold is a score, or the float
         just above one.
@@ -241,11 +241,11 @@ class ScoreHistogram(State):
         return rank_bounds.roc_curve(self._cells())
 
     def precision_recall_curve(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return precisions and recalls (n + 1,) and the increasing thresholds (n,) at which they are had; the last point is (1, 0)."""
+        """Return precisions (n + 1,), recalls (n + 1,) and increasing thresholds (n,); the last point is (1, 0)."""
         return rank_bounds.precision_recall_curve(self._cells())
 
     def _totals(self) -> tuple[int, int]:
-        """Return how much there is of label 0 and of label 1."""
+        """Return the amounts of label 0 and of label 1."""
         self.flush()
         negatives, positives = self._table.amounts[0].sum(axis=1).tolist()
         return int(negatives), int(positives)

@@ -1,4 +1,4 @@
-"""A result for each slice of the data, in bounded memory."""
+"""Group by with a bounded number of groups: a state for each slice, for the overflow, and for all rows."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from mergeable.wording import shown
 
 
 class Slices(NamedTuple):
-    """What ``Sliced.result()`` returns: the result of all rows, of each slice, and of the rows in no slice of their own."""
+    """The result of a ``Sliced``: of all rows, of each slice by key, and of the rows that have no slice of their own."""
 
     overall: Any
     slices: dict[Any, Any]
@@ -83,16 +83,16 @@ class Sliced(Product[str]):
 
     @classmethod
     def of(cls, parameters: dict[str, Any]) -> Sliced:
-        """Return an empty state for such an inner one."""
+        """Return an empty state whose inner state has these parameters."""
         return Sliced(empty_of(parameters["state"]), parameters["by"], parameters["max_slices"])
 
     @classmethod
     def cells(cls, parameters: dict[str, Any]) -> int:
-        """Twice those of the inner state, which ``result`` has twice as well, and what holds them."""
+        """Return twice the numbers that the inner state allocates, because ``result`` makes another one, and some more."""
         return 2 * cells_of(parameters["state"]) + 7 * PART
 
     def update(self, *batch: Any, **named: Any) -> None:
-        """Give every slice its rows of the batch."""
+        """Give every slice its rows of a batch: arrays (n, ...), in order or by name."""
         batch, named = present(self._place_of_weights(), batch, named)
         found, batch = self._keys_of(batch, named)
         labels = keys.canonical_list(found, "Sliced.update")
@@ -116,7 +116,7 @@ class Sliced(Product[str]):
         return behind(place) if self.by is None else place
 
     def merge(self, other: Any) -> None:
-        """Merge slice by slice; those for which there is no room go to the overflow."""
+        """Merge slice by slice. Slices for which there is no room go to the overflow."""
         who = "Sliced.merge" if len(self._kept) else ""  # an empty one takes what older files may hold
         kept, overflow = other.parts["kept"], other.parts["overflow"]
         with self._all_or_nothing():
@@ -126,7 +126,7 @@ class Sliced(Product[str]):
             merge_unchecked(self._overflow, overflow)
 
     def result(self) -> Slices:
-        """Return the result of all rows, by slice in the canonical order of the keys, and of the overflow."""
+        """Return the results of all rows, of each slice in the canonical order of the keys, and of the overflow."""
         slices = {key: result for key, (_, result) in self._kept.result().items()}
         return Slices(self.overall(), slices, self._overflow[1].result())
 
@@ -159,7 +159,7 @@ class Sliced(Product[str]):
         return len(self._kept)
 
     def from_data(self, saved: Any) -> None:
-        """Take over slices and the overflow."""
+        """Take over the slices and the overflow."""
         super().from_data(saved)
         if len(self._kept) > self.max_slices or (self.n_overflowed and len(self._kept) < self.max_slices):
             raise ValueError(f"found {len(self._kept)} slices and an overflow, expected {self.max_slices} slices before one")
@@ -167,7 +167,7 @@ class Sliced(Product[str]):
             raise ValueError("found a slice without rows")
 
     def _keys_of(self, batch: tuple[Any, ...], named: dict[str, Any]) -> tuple[Any, tuple[Any, ...]]:
-        """Return the keys of a batch, and what the inner state gets of it."""
+        """Return the keys (n,) of a batch, and the arguments of the inner state's update."""
         if callable(self.by):
             return self.by(*batch, **named), batch
         place: Any = 0 if self.by is None else self.by
@@ -181,7 +181,7 @@ class Sliced(Product[str]):
         return found, batch[1:] if self.by is None else batch
 
     def _make_room(self, new: Collection[keys.Canonical]) -> set[keys.Canonical]:
-        """Return which of the new keys have no slice, and let slices that give way to others go to the overflow."""
+        """Return the new keys that get no slice. Slices that give way to others go to the overflow."""
         kept = self._kept.states
         if len(kept.keys() | new) <= self.max_slices:
             return set()

@@ -67,7 +67,7 @@ class Count(_Shaped):
         self._most = 0  # no count of an array is larger; to know it saves a look at all of them
 
     def update(self, amount: Any = 1) -> None:
-        """Add whole numbers not below 0."""
+        """Add a whole number not below 0, or all of an array; with ``shape``, arrays (..., *shape), cell by cell."""
         if isinstance(amount, int) and not self.shape and 0 <= amount < _TOO_MANY:
             self._count += int(amount)
         else:
@@ -105,7 +105,7 @@ class Count(_Shaped):
         return {"count": shared(self._count) if self.shape else self._count}
 
     def from_data(self, saved: Any) -> None:
-        """Take over a count."""
+        """Take over the count."""
         (count,) = saved_values.fields(saved, "count")
         if not self.shape:
             self._count = saved_values.whole(count)
@@ -193,7 +193,7 @@ class Sum(_Shaped):
         return counts.reshape(self.shape) if self.shape else int(counts[0])
 
     def update(self, values: Any) -> None:
-        """Add values."""
+        """Add values of any shape; with ``shape``, values (..., *shape), cell by cell."""
         if type(values) is float and not self.shape:
             self._buffer_number(values)
             return
@@ -243,7 +243,7 @@ class Sum(_Shaped):
         return {"units": list(self._units), "special": [[cell, *counts] for cell, counts in self._nonfinite.items()]}
 
     def from_data(self, saved: Any) -> None:
-        """Take over sums."""
+        """Take over the sums."""
         units, nonfinite = saved_values.fields(saved, "units", "special")
         self._units = saved_values.wholes(units, len(self._units), None)
         if max(map(abs, self._units)) > saved_values.LARGEST_SUM:
@@ -286,7 +286,7 @@ class Sum(_Shaped):
 
 
 def check_weights(cells: Count | Sum) -> None:
-    """Raise ``ValueError`` where sums that were read are none of weights, which are finite and not below 0."""
+    """Raise ``ValueError`` where sums that a file holds are none of weights, which are finite and not below 0."""
     saved = cells.to_data()
     if isinstance(cells, Sum) and (min(saved["units"]) < 0 or saved["special"]):
         raise ValueError("found sums of weights that are negative or not finite")

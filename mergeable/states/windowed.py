@@ -1,4 +1,4 @@
-"""The last steps, or the last seconds."""
+"""A moving window: the last steps, or the last seconds."""
 
 from __future__ import annotations
 
@@ -75,16 +75,16 @@ class Windowed(Product[str]):
 
     @classmethod
     def of(cls, parameters: dict[str, Any]) -> Windowed:
-        """Return an empty state for such an inner one."""
+        """Return an empty state whose inner state has these parameters."""
         return Windowed(empty_of(parameters["state"]), parameters["last"], parameters["every"])
 
     @classmethod
     def cells(cls, parameters: dict[str, Any]) -> int:
-        """Those of the inner state, by which each step's are made, and what holds them."""
+        """Return how many numbers the inner state allocates, from which each step's state is made, and some more."""
         return cells_of(parameters["state"]) + 7 * PART
 
     def update(self, step: Any, *batch: Any, **named: Any) -> None:
-        """Take a batch at a step, or a time."""
+        """Take a batch, arrays (n, ...), at one step or time."""
         check_columns(self._inner, batch, named, "Windowed.update", "step")
         batch, named = present(place_of_weights(self._inner), batch, named)
         bucket, rows = self._bucket(step), _rows(*batch, *named.values())
@@ -103,13 +103,13 @@ class Windowed(Product[str]):
         return behind(place_of_weights(self._inner))
 
     def merge(self, other: Any) -> None:
-        """Merge step by step, and move on to the window of the later one."""
+        """Merge step by step, and move on to the later window."""
         with self._all_or_nothing():
             super().merge(other)
             self._move_on()
 
     def result(self) -> Any:
-        """Return the result of the window."""
+        """Return the inner state's result of all rows in the window."""
         merged = self._inner.empty()
         for bucket in sorted(self._buckets):
             merge_unchecked(merged, self._buckets[bucket][1])
@@ -117,19 +117,19 @@ class Windowed(Product[str]):
 
     @property
     def n_dropped(self) -> int:
-        """How many rows were of steps that the window has left."""
+        """How many rows belong to steps before the window."""
         return int(self._parts["dropped"].result())
 
     @property
     def newest(self) -> float | None:
-        """The first step, or time, of the last bucket; None where nothing came."""
+        """The first step, or time, of the newest bucket; None before the first update."""
         if not self._buckets:
             return None
         first = max(self._buckets) * self._width
         return int(first) if isinstance(self.every, int) else float(first)
 
     def from_data(self, saved: Any) -> None:
-        """Take over steps."""
+        """Take over the steps."""
         super().from_data(saved)
         found = self._buckets
         if not all(type(bucket) is int and abs(bucket) < 2**53 for bucket in found) or (not found and self.n_dropped):
@@ -150,11 +150,11 @@ class Windowed(Product[str]):
         return self._steps.states  # type: ignore[return-value]  # whose keys are whole numbers here
 
     def _over(self) -> float:
-        """Return the last bucket that the window has left."""
+        """Return the newest bucket before the window."""
         return max(self._buckets) - round(self.last / self.every) if self._buckets else -math.inf
 
     def _move_on(self) -> None:
-        """Drop the steps that the window has left."""
+        """Drop the steps before the window."""
         over = self._over()
         for bucket in [bucket for bucket in self._buckets if bucket <= over]:
             self._parts["dropped"].merge(self._steps.drop(bucket)[0])
