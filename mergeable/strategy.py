@@ -15,14 +15,14 @@ T = TypeVar("T")
 R = TypeVar("R", bound="Replicas")
 
 
-class Brought(Protocol):
-    """A batch that a replica brings: its first argument as it came, and all its tensors."""
+class ReplicaBatch(Protocol):
+    """The batch of one replica: its first argument as it came, and all its tensors."""
 
     first: Any
     tensors: list[Any]
 
 
-B = TypeVar("B", bound=Brought)
+B = TypeVar("B", bound=ReplicaBatch)
 
 
 class Replicas(ABC):

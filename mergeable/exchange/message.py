@@ -21,11 +21,12 @@ from mergeable.wording import brief
 class Message:
     """The parts of a process's metrics, by the metric's number in the job, or of several processes, merged.
 
-    ``program`` and ``parameters`` are digests of the sender's program and of each metric's parameters. A message whose sender ``differs`` in its program, or has met a ``failure``, counts for that alone.
+    ``program_digest`` stands for the sender's program, ``parameter_digests`` for the parameters of each metric. A message whose sender
+    ``differs`` in its program, or has met a ``failure``, counts for that alone.
     """
 
-    program: bytes
-    parameters: dict[int, bytes]
+    program_digest: bytes
+    parameter_digests: dict[int, bytes]
     parts: dict[int, Part]
     differs: bool = False
     failure: Exception | None = None
@@ -41,9 +42,9 @@ class Messenger:
         self._metrics = metrics
         self._classes: Classes | None = None
 
-    def message(self, program: bytes, parameters: Mapping[int, bytes]) -> Message:
+    def message(self, program_digest: bytes, parameter_digests: Mapping[int, bytes]) -> Message:
         """Return the message with what the metrics hold now; they stay as they are."""
-        message = Message(program, dict(parameters), {})
+        message = Message(program_digest, dict(parameter_digests), {})
         try:
             for number, metric in self._metrics.items():
                 message.parts[number] = own_part(metric)
@@ -54,10 +55,10 @@ class Messenger:
     def merge(self, message: Message, other: Message) -> Message:
         """Return the first message with the other merged into it: the metrics that both have."""
         message.failure = message.failure or other.failure
-        message.differs |= other.differs or (message.failure is None and message.program != other.program)
+        message.differs |= other.differs or (message.failure is None and message.program_digest != other.program_digest)
         for number in message.parts.keys() - other.parts.keys():
             del message.parts[number]
-        message.differs |= any(message.parameters[number] != other.parameters[number] for number in message.parts)
+        message.differs |= any(message.parameter_digests[number] != other.parameter_digests[number] for number in message.parts)
         if not message.differs and message.failure is None:
             try:
                 for number, part in message.parts.items():
@@ -68,7 +69,7 @@ class Messenger:
 
     def pack(self, message: Message) -> bytes:
         """Return the message as bytes that begin with this library's version."""
-        about = (message.program, message.parameters, message.differs)
+        about = (message.program_digest, message.parameter_digests, message.differs)
         parts = {} if message.differs or message.failure else message.parts
         try:
             return to_bytes((*about, message.failure, {number: _as_data(part) for number, part in parts.items()}), _head())
@@ -83,8 +84,8 @@ class Messenger:
         try:
             if self._classes is None:
                 self._classes = local_classes([internals(metric).declaration.states for metric in self._metrics.values()])
-            program, parameters, differs, failure, contents = from_bytes(data, self._classes, len(_head()))
-            message = Message(program, parameters, {}, differs, failure)
+            program_digest, parameter_digests, differs, failure, contents = from_bytes(data, self._classes, len(_head()))
+            message = Message(program_digest, parameter_digests, {}, differs, failure)
             for number, content in contents.items():
                 if number in self._metrics:
                     message.parts[number] = _part(internals(self._metrics[number]).declaration.states, *content)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from mergeable.numeric.given import as_given, as_items
+from mergeable.numeric.conversion import as_items, as_lossless
 from mergeable.numeric.inputs import as_array
 
 _EagerTensor: Any = tf.__internal__.EagerTensor
@@ -128,7 +128,7 @@ def as_sent(value: Any) -> Any:
     if hasattr(value, "numpy") and hasattr(value, "value") and not tf.is_tensor(value):  # a variable of Keras 3
         return tf.convert_to_tensor(value)
     if isinstance(value, np.ndarray | np.generic):
-        return tf.convert_to_tensor(as_given(value, "update_state"))
+        return tf.convert_to_tensor(as_lossless(value, "update_state"))
     if isinstance(value, list) and not any(isinstance(v, Mapping | tuple | np.ndarray) or tf.is_tensor(v) for v in value):
         array = as_items(value, "update_state")
         is_text = array.dtype != object or all(isinstance(item, str | bytes) for item in array.flat)

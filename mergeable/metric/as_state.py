@@ -51,14 +51,14 @@ class Nested(Product[str]):
     @property
     def parameters(self) -> dict[str, Any]:
         """The metric's class, its constructor's arguments, what else must agree, and its states."""
-        given = {
+        arguments = {
             name: value for name, value in internals(self._metric).declaration.arguments.items() if name not in registry.LABELS
         }
         every = parameters(self._metric)
-        others = {name: value for name, value in every.items() if name not in given or not same(value, given[name])}
+        others = {name: value for name, value in every.items() if name not in arguments or not same(value, arguments[name])}
         return {
             "metric": registry.name_of(type(self._metric)),
-            "arguments": given,
+            "arguments": arguments,
             "attributes": others,
             "states": super().parameters,
         }

@@ -127,7 +127,7 @@ class Internals:
         return bool(self.lock._is_owned())  # type: ignore[attr-defined]  # as above
 
     @property
-    def is_inside(self) -> bool:
+    def runs_user_code(self) -> bool:
         """Whether this thread runs the user's code of a verb."""
         return self.view is not None and bool(self.lock._is_owned())  # type: ignore[attr-defined]  # as above
 

@@ -26,15 +26,15 @@ _WHO = "MetricCollection"
 def named(metrics: Any) -> dict[str, Metric]:
     """Return the members by name, of a mapping of names to metrics or their descriptions, or a list of metrics."""
     if isinstance(metrics, Mapping):
-        given = list(metrics.items())
+        pairs = list(metrics.items())
     elif isinstance(metrics, Iterable) and not isinstance(metrics, str | bytes | Metric):
-        given = [(_name(metric), metric) for metric in metrics]
+        pairs = [(_name(metric), metric) for metric in metrics]
     else:
         raise TypeError(
             f"{_WHO}: got {shown(metrics)}, expected a list of metrics, or a mapping of names to them. Write [metric]."
         )
     members: dict[str, Metric] = {}
-    for name, metric in given:
+    for name, metric in pairs:
         is_described = isinstance(metrics, Mapping) and isinstance(metric, Mapping)
         if not is_described and not isinstance(metric, Metric):
             raise TypeError(

@@ -252,18 +252,18 @@ class Metric(Saveable, NoFunction, metaclass=_Kind):
 
         def __setattr__(self, name: str, value: Any) -> None:
             inner = self.__dict__[ATTRIBUTE]
-            inside = inner.is_inside
+            in_user_code = inner.runs_user_code
             if name in inner.declaration.states:
                 self._write_declared(name, value)
             elif isinstance(value, State):
                 self.add_state(name, value)
-                if inside:
+                if in_user_code:
                     access.assign(inner.view[name], value)
                 else:
                     inner.enter(self._replace, inner, name, value)
             else:
                 names.check_attribute(type(self), name, value)
-                if inside and name not in self.scratch:
+                if in_user_code and name not in self.scratch:
                     if tracers:
                         check_not_recorded(self, name)
                     (inner.cached if inner.verb == "result" else inner.undeclared).add(name)
@@ -273,7 +273,7 @@ class Metric(Saveable, NoFunction, metaclass=_Kind):
         inner = self.__dict__[ATTRIBUTE]
         if name not in inner.declaration.states:
             raise AttributeError(f"{shown(type(self).__name__)} object has no attribute {shown(name)}")
-        if inner.is_inside:
+        if inner.runs_user_code:
             if tracers:
                 check_not_recorded(self, name)
             return access.view(inner.view[name])
@@ -283,7 +283,7 @@ class Metric(Saveable, NoFunction, metaclass=_Kind):
 
     def _write_declared(self, name: str, value: Any) -> None:
         inner = self.__dict__[ATTRIBUTE]
-        if inner.is_inside:
+        if inner.runs_user_code:
             self._assign(inner.view[name], value)
         else:
             inner.enter(self._replace, inner, name, value)

@@ -165,21 +165,21 @@ def merge(metric: Any, others: list[Any]) -> None:
         check_mergeable(metric, other)
         if not metric._merges_by_itself:
             check_declared(type(metric), [*inner.undeclared, *internals(other).undeclared])
-    brought: Part | None = None
+    pieces: Part | None = None
     if metric._merges_by_itself:  # the user's code reads them while this one is locked
         others = [internals(other).enter(_still, other) for other in others]
     with Named(metric, "merge_state"):
         for other in others:  # one after the other: threads that had two metrics to themselves could wait for one another
             there = internals(other)
-            brought = there.enter(there.slots.joined_to, brought)
-    inner.enter(_merge, metric, inner, brought, others)
+            pieces = there.enter(there.slots.joined_to, pieces)
+    inner.enter(_merge, metric, inner, pieces, others)
 
 
-def _merge(metric: Any, inner: Internals, brought: Part | None, others: list[Any]) -> None:
+def _merge(metric: Any, inner: Internals, pieces: Part | None, others: list[Any]) -> None:
     with Change(metric, "merge_state") as change:
         merged = inner.slots.folded()
-        if brought is not None:
-            merged.merge(brought)
+        if pieces is not None:
+            merged.merge(pieces)
         if metric._merges_by_itself:
             run_verb(metric, "merge_state", frozen(copy.deepcopy(merged.states)), (others,))
 

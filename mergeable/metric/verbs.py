@@ -56,7 +56,7 @@ def hosted(method: F, verb: str | None = None) -> F:
 
 def check_outside(metric: Any, verb: str) -> None:
     """Raise ``MergeableError`` where the metric's own code runs, in which a verb would find half of an update."""
-    if internals(metric).is_inside:
+    if internals(metric).runs_user_code:
         running = internals(metric).verb
         raise MergeableError(
             f"{type(metric).__name__}.{verb}: called inside of {running}, expected a call when that has ended, because a {running} is "

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from mergeable.numeric import keys
-from mergeable.numeric.given import as_given, objects
+from mergeable.numeric.conversion import as_lossless, objects
 from mergeable.numeric.inputs import as_float64
 from mergeable.state.parameters import as_whole
 
@@ -41,7 +41,7 @@ def as_keys(items: Any, who: str) -> np.ndarray:
         TypeError: a key is none that ``Counter`` would take.
     """
     if hasattr(items, "__array__"):
-        array = items = as_given(items, who).ravel()
+        array = items = as_lossless(items, who).ravel()
         if (array.dtype.kind in "biuf" and array.dtype.itemsize <= 8) or array.dtype.name == "bfloat16":
             return _numbers(array, who)
     listed = keys.plain_list(items, who)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from mergeable.numeric import exact
-from mergeable.numeric.given import as_given, as_items, holds_arrays
+from mergeable.numeric.conversion import as_items, as_lossless, holds_arrays
 from mergeable.wording import short, shown
 
 _ONE = exact.key_of_value(1.0)
@@ -37,7 +37,7 @@ def as_array(values: Any, who: str) -> np.ndarray:
     """
     if type(values) is np.ndarray and values.dtype is _FLOAT64:  # as most are
         return values
-    array = as_given(values, who) if not isinstance(values, list | tuple) else _of_list(values, who)
+    array = as_lossless(values, who) if not isinstance(values, list | tuple) else _of_list(values, who)
     if array.dtype == object and array.size:
         array = _as_real(array, who)
     if not array.dtype.isnative:
@@ -99,10 +99,10 @@ def some_of(columns: Iterable[Any], there: np.ndarray) -> tuple[Any, ...]:
 
     None stays None. Where a column does not fit the mask, all stay whole, for the caller to refuse. Items of lists stay as they came.
     """
-    given = tuple(columns)
-    if all(column is None or _fits(column, there) for column in given):
-        return tuple(None if column is None else _some_of(column, there) for column in given)
-    return given
+    every = tuple(columns)
+    if all(column is None or _fits(column, there) for column in every):
+        return tuple(None if column is None else _some_of(column, there) for column in every)
+    return every
 
 
 def is_zero(array: np.ndarray) -> np.ndarray:
@@ -263,7 +263,7 @@ def _some_of(column: Any, there: np.ndarray) -> Any:
         if there.ndim == 1:
             return [item for item, kept in zip(column, there.tolist(), strict=True) if kept]
         column = np.array(column, object)
-    array = column if isinstance(column, np.ma.MaskedArray) else as_given(column, "update")
+    array = column if isinstance(column, np.ma.MaskedArray) else as_lossless(column, "update")
     found = np.atleast_1d(array)[there] if there.ndim == 1 else array.reshape(-1)[there.reshape(-1)]
     return found.tolist() if found.dtype == object else found
 

@@ -17,7 +17,7 @@ from typing import Any, TypeVar, final
 import numpy as np
 
 from mergeable.numeric import exact
-from mergeable.numeric.given import as_given
+from mergeable.numeric.conversion import as_lossless
 from mergeable.numeric.inputs import as_float64
 from mergeable.wording import shown
 
@@ -93,7 +93,7 @@ def plain_list(keys: Any, who: str) -> list[Any]:
     if isinstance(keys, str | bytes) or not (isinstance(keys, Iterable) or hasattr(keys, "__array__")):
         raise TypeError(f"{who}: got {shown(keys)}, expected a list or an array of keys. Put a single one in a list.")
     if hasattr(keys, "__array__"):
-        array = as_given(keys, who).ravel()
+        array = as_lossless(keys, who).ravel()
         return [*array] if array.dtype.kind in "mMV" else array.tolist()  # which makes numbers of times
     return list(keys)
 
@@ -109,7 +109,7 @@ def places(labels: Iterable[K]) -> dict[K, list[int]]:
 def tally(keys: Any, who: str) -> dict[Canonical, int]:
     """Return how often each key comes; arrays of numbers are counted without a loop over their items."""
     if hasattr(keys, "__array__"):
-        array = keys = as_given(keys, who).ravel()
+        array = keys = as_lossless(keys, who).ravel()
         if array.dtype.kind in "biuf" and array.dtype.itemsize <= 8:
             return _tally_numbers(array, who)
     counts: dict[Canonical, int] = {}
@@ -189,15 +189,15 @@ def order(key: Canonical) -> Any:
     return _RANK[tag], value is None, (0 if value is None else value)
 
 
-def _time(given: Any) -> tuple[str, int] | None:
+def _time(original: Any) -> tuple[str, int] | None:
     """Return the form of a date or a datetime: its day, or its microseconds, in UTC where it has a zone; None for what is neither."""
-    key: Any = given
+    key: Any = original
     if isinstance(key, np.datetime64):
         if np.datetime_data(key.dtype)[0] in _FINE:
             whole = key.astype("M8[us]")
             key = whole if whole == key else None  # as NaT is not
         key = None if key is None else key.item()  # a number where no date of Python's is
-    if not isinstance(key, dt.date) or key != key or getattr(given, "nanosecond", False):  # noqa: PLR0124 - as NaT of pandas
+    if not isinstance(key, dt.date) or key != key or getattr(original, "nanosecond", False):  # noqa: PLR0124 - as NaT of pandas
         return None
     if not isinstance(key, dt.datetime):
         return "date", key.toordinal()

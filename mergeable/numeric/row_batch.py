@@ -9,7 +9,7 @@ from typing import Any, final
 
 import numpy as np
 
-from mergeable.numeric.given import as_given
+from mergeable.numeric.conversion import as_lossless
 from mergeable.numeric.inputs import as_rows, is_zero, some_of
 from mergeable.state import State
 
@@ -22,8 +22,8 @@ class RowBatch:
     """The arguments of an update, in order and by name: arrays (n, ...) with one row for each of n keys; None stays None."""
 
     def __init__(self, columns: tuple[Any, ...], named: dict[str, Any], n: int, who: str) -> None:
-        given: dict[Any, Any] = {**dict(enumerate(columns)), **named}
-        some = {place: column for place, column in given.items() if column is not None}
+        every: dict[Any, Any] = {**dict(enumerate(columns)), **named}
+        some = {place: column for place, column in every.items() if column is not None}
         arrays = dict(zip(some, as_rows(some.values(), n, who), strict=True))
         self._columns = [arrays.get(i) for i in range(len(columns))]
         self._named = {name: arrays.get(name) for name in named}
@@ -81,7 +81,7 @@ def present(place: Place | None, columns: tuple[Any, ...], named: dict[str, Any]
         return columns, named
     index, name = place
     weights = named.get(name, columns[index] if index < len(columns) else None)
-    array = as_given(weights, "update")
+    array = as_lossless(weights, "update")
     if weights is None or array.dtype.kind not in "biuf":
         return columns, named
     zero = is_zero(array)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from mergeable.numeric import keys
-from mergeable.numeric.given import as_items, objects
+from mergeable.numeric.conversion import as_items, objects
 from mergeable.numeric.inputs import as_array, as_float64, is_real
 from mergeable.wording import shown
 

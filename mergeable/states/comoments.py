@@ -73,12 +73,12 @@ class CoMoments(State):
 
     def absorb(self, x: np.ndarray, y: np.ndarray, weights: np.ndarray | None = None) -> None:
         """Take buffered pairs (n,) and weights (n,)."""
-        given = () if weights is None else (weights,)
+        weighting = () if weights is None else (weights,)
         unit = _UNIT if weights is None else 0
         finite = np.isfinite(x), np.isfinite(y)
 
         def total(rows: np.ndarray, *factors: np.ndarray) -> int:
-            parts = (*factors, *given)
+            parts = (*factors, *weighting)
             return exact.product_total(*(parts if rows.all() else [part[rows] for part in parts])) << unit
 
         first = [total(finite[0], x), total(finite[1], y)]

@@ -10,7 +10,7 @@ from typing import Any, Literal, final
 import numpy as np
 
 from mergeable.numeric import exact, keys, saved_values
-from mergeable.numeric.given import as_items, objects
+from mergeable.numeric.conversion import as_items, objects
 from mergeable.numeric.inputs import as_float64, is_zero, unweighted, weighed
 from mergeable.state import State
 from mergeable.state.access import twin_of

@@ -6,7 +6,7 @@ from typing import Any, final
 
 import numpy as np
 
-from mergeable.numeric.given import as_items
+from mergeable.numeric.conversion import as_items
 from mergeable.numeric.inputs import run_begins
 from mergeable.numeric.row_batch import Place, place_of_weights, present
 from mergeable.numeric.row_order import as_column
@@ -93,18 +93,18 @@ class Deduplicated(Product[str]):
                 f"Deduplicated.update: got {len(columns)} columns in order and {shown(sorted(named))} by name, expected each of "
                 f"{shown(list(self._rows.columns[1:]))} once. Name them in Deduplicated(state, ...)."
             )
-        (ids, *given), named = present(self._place_of_weights(), (ids, *columns), named)
-        given += [named[name] for name in self._rows.columns[1 + len(columns) :]]
-        ids, *given = [as_items(column, "Deduplicated.update") for column in (ids, *given)]
+        (ids, *data), named = present(self._place_of_weights(), (ids, *columns), named)
+        data += [named[name] for name in self._rows.columns[1 + len(columns) :]]
+        ids, *data = [as_items(column, "Deduplicated.update") for column in (ids, *data)]
         if ids.ndim != 1 or (ids.dtype.kind == "f" and ids.size):
             raise ValueError(
                 f"Deduplicated.update: got ids of dtype {ids.dtype} and shape {ids.shape}, expected whole numbers or strings (n,). "
                 "Cast them, or number the rows."
             )
         with self._all_or_nothing():
-            self._rows.update(ids, *given)
+            self._rows.update(ids, *data)
             # what it refuses is refused now, and not when the result is read:
-            self._inner.empty().update(*[as_column(column, "", "Deduplicated.update") for column in given])
+            self._inner.empty().update(*[as_column(column, "", "Deduplicated.update") for column in data])
             self._parts["came"].update(len(ids))
         if self._came >= self._next:
             self._drop_repeated()

@@ -11,7 +11,7 @@ import numpy as np
 from mergeable.encoding.canonical import canonical_bytes
 from mergeable.encoding.plain import is_plain
 from mergeable.numeric import exact, keys, saved_values
-from mergeable.numeric.given import as_given
+from mergeable.numeric.conversion import as_lossless
 from mergeable.numeric.inputs import as_array
 from mergeable.state import State
 from mergeable.wording import short, shown
@@ -133,7 +133,7 @@ def _values(value: Any, shape: tuple[int, ...], who: str) -> Any:
     n = shape[0] if shape else 1
     listed: Any = value if shape else [value]
     if hasattr(listed, "__array__"):
-        listed = _plain(as_given(listed, who))
+        listed = _plain(as_lossless(listed, who))
     if not isinstance(listed, list | tuple | np.ndarray):
         raise TypeError(f"{who}: got {n} steps and {short(value)}, expected an array (n, ...) or a list of as many values.")
     if len(listed) != n:

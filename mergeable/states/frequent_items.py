@@ -119,13 +119,13 @@ class FrequentItems(State):
     def from_data(self, saved: Any) -> None:
         """Take over the counters."""
         total, taken, found, counts = saved_values.fields(saved, "total", "max_error", "keys", "counts")
-        held = saved_values.distinct(saved_values.keys_of(found), saved_values.wholes(counts, low=1))
-        lost = saved_values.whole(total) - sum(held.values())
-        if len(held) > self.k:
-            raise ValueError(f"found {len(held)} counters, expected at most {self.k}")
+        counters = saved_values.distinct(saved_values.keys_of(found), saved_values.wholes(counts, low=1))
+        lost = saved_values.whole(total) - sum(counters.values())
+        if len(counters) > self.k:
+            raise ValueError(f"found {len(counters)} counters, expected at most {self.k}")
         if lost < saved_values.whole(taken) * (self.k + 1) or (lost and not taken):
             raise ValueError("found counts that do not add up to the total and what was taken from them")
-        self._total, self._taken, self._counts = total, taken, held
+        self._total, self._taken, self._counts = total, taken, counters
 
     def __len__(self) -> int:
         self.flush()

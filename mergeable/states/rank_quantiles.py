@@ -67,7 +67,7 @@ class RankQuantiles(Quantiles):
     def __init__(self, k: int = 200) -> None:
         self.k = as_whole(k, "RankQuantiles: got k = {}", _LEAST_K, _MOST_K)
         self._kind()  # refuses early
-        self._held = (
+        self._serialized = (
             b""  # the library's sketch as the library wrote it here: its objects can be neither copied deeply nor pickled
         )
         self._odd = [0, 0, 0]  # how many -inf, inf and NaN; never changed in place
@@ -121,7 +121,7 @@ class RankQuantiles(Quantiles):
         _check(sum(odd) + int(sketch.n) + values.size)
         if values.size:
             sketch.update(_ordered(values))
-            self._held = sketch.serialize()
+            self._serialized = sketch.serialize()
         self._odd = odd
 
     def merge(self, other: RankQuantiles) -> None:
@@ -129,21 +129,21 @@ class RankQuantiles(Quantiles):
         odd = added(self._odd, other._odd)
         sketch, others = self._opened(), other._opened()
         _check(sum(odd) + int(sketch.n) + int(others.n))
-        if not self._held:
-            self._held = other._held  # the library's merge would not give the same sketch
-        elif other._held:
+        if not self._serialized:
+            self._serialized = other._serialized  # the library's merge would not give the same sketch
+        elif other._serialized:
             sketch.merge(others)
-            self._held = sketch.serialize()
+            self._serialized = sketch.serialize()
         self._odd = odd
 
     def to_data(self) -> Any:
         """Return how many -inf, inf and NaN there are, the extremes, the levels' sizes, and the items of each level in order."""
         self.flush()
         sketch = self._opened()
-        if not self._held:
+        if not self._serialized:
             return {"special": self._odd, "extremes": None, "levels": [], "items": np.zeros(0)}
         extremes = [float(sketch.get_min_value()), float(sketch.get_max_value())]
-        levels = [np.sort(level) for level in _levels(self._held)]
+        levels = [np.sort(level) for level in _levels(self._serialized)]
         return {"special": self._odd, "extremes": extremes, "levels": [*map(len, levels)], "items": np.concatenate(levels)}
 
     def from_data(self, saved: Any) -> None:
@@ -167,7 +167,7 @@ class RankQuantiles(Quantiles):
             kept = len(sizes) == 1
             if not low <= items.min() <= items.max() <= high or (kept and (low, high) != (items.min(), items.max())):
                 raise ValueError("found extremes that are not those of the items")
-            self._held = self._written(n, [low, high], sizes, items)
+            self._serialized = self._written(n, [low, high], sizes, items)
         elif extremes is not None:
             raise ValueError("found extremes of no items")
         self._odd = odd
@@ -187,7 +187,7 @@ class RankQuantiles(Quantiles):
         if not n:
             return math.nan
         below = self._odd[_MINUS] + (self._odd[_PLUS] if value == math.inf else 0)
-        if self._held and value > -math.inf:
+        if self._serialized and value > -math.inf:
             sketch = self._opened()
             below += round(sketch.get_rank(float(_ordered(np.array(value))), True) * sketch.n)
         return below / n
@@ -195,7 +195,7 @@ class RankQuantiles(Quantiles):
     def rank_estimate(self, x: float) -> Estimate:
         """Return the rank of x with the range that holds the true one, with a certainty of 99 %."""
         value, error, sketch = self.rank(x), self.rank_error, self._opened()
-        known = not self._held or not sketch.get_min_value() <= x < sketch.get_max_value()
+        known = not self._serialized or not sketch.get_min_value() <= x < sketch.get_max_value()
         return Estimate(value, value, value) if known else Estimate(value, max(value - error, 0.0), min(value + error, 1.0))
 
     def _kind(self) -> Any:
@@ -203,7 +203,7 @@ class RankQuantiles(Quantiles):
 
     def _opened(self) -> Any:
         """Return the library's sketch, made anew from its bytes."""
-        return self._kind().deserialize(self._held) if self._held else self._kind()(self.k)
+        return self._kind().deserialize(self._serialized) if self._serialized else self._kind()(self.k)
 
     def _items(self, shares: list[float]) -> list[float]:
         """Return the item of rank ceil(q n) for each q."""
@@ -257,16 +257,16 @@ def _extremes(saved: Any) -> list[float]:
     return found
 
 
-def _levels(held: bytes) -> list[np.ndarray]:
+def _levels(serialized: bytes) -> list[np.ndarray]:
     """Return the items of each level of a sketch, from the bytes that the library wrote.
 
     Its own iterator takes one level for another where the lowest is empty.
     """
-    if held[0] != _FULL[0]:  # a single item, without the rest
-        return [np.frombuffer(held, "<f8", offset=8)]
-    depth = struct.unpack_from(_HEAD, held)[-1]
-    starts = struct.unpack_from(f"<{depth}I", held, struct.calcsize(_HEAD))
-    items = np.frombuffer(held, "<f8", offset=struct.calcsize(_HEAD) + 4 * depth + 16)  # behind both extremes
+    if serialized[0] != _FULL[0]:  # a single item, without the rest
+        return [np.frombuffer(serialized, "<f8", offset=8)]
+    depth = struct.unpack_from(_HEAD, serialized)[-1]
+    starts = struct.unpack_from(f"<{depth}I", serialized, struct.calcsize(_HEAD))
+    items = np.frombuffer(serialized, "<f8", offset=struct.calcsize(_HEAD) + 4 * depth + 16)  # behind both extremes
     return np.split(items, [start - starts[0] for start in starts[1:]])
 
 
@@ -282,5 +282,5 @@ def _level_capacity(k: int, below: int) -> int:
 
 
 def _two_thirds(k: int, times: int) -> int:
-    held: int = ((2 * k << times) // 3**times + 1) >> 1
-    return held
+    capacity: int = ((2 * k << times) // 3**times + 1) >> 1
+    return capacity

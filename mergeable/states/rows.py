@@ -72,13 +72,13 @@ class Rows(State):
 
     def update(self, *columns: Any, **named: Any) -> None:
         """Take rows: the columns (n, ...), in order or by name."""
-        given = dict(zip(self.columns, columns, strict=False)) | named
-        if len(columns) + len(named) != len(self.columns) or set(given) != set(self.columns):
+        by_name = dict(zip(self.columns, columns, strict=False)) | named
+        if len(columns) + len(named) != len(self.columns) or set(by_name) != set(self.columns):
             raise ValueError(
                 f"Rows.update: got {len(columns)} columns in order and {shown(sorted(named))} by name, expected each of "
                 f"{shown(list(self.columns))} once."
             )
-        arrays = tuple(as_column(given[name], name, "Rows.update") for name in self.columns)
+        arrays = tuple(as_column(by_name[name], name, "Rows.update") for name in self.columns)
         lengths = [len(a) for a in arrays]
         if len(set(lengths)) != 1:
             raise ValueError(f"Rows.update: got columns of lengths {lengths}, expected equal ones.")

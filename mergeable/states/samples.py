@@ -11,8 +11,8 @@ import numpy as np
 
 from mergeable.errors import IncompatibleStates
 from mergeable.numeric import exact, hashes, keys, saved_values
+from mergeable.numeric.conversion import objects
 from mergeable.numeric.estimate import Estimate
-from mergeable.numeric.given import objects
 from mergeable.numeric.inputs import check_lengths, weighed
 from mergeable.numeric.row_order import as_column, canonical_order, joined, kinds_as_text, kinds_of, sort_keys
 from mergeable.state import State

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, final
 import numpy as np
 
 from mergeable.numeric import hashes, keys
-from mergeable.numeric.given import objects
+from mergeable.numeric.conversion import objects
 from mergeable.numeric.row_batch import Place, RowBatch, behind, place_of_weights, present
 from mergeable.state.access import merge_unchecked
 from mergeable.state.parameters import as_whole

@@ -8,7 +8,7 @@ from typing import Any, final
 
 import numpy as np
 
-from mergeable.numeric.given import as_given
+from mergeable.numeric.conversion import as_lossless
 from mergeable.numeric.inputs import is_number
 from mergeable.numeric.row_batch import Place, behind, check_columns, place_of_weights, present
 from mergeable.state.access import merge_unchecked
@@ -138,7 +138,7 @@ class Windowed(Product[str]):
             raise ValueError("found steps outside of the window, or without rows")
 
     def _bucket(self, step: Any) -> int:
-        number = as_given(step, "Windowed.update")
+        number = as_lossless(step, "Windowed.update")
         if not number.shape and number.dtype.kind in "iuf" and np.isfinite(number):
             bucket = math.floor(as_written(_plain(number[()])) / self._width)
             if abs(bucket) < 2**53:

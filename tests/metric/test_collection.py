@@ -132,16 +132,18 @@ def test_dicts_are_flat():
 
 
 @pytest.mark.parametrize(
-    ("metrics", "told"),
+    ("metrics", "names"),
     [
         (lambda: {"w": Weighted(), "w_mean": Other()}, "'w_mean', of 'w' and of 'w_mean'"),
         (lambda: {"a": mg.MetricCollection([Other()]), "b": mg.MetricCollection([Other()])}, "'other', of 'a' and of 'b'"),
         (lambda: {"other": Other(), "b": mg.MetricCollection([Other()])}, "'other', of 'other' and of 'b'"),
     ],
 )
-def test_two_values_of_one_name_are_refused(metrics, told):
+def test_two_values_of_one_name_are_refused(metrics, names):
     """A collection whose values would share a name is refused when it is built; the error names the key and both members."""
-    with pytest.raises(ValueError, match=rf"^MetricCollection\.result: got two values of the name {told}, expected one\. Pass"):
+    with pytest.raises(
+        ValueError, match=rf"^MetricCollection\.result: got two values of the name {names}, expected one\. Pass"
+    ):
         mg.MetricCollection(metrics())
 
 

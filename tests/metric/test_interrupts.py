@@ -113,7 +113,7 @@ VERBS = {
 }
 
 
-def held(metric):
+def contents(metric):
     """Return all that a metric holds, but for random ids."""
     coverage = metric.coverage
     states = {name: state for name, state in internals(metric).fold().items() if name != "more"}
@@ -129,27 +129,27 @@ def places(act, metric_class):
 def before_and_after(act, metric_class):
     """Return what a metric holds before a verb and after it."""
     metric = made(metric_class)
-    before = held(metric)
+    before = contents(metric)
     act(metric)
-    return before, held(metric)
+    return before, contents(metric)
 
 
 @pytest.mark.parametrize(("verb", "metric_class"), [("update_state", Many), *((verb, Few) for verb in VERBS)])
 def test_an_interrupt_leaves_before_or_after(verb, metric_class):
     """After an interrupt at any line of a verb the metric is as before or as after, free, and the next update counts once."""
     act = VERBS[verb]
-    allowed, other, found = before_and_after(act, metric_class), held(OTHER), places(act, metric_class)
+    allowed, other, found = before_and_after(act, metric_class), contents(OTHER), places(act, metric_class)
     came = 0
     for n in found:
         metric = made(metric_class)
         where = interrupted(act, metric, n)
         came += where is not None
         assert not internals(metric).lock._is_owned(), where
-        assert held(metric) in allowed, where
+        assert contents(metric) in allowed, where
         expected = metric.coverage.updates + 1, metric.total.result() + 1.0, metric.calls + 1
         metric.update_state([1.0])
         assert expected == (metric.coverage.updates, metric.total.result(), metric.calls), where
-    assert other == held(OTHER)
+    assert other == contents(OTHER)
     assert came > 0.9 * len(found) > 20
 
 
@@ -165,7 +165,7 @@ def test_what_an_interrupt_leaves_may_be_interrupted_too():
             ends += internals(metric).change is not None
             where = where, interrupted(VERBS["result"], metric, m)
             assert not internals(metric).lock._is_owned(), where
-            assert held(metric) in allowed, where
+            assert contents(metric) in allowed, where
     assert ends
 
 

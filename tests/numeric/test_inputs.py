@@ -4,7 +4,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from mergeable.numeric.given import as_items
+from mergeable.numeric.conversion import as_items
 from mergeable.numeric.inputs import as_array, as_float64, flat, weighed
 
 

@@ -100,7 +100,7 @@ def for_this_worker(strategy, batch):
     return tuple(array[edges[rank] : edges[rank + 1]] for array in batch)
 
 
-def told(logs):
+def values_but_losses(logs):
     """Return the bytes of each value but the losses."""
     return {name: np.asarray(value, np.float64).tobytes() for name, value in logs.items() if "loss" not in name}
 
@@ -112,10 +112,12 @@ def bits(strategy):
     model, metrics = compiled(strategy, plain, weighted=[weighted], enable="before")
 
     def read():
-        return {f"{metric.name}_{name}": value for metric in metrics for name, value in told(metric.result()).items()}
+        return {
+            f"{metric.name}_{name}": value for metric in metrics for name, value in values_but_losses(metric.result()).items()
+        }
 
-    shown = {"fit": told(model.fit(train, validation_data=test, epochs=2, verbose=0).history)}
-    shown["evaluate"] = told(model.evaluate(test, verbose=0, return_dict=True))
+    shown = {"fit": values_but_losses(model.fit(train, validation_data=test, epochs=2, verbose=0).history)}
+    shown["evaluate"] = values_but_losses(model.evaluate(test, verbose=0, return_dict=True))
     shown["read after evaluate"] = read()
     rows = for_this_worker(strategy, arrays(BATCH_OF_ITS_OWN))
     for name in ("train_on_batch", "test_on_batch"):
@@ -290,7 +292,7 @@ def saved(folder):
     strategy = workers()
     model, (metric,) = compiled(strategy, lambda: Labels(name="labels"))
     history = model.fit(dataset(ROWS, 2), epochs=2, verbose=0, callbacks=[SaveSnapshots(folder, origin=NAMES)]).history
-    return told(history), metric.snapshot({"epoch": 1}, origin="job 7").to_bytes()
+    return values_but_losses(history), metric.snapshot({"epoch": 1}, origin="job 7").to_bytes()
 
 
 def taken_over(path, replicas):
@@ -302,4 +304,4 @@ def taken_over(path, replicas):
     rank = strategy.cluster_resolver.task_id
     rows = arrays(10, seed=rank)[1]
     metric.update_state(rows, rows)
-    return told(metric.result()), metric.coverage.rows, metric.snapshot().to_bytes()
+    return values_but_losses(metric.result()), metric.coverage.rows, metric.snapshot().to_bytes()

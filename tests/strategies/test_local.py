@@ -12,7 +12,7 @@ from tests.strategies import conformance
 from tests.strategies.programs import KerasJob
 
 
-class Brought(NamedTuple):
+class ReplicaBatch(NamedTuple):
     first: object
     tensors: list
 
@@ -86,7 +86,7 @@ def test_distinct_by_content_in_eager_code():
     y, p, q = tf.ones([2]), tf.zeros([2]), tf.zeros([2])
 
     def distinct(*batches):
-        return len(Local().distinct([Brought(first, tensors) for first, tensors in batches]))
+        return len(Local().distinct([ReplicaBatch(first, tensors) for first, tensors in batches]))
 
     assert 1 == distinct((y, [y, p]), (y, [y, q]))
     assert 2 == distinct((y, [y, p]), (y, [y, tf.ones([2])]))

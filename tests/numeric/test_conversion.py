@@ -1,4 +1,4 @@
-"""The one door for input: every item is what it was, or is refused."""
+"""Lossless conversion: every item is what it was, or is refused."""
 
 import fractions
 import functools
@@ -10,7 +10,7 @@ import pytest
 
 import mergeable as mg
 from mergeable.encoding.canonical import canonical_bytes
-from mergeable.numeric.given import as_given, as_items
+from mergeable.numeric.conversion import as_items, as_lossless
 from mergeable.numeric.inputs import as_array
 
 A, B = 2**63 + 1, 2**63 + 2
@@ -125,8 +125,8 @@ def test_uneven_rows_are_refused(rows):
 def test_gaps_of_a_column_do_not_round_what_is_beside_them(column):
     """A column with gaps is None and the numbers that it holds; without gaps it is its array."""
     ids = [BIG + 1, BIG, None]
-    assert ids == as_given(column(ids), "Who").tolist()
-    assert np.float64 == as_given(column([0.5]), "Who").dtype
+    assert ids == as_lossless(column(ids), "Who").tolist()
+    assert np.float64 == as_lossless(column([0.5]), "Who").dtype
     seen = mg.Set()
     seen.update(column(ids))
     assert [None, BIG, BIG + 1] == seen.result()

@@ -1,4 +1,4 @@
-"""The one door for input: each item of the array is the item that came, or the input is refused.
+"""Lossless conversion of inputs to arrays: each item of the array is the item that came, or the input is refused.
 
 NumPy rounds a large whole number that stands beside a float, makes 1.0 of 1, 1 of True and "1" of 1, drops the zero bytes that end a string,
 and shows what a mask hides. Here numbers of one kind become an array of that kind, and all else an array of objects.
@@ -28,8 +28,8 @@ _ROWS = (list, tuple)
 _SIMPLE = {bool: "b", int: "iu", float: "f", str: "O", bytes: "O"}
 
 
-def as_given(values: Any, who: str) -> np.ndarray:
-    """Return an array, a column of a table or one value as NumPy has it. Gaps of a column are None; masked cells are refused."""
+def as_lossless(values: Any, who: str) -> np.ndarray:
+    """Return an array, a column of a table or one value as an array. Gaps of a column are None; masked cells are refused."""
     kind = type(values)
     if kind is np.ndarray:
         return values  # type: ignore[no-any-return]  # which it is
@@ -53,7 +53,7 @@ def as_given(values: Any, who: str) -> np.ndarray:
 
 
 def as_items(values: Any, who: str) -> np.ndarray:
-    """Return values of any kind as an array: numbers of one kind as such an array, all else as objects, of which none has changed.
+    """Return values of any kind as an array: numbers of one kind as an array of that kind, all others as objects, none of them changed.
 
     A list of lists has rows; the tuples of a list are its items.
     """
@@ -70,7 +70,7 @@ def as_items(values: Any, who: str) -> np.ndarray:
                 return narrow
         array = _listed(values, kinds, who)
     else:
-        array = as_given(values, who)
+        array = as_lossless(values, who)
     if array.dtype != object or not array.size:
         return array
     items = array.ravel().tolist()
