@@ -91,7 +91,59 @@ def test_fixed_data_agrees_with_the_reference(name):
     assert canonical_bytes(row.reference(list(row.fixed))) == canonical_bytes(row.fed().result())
 
 
-OWN = {*dir(mg.State), "drop", "at", "states", "keep_distinct", "add_at"}  # what others read, after a flush of theirs
+SHOWN = {
+    "ArgMax": "key n_nan value",
+    "ArgMin": "key n_nan value",
+    "Bootstrap": "estimate replicates samples seed",
+    "BottomK": "count estimate k sample seed",
+    "Calibration": "bins brier curve ece edges n n_nan weighted",
+    "CoMoments": "correlation covariance intercept means n_nan r2 slope weight",
+    "ConfusionMatrix": "labels layout weighted",
+    "Count": "shape",
+    "CountMin": "count counts depth estimate seed total width",
+    "Counter": "most_common total",
+    "Covariance": "correlation covariance d estimate mean mean_estimate n n_nan",
+    "Deduplicated": "n_conflicts n_dropped",
+    "Dict": "",
+    "First": "step",
+    "FrequentItems": "estimate k max_error top total",
+    "Histogram": "edges n_above n_below n_infinite n_nan weighted",
+    "HyperLogLog": "count estimate precision seed",
+    "Keyed": "",
+    "Last": "step",
+    "LogLinearHistogram": "estimate max_bins n n_infinite n_nan precision quantile relative_error",
+    "Max": "n_nan",
+    "Mean": "n_nan weight",
+    "Min": "n_nan",
+    "Moments": "ddof mean n_nan std variance weight",
+    "RankQuantiles": "estimate k n n_infinite n_nan quantile rank rank_error rank_estimate",
+    "Rows": "columns",
+    "ScoreHistogram": "ks ks_estimate n_nan n_negative n_positive pr_auc pr_auc_estimate precision precision_recall_curve roc_auc "
+    "roc_auc_estimate roc_curve weighted",
+    "Set": "add",
+    "Sliced": "by max_slices n_overflowed overall sizes",
+    "Sum": "n_nan shape",
+    "TopK": "k most_common total",
+    "Tuple": "",
+    "WeightedBottomK": "adjusted_weights k sample seed total total_estimate",
+    "Windowed": "every last n_dropped newest",
+}
+"""The names of a state's own that its users see: parameters, and what there is to read beside the result."""
+
+OF_EVERY_STATE = {
+    *("empty", "update", "merge", "result"),
+    *("parameters", "exact", "commutative", "idempotent", "bounded"),
+    *("buffer", "absorb", "flush", "to_data", "from_data", "of", "cells"),  # what a class of states writes or calls
+}
+
+
+@pytest.mark.parametrize("name", [name for name, row in register.ROWS.items() if type(row.state).__name__ in SHOWN])
+def test_a_state_shows_a_handful_of_names(name):
+    """A state shows its verbs, its facts, what a class of states writes, and what there is to read of it."""
+    shown = {attribute for attribute in dir(register.ROWS[name].state) if not attribute.startswith("_")}
+    assert {*SHOWN[type(register.ROWS[name].state).__name__].split()} == shown - OF_EVERY_STATE
+
+
 READ = {"result", "__len__", "__iter__", "__repr__"}
 
 
@@ -110,7 +162,7 @@ def readings(state, name):
 def test_every_reading_sees_every_update(name):
     """Whatever is read first, before any flush and after later updates, is what is read after a flush."""
     row = register.ROWS[name]
-    public = {n for n in dir(type(mg.state(row.state))) if not n.startswith("_")} - OWN
+    public = {n for n in dir(type(mg.state(row.state))) if not n.startswith("_")} - {*dir(mg.State)}
     for reading in sorted(public | READ):
         waiting, flushed = row.fed(), row.fed()
         for _ in range(2):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, final
 
 from mergeable import registry
@@ -9,10 +10,10 @@ from mergeable.errors import UndeclaredState
 from mergeable.metric.internals import internals
 from mergeable.metric.operations import parameters, read_on, stand_in
 from mergeable.metric.user_code import run_verb
-from mergeable.numeric.row_batch import Place, weights_among
-from mergeable.state.access import freeze, merge_unchecked
+from mergeable.state.access import freeze, is_frozen, merge_unchecked
 from mergeable.state.parameters import compares_by_value, same
-from mergeable.states.combinators import Product, cells_of, signature_of
+from mergeable.state.signature import Place, weights_among
+from mergeable.states.combinators import Product, cells_of, parts_of, signature_of
 from mergeable.wording import some
 
 
@@ -42,7 +43,7 @@ class Nested(Product[str]):
         {'de': 0.5, 'fr': 1.0}
     """
 
-    parts_stand_alone = True
+    _parts_stand_alone = True
 
     def __init__(self, metric: Any) -> None:
         self._metric = metric
@@ -79,7 +80,7 @@ class Nested(Product[str]):
     @classmethod
     def cells(cls, parameters: dict[str, Any]) -> int:
         """Those of all states that such a metric has, whatever else is said of them."""
-        return sum(cells_of(signature_of(part)) for part in cls.of(parameters)._parts.values())
+        return sum(cells_of(signature_of(part)) for part in parts_of(cls.of(parameters)).values())
 
     def update(self, *args: Any, **kwargs: Any) -> None:
         """Run the metric's ``update_state``: all states take the batch, or none."""
@@ -88,23 +89,33 @@ class Nested(Product[str]):
             internals(metric).enter(run_verb, metric, "update_state", self._parts, args, kwargs)
             check_nothing_undeclared(metric)
 
+    def _update_of(self) -> tuple[type, Callable[..., Any]]:
+        return type(self._metric), type(self._metric).update_state
+
     def _place_of_weights(self) -> Place | None:
         return weights_among(type(self._metric).update_state)
 
     def result(self) -> Any:
         """Run the metric's ``result``."""
-        return self.read_by(self._metric)
+        return read_by(self, self._metric)
 
-    def read_by(self, metric: Any) -> Any:
-        """Run the ``result`` of this metric, or of another one whose states these are too."""
-        merged = {name: self._parts[name] for name in internals(metric).declaration.states}
-        if not self.__dict__.get("_frozen"):  # what is frozen is a copy already
-            merged = {name: state.empty() for name, state in merged.items()}
-            self.flush()
-            for name, state in merged.items():
-                merge_unchecked(state, self._parts[name])
-            freeze(*merged.values())
-        return read_on(stand_in(metric, merged), merged)
+
+def metric_of(nested: Nested) -> Any:
+    """Return the metric whose states a state holds: it has the code, and not the updates."""
+    return nested._metric
+
+
+def read_by(nested: Nested, metric: Any) -> Any:
+    """Run the ``result`` of a metric on the states of a nested one, among which its own are."""
+    parts = parts_of(nested)
+    merged = {name: parts[name] for name in internals(metric).declaration.states}
+    if not is_frozen(nested):  # a frozen state is a copy already
+        merged = {name: state.empty() for name, state in merged.items()}
+        nested.flush()
+        for name, state in merged.items():
+            merge_unchecked(state, parts[name])
+        freeze(*merged.values())
+    return read_on(stand_in(metric, merged), merged)
 
 
 def check_nothing_undeclared(metric: Any) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, KeysView, Mapping
 from typing import Any, ClassVar, final
 
 from mergeable.metric.arguments import with_weights_it_takes
-from mergeable.metric.as_state import Nested
+from mergeable.metric.as_state import Nested, metric_of, read_by
 from mergeable.metric.declaration import Declaration
 from mergeable.metric.internals import ATTRIBUTE, Internals, internals
 from mergeable.metric.members import built, check_reads, described, named
@@ -91,7 +91,7 @@ class MetricCollection(Metric):
         for member, state in members.items():
             if member not in reads:
                 self.add_state(_key(member), state)
-        descriptions = {member: described(state._metric) for member, state in members.items()}
+        descriptions = {member: described(metric_of(state)) for member, state in members.items()}
         internals(self).declaration.arguments = {"metrics": descriptions, "reads": self.reads, "prefix": prefix, "name": name}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -135,7 +135,7 @@ class MetricCollection(Metric):
         key = _key(self.reads.get(name, name))
         slots = internals(self).slots
         state: Any = slots.fold(key)[key]
-        metric = copy.deepcopy(self._readers[name] if name in self.reads else state._metric)
+        metric = copy.deepcopy(self._readers[name] if name in self.reads else metric_of(state))
         mine = internals(metric)
         mine.slots.parts = {0: Part({part: state[part] for part in mine.declaration.states}, slots.coverage())}
         return metric
@@ -149,12 +149,12 @@ class MetricCollection(Metric):
 
     def _member(self, name: str) -> tuple[Nested, Any]:
         state: Nested = getattr(self, _key(self.reads.get(name, name)))
-        return state, self._readers[name] if name in self.reads else state._metric
+        return state, self._readers[name] if name in self.reads else metric_of(state)
 
     def _read(self, name: str) -> Any:
         state, metric = self._member(name)
         with Named(metric, "result"):
-            return state.read_by(metric)
+            return read_by(state, metric)
 
     def _example(self, name: str) -> Any:
         """Return what the result of a member looks like; one that fails on empty states gives one number, as is usual."""
@@ -202,8 +202,8 @@ def _key(member: str) -> str:
 
 def _reader(state: Any, owner: Any) -> Metric:
     """Return the metric of a state, with the other one's states in the place of its own: a pickle holds them once."""
-    metric: Metric = state._metric
-    mine, states = internals(metric).declaration, internals(owner._metric).declaration.states
+    metric: Metric = metric_of(state)
+    mine, states = internals(metric).declaration, internals(metric_of(owner)).declaration.states
     known = Declaration(mine.kind, {name: states[name] for name in mine.states}, mine.arguments)
     metric.__dict__[ATTRIBUTE] = Internals(known)
     return metric

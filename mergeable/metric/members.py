@@ -18,6 +18,7 @@ from mergeable.metric.internals import internals
 from mergeable.metric.metric import Metric
 from mergeable.registry import default_name
 from mergeable.state.access import check_mergeable
+from mergeable.states.combinators import parts_of
 from mergeable.wording import short, shown, some
 
 _WHO = "MetricCollection"
@@ -114,7 +115,7 @@ def check_reads(reads: Any, members: Mapping[str, Nested]) -> None:
             raise ValueError(
                 f"{who}, which reads {shown(reads[owner])}: expected a metric that keeps states of its own. Let {shown(reader)} read that one."
             )
-        states, wanted = members[owner]._parts, members[reader]._parts
+        states, wanted = parts_of(members[owner]), parts_of(members[reader])
         for name, state in wanted.items():
             if name not in states:
                 raise IncompatibleStates(

@@ -1,4 +1,4 @@
-"""Inputs as arrays of real numbers: widened to 64 bits, weights aligned with rows; and arrays that are copied on write."""
+"""Inputs as arrays of real numbers: widened to 64 bits, weights aligned with rows."""
 
 from __future__ import annotations
 
@@ -213,22 +213,6 @@ def run_begins(values: np.ndarray) -> np.ndarray:
     begins = np.ones(len(values), bool)
     begins[1:] = values[1:] != values[:-1]
     return begins
-
-
-def shared(array: np.ndarray) -> np.ndarray:
-    """Mark an array copy-on-write, and return it: ``writable`` then copies it, and ``room`` does not offer it."""
-    array.flags.writeable = False
-    return array
-
-
-def writable(array: np.ndarray) -> np.ndarray:
-    """Return an array to write to: this one, or a copy where it is copy-on-write."""
-    return array if array.flags.writeable else array.copy()
-
-
-def room(array: np.ndarray) -> np.ndarray | None:
-    """Return the array as ``out`` of a NumPy function, or None where it is copy-on-write."""
-    return array if array.flags.writeable else None
 
 
 def flat(array: np.ndarray) -> np.ndarray:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import inspect
-from collections.abc import Callable
 from typing import Any, final
 
 import numpy as np
@@ -12,9 +9,8 @@ import numpy as np
 from mergeable.numeric.conversion import as_lossless
 from mergeable.numeric.inputs import as_rows, is_zero, some_of
 from mergeable.state import State
-
-Place = tuple[int, str]
-"""Which argument of an update holds the weights, by order and by name."""
+from mergeable.state.access import update_of
+from mergeable.state.signature import Place, needed
 
 
 @final
@@ -37,42 +33,15 @@ class RowBatch:
         state.update(*map(picked, self._columns), **{name: picked(column) for name, column in self._named.items()})
 
 
-def check_columns(state: Any, columns: tuple[Any, ...], named: dict[str, Any], who: str, first: str) -> None:
+def check_columns(state: State, columns: tuple[Any, ...], named: dict[str, Any], who: str, first: str) -> None:
     """Raise ``TypeError`` where an update got its first argument alone, and the state inside takes more."""
     if not columns and not named:
-        inner = getattr(state, "_metric", None)
-        needed = needs(type(state).update if inner is None else type(inner).update_state)
-        if needed:
+        kind, update = update_of(state)
+        if names := needed(update):
             raise TypeError(
-                f"{who}: got one argument, expected the {first} of the rows and then what the {type(inner or state).__name__} inside takes. "
-                f"Write update({', '.join([first, *needed])})."
+                f"{who}: got one argument, expected the {first} of the rows and then what the {kind.__name__} inside takes. "
+                f"Write update({', '.join([first, *names])})."
             )
-
-
-@functools.lru_cache(maxsize=256)
-def needs(update: Callable[..., Any]) -> tuple[str, ...]:
-    """Return the arguments that an update cannot do without."""
-    parameters = list(inspect.signature(update).parameters.values())[1:]
-    return tuple(p.name for p in parameters if p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD))
-
-
-def place_of_weights(state: Any) -> Place | None:
-    """Return which argument of a state's update holds weights: what states made of states say, or the one named so."""
-    said = getattr(type(state), "_place_of_weights", None)
-    place: Place | None = weights_among(type(state).update) if said is None else said(state)
-    return place
-
-
-@functools.lru_cache(maxsize=256)
-def weights_among(update: Callable[..., Any]) -> Place | None:
-    """Return which argument of a method is called ``weights`` or ``sample_weight``."""
-    names = list(inspect.signature(update).parameters)[1:]
-    return next(((i, name) for i, name in enumerate(names) if name in ("weights", "sample_weight")), None)
-
-
-def behind(place: Place | None) -> Place | None:
-    """Return the place where one argument more comes first."""
-    return None if place is None else (place[0] + 1, place[1])
 
 
 def present(place: Place | None, columns: tuple[Any, ...], named: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:

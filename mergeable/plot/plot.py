@@ -23,7 +23,7 @@ from mergeable.states import (
     Rows,
     ScoreHistogram,
 )
-from mergeable.states.combinators import Product
+from mergeable.states.combinators import answers_in
 from mergeable.wording import shown
 
 if TYPE_CHECKING:
@@ -99,9 +99,8 @@ def possible(states: Mapping[str, State]) -> list[tuple[str, str]]:
 def _parts(states: Mapping[str, State]) -> Iterator[tuple[str, State]]:
     for name, state in states.items():
         yield name, state
-        if isinstance(state, Product) and state.parts_stand_alone:
-            yield from _parts({f"{name}[{key}]": part for key, part in state._parts.items()})
-        elif isinstance(state, Keyed):
+        yield from _parts({f"{name}[{key}]": part for key, part in answers_in(state).items()})
+        if isinstance(state, Keyed):
             yield from _parts({"".join((name, "[", repr(key), "]")): state[key] for key in state})
 
 

@@ -6,8 +6,10 @@ differ, and only this room calls these.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, TypeVar
 
+from mergeable.state.signature import Place
 from mergeable.state.state import State
 
 S = TypeVar("S", bound=State)
@@ -60,6 +62,11 @@ def freeze(*states: State) -> None:
         state._freeze()
 
 
+def is_frozen(state: State) -> bool:
+    """Return whether a state refuses changes."""
+    return bool(state.__dict__.get("_frozen"))
+
+
 def limit_buffer(nbytes: int, *states: State) -> None:
     """Let at most so many bytes wait in each state's buffer, but at least 8 KiB: it is one of many states side by side."""
     for state in states:
@@ -69,6 +76,16 @@ def limit_buffer(nbytes: int, *states: State) -> None:
 def trial_of(state: State) -> State:
     """Return an empty state that refuses the updates that this one refuses, and may be smaller."""
     return state._trial()
+
+
+def update_of(state: State) -> tuple[type, Callable[..., Any]]:
+    """Return the class and the method that take an update of a state: the state's, or those of the metric inside."""
+    return state._update_of()
+
+
+def place_of_weights(state: State) -> Place | None:
+    """Return the place of the weights among the arguments of a state's update; None where it takes none."""
+    return state._place_of_weights()
 
 
 def levels_of(state: State) -> int:

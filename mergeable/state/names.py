@@ -63,7 +63,7 @@ def claim(cls: Any, always: frozenset[str]) -> None:
     cls._users = users(cls)
 
 
-_HOOKS = frozenset({"_undoes_updates", "_replaces_parts", "_copy_value", "_undo_value"})
+_HOOKS = frozenset({"_undoes_updates", "_mutated", "_copy_value", "_undo_value"})
 """What a state may say of itself, or do in a way of its own."""
 
 

@@ -15,9 +15,11 @@ import numpy as np
 
 from mergeable.errors import IncompatibleStates, ReadOnlyState
 from mergeable.state.buffer import BUFFER_BYTES, PART_BYTES, Buffer, Savepoint
+from mergeable.state.copy_on_write import shared
 from mergeable.state.hints import Hints, check_declared_facts
 from mergeable.state.names import claim_state
 from mergeable.state.parameters import differences
+from mergeable.state.signature import Place, weights_among
 from mergeable.wording import brief, shown, some
 
 Self = TypeVar("Self", bound="State")
@@ -35,7 +37,9 @@ class State(Hints, ABC):
     - ``update`` may call ``self.buffer(*arrays)``; then ``absorb(*arrays)`` gets many small batches as
       one, before the next merge, result, copy or pickle, or when 128 KiB have gathered; a property that reads the value calls
       ``self.flush()`` first;
-    - an update that fails inside a metric is undone.
+    - an update that fails inside a metric is undone;
+    - files, pickles and exchanges hold the attributes. A state that they should hold in another form writes ``to_data`` and
+      ``from_data``; ``of`` where ``parameters`` are no keywords of the constructor; ``cells`` where they say how much to allocate.
 
     A state has no lock: the metric that holds it has one. Several threads that update one bare state lose updates without a word;
     give each a state of its own, and merge these.
@@ -74,8 +78,9 @@ class State(Hints, ABC):
     """Whether every write of ``update`` is recorded with ``_record`` or goes through ``buffer``, so that a savepoint needs
     no copy."""
 
-    _replaces_parts: ClassVar[bool] = False
-    """Whether every write replaces parts of the value and changes none in place, so that copies may share them."""
+    _mutated: ClassVar[tuple[str, ...] | None] = None
+    """The attributes whose lists, dicts, sets, arrays or states a write changes in place, but nothing inside of them: copies copy
+    these one level deep and share the others. None: copies are deep."""
 
     _levels: int = 0
     """How deep states stand inside of this one."""
@@ -171,6 +176,14 @@ class State(Hints, ABC):
         Readers check it before they build a file's state, so that a small file cannot allocate gigabytes.
         """
         return 0
+
+    def _update_of(self) -> tuple[type, Callable[..., Any]]:
+        """Return the class and the method that take an update."""
+        return type(self), type(self).update
+
+    def _place_of_weights(self) -> Place | None:
+        """Return the place of the weights among the arguments of an update."""
+        return weights_among(type(self).update)
 
     def _trial(self) -> State:
         """Return an empty state that refuses the updates that this one refuses, and may be smaller."""
@@ -334,8 +347,13 @@ class State(Hints, ABC):
             self._saved.journal.append(undo)
 
     def _copy_value(self) -> dict[str, Any]:
-        """Return a copy of the value's attributes. States with large values of immutable items copy them shallowly."""
-        return self._attributes() if self._replaces_parts else copy.deepcopy(self._attributes())
+        """Return a copy of the value's attributes."""
+        value = self._attributes()
+        if self._mutated is None:
+            return copy.deepcopy(value)
+        for name in self._mutated:
+            value[name] = _copied(value[name])
+        return value
 
     def _undo_value(self) -> dict[str, Any]:
         """Return the attributes that a rollback restores. Parts of a state have savepoints of their own and need no copy."""
@@ -418,6 +436,20 @@ class _AllOrNothing:
             self._state._commit()
         elif self._is_owner:
             self._state._rollback()
+
+
+def _copied(part: Any) -> Any:
+    """Return a copy, one level deep, of a list, a dict, a set or a state; an array, which is marked copy-on-write; else the part."""
+    if (copied := _COPIES.get(type(part))) is not None:
+        return copied(part)
+    if not isinstance(part, Hints):  # a base class of every state: to ask for an abstract class takes longer
+        return part
+    twin: State = part.empty()  # type: ignore[attr-defined]  # of a state
+    twin._become(part)  # type: ignore[arg-type]  # the same
+    return twin
+
+
+_COPIES: dict[type, Callable[[Any], Any]] = {list: list.copy, dict: dict.copy, set: set.copy, np.ndarray: shared, int: int}
 
 
 def revived(make: Callable[..., S], arguments: tuple[Any, ...], data: Any) -> S:

@@ -10,12 +10,13 @@ import numpy as np
 
 from mergeable.numeric import hashes, saved_values
 from mergeable.numeric.estimate import Estimate
-from mergeable.numeric.row_batch import Place, RowBatch, behind, check_columns, place_of_weights, present
-from mergeable.state.access import trial_of
+from mergeable.numeric.row_batch import RowBatch, check_columns, present
+from mergeable.state.access import place_of_weights, trial_of
 from mergeable.state.buffer import BUFFER_BYTES
 from mergeable.state.parameters import as_whole
+from mergeable.state.signature import Place, behind
 from mergeable.states.combinators import Product, cells_of, empty_of, inner_of, signature_of
-from mergeable.states.confusion import ConfusionMatrix
+from mergeable.states.confusion import ConfusionMatrix, matrix_of
 from mergeable.wording import short, shown
 
 _MANY = 10_000  # replicates
@@ -116,7 +117,7 @@ class Bootstrap(Product[int]):
         if isinstance(whole, ConfusionMatrix):
             return _interval(
                 whole.result(),
-                [part.matrix_of(whole.labels) for i, part in self._parts.items() if i and isinstance(part, ConfusionMatrix)],
+                [matrix_of(part, whole.labels) for i, part in self._parts.items() if i and isinstance(part, ConfusionMatrix)],
                 level,
             )
         return _interval(whole.result(), self.samples(), level)

@@ -48,7 +48,7 @@ class Calibration(State):
     """
 
     _undoes_updates = True
-    _replaces_parts = True
+    _mutated = ()
 
     def __init__(self, bins: int = 15, weighted: bool = False) -> None:
         self.bins, self.weighted = as_whole(bins, "Calibration: got {} bins", 1, _MOST_BINS), bool(weighted)

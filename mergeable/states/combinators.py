@@ -8,9 +8,9 @@ from typing import Any, ClassVar, Generic, TypeVar, final
 
 from mergeable import registry
 from mergeable.numeric import saved_values
-from mergeable.numeric.row_batch import Place, place_of_weights
 from mergeable.state import State
-from mergeable.state.access import assign, freeze, levels_of, limit_buffer, merge_unchecked, trial_of
+from mergeable.state.access import assign, freeze, levels_of, limit_buffer, merge_unchecked, place_of_weights, trial_of
+from mergeable.state.signature import Place
 from mergeable.state.undo import commit, rollback, savepoint
 from mergeable.wording import short, shown
 
@@ -26,7 +26,7 @@ PART = 24
 class Product(State, Generic[K]):
     """Several states side by side, as one state: updated with the same batch, or part by part."""
 
-    parts_stand_alone: ClassVar[bool] = False
+    _parts_stand_alone: ClassVar[bool] = False
     """Whether each part is an answer of its own, and no replicate or slice of one."""
 
     _undoes_updates = True  # each part does
@@ -47,11 +47,6 @@ class Product(State, Generic[K]):
         self._levels = one_more(self, *parts.values())
 
     @property
-    def parts(self) -> Mapping[K, State]:
-        """The states by their names; to be read only."""
-        return self._parts
-
-    @property
     def parameters(self) -> dict[str, Any]:
         """The class and the parameters of each part."""
         return {str(name): signature_of(part) for name, part in self._parts.items()}
@@ -63,14 +58,14 @@ class Product(State, Generic[K]):
 
     def empty(self) -> Any:
         """Return a fresh identity with the same parameters, made part by part. Attributes that nothing writes to are shared."""
-        fresh = type(self).__new__(type(self))
+        fresh: Product[K] = type(self).__new__(type(self))
         fresh.__dict__.update({name: value for name, value in self.__dict__.items() if name not in self._own})
-        fresh.__dict__["_parts"] = {name: part.empty() for name, part in self._parts.items()}
+        fresh._parts = {name: part.empty() for name, part in self._parts.items()}
         return fresh
 
     def _trial(self) -> Any:
-        fresh = self.empty()
-        fresh.__dict__["_parts"] = {name: trial_of(part) for name, part in self._parts.items()}
+        fresh: Product[K] = self.empty()
+        fresh._parts = {name: trial_of(part) for name, part in self._parts.items()}
         return fresh
 
     def update(self, *args: Any, **kwargs: Any) -> None:
@@ -88,7 +83,7 @@ class Product(State, Generic[K]):
         """Merge part by part: all parts, or none."""
         with self._all_or_nothing():
             for name, part in self._parts.items():
-                merge_unchecked(part, other.parts[name])
+                merge_unchecked(part, other._parts[name])
 
     def to_data(self) -> Any:
         """Return the data of each part, by name."""
@@ -164,7 +159,7 @@ class Tuple(Product[int]):
         (3.5, 2.0)
     """
 
-    parts_stand_alone = True
+    _parts_stand_alone = True
 
     def __init__(self, *states: Any) -> None:
         super().__init__(dict(enumerate(states)))
@@ -175,8 +170,8 @@ class Tuple(Product[int]):
     @classmethod
     def of(cls, parameters: dict[str, Any]) -> Tuple:
         """Return a tuple of empty parts with these parameters."""
-        fresh = Tuple.__new__(Tuple)
-        Tuple._hold(fresh, _parts_of({i: parameters[str(i)] for i in range(len(parameters))}))
+        fresh: Tuple = Tuple.__new__(Tuple)
+        fresh._hold(_empty_parts({i: parameters[str(i)] for i in range(len(parameters))}))
         return fresh
 
     def result(self) -> tuple[Any, ...]:
@@ -202,7 +197,7 @@ class Dict(Product[str]):
         {'mean': 1.5, 'worst': 2.0}
     """
 
-    parts_stand_alone = True
+    _parts_stand_alone = True
 
     def __init__(self, /, **states: Any) -> None:
         super().__init__(dict(states))
@@ -213,13 +208,23 @@ class Dict(Product[str]):
     @classmethod
     def of(cls, parameters: dict[str, Any]) -> Dict:
         """Return a dict of empty parts with these parameters."""
-        fresh = Dict.__new__(Dict)
-        Dict._hold(fresh, _parts_of(parameters))
+        fresh: Dict = Dict.__new__(Dict)
+        fresh._hold(_empty_parts(parameters))
         return fresh
 
     def result(self) -> dict[str, Any]:
         """Return the results of the parts by name."""
         return {name: part.result() for name, part in self._parts.items()}
+
+
+def parts_of(product: Product[K]) -> Mapping[K, State]:
+    """Return the parts of a state by name; to be read only."""
+    return product._parts
+
+
+def answers_in(state: State) -> Mapping[Any, State]:
+    """Return the parts of a state that are answers of their own, by name: not the replicates or slices of one answer."""
+    return state._parts if isinstance(state, Product) and state._parts_stand_alone else {}
 
 
 def assign_part(parts: Any, name: Any, value: Any) -> None:
@@ -229,7 +234,7 @@ def assign_part(parts: Any, name: Any, value: Any) -> None:
         assign(part, value)
 
 
-def _parts_of(parameters: dict[K, Any]) -> dict[K, State]:
+def _empty_parts(parameters: dict[K, Any]) -> dict[K, State]:
     """Return empty parts with the classes and parameters that a file names."""
     if not parameters:
         raise ValueError("found no parts")

@@ -44,7 +44,7 @@ class CoMoments(State):
     """
 
     _undoes_updates = True
-    _replaces_parts = True
+    _mutated = ()
 
     def __init__(self) -> None:
         self._weight = 0  # in units of 2^-1074

@@ -13,10 +13,9 @@ from mergeable.numeric import exact, keys, saved_values
 from mergeable.numeric.conversion import as_items, objects
 from mergeable.numeric.inputs import as_float64, is_zero, unweighted, weighed
 from mergeable.state import State
-from mergeable.state.access import twin_of
 from mergeable.state.parameters import as_whole
 from mergeable.states.counting import add_counts, counts_of, set_counts
-from mergeable.states.sums import Count, Sum, check_weights
+from mergeable.states.sums import Count, Sum, add_at, check_weights
 from mergeable.wording import repeated, short, shown
 
 _LAYOUTS = ("rows", "cells", "one-hot")
@@ -53,6 +52,7 @@ class ConfusionMatrix(State):
     """
 
     _undoes_updates = True
+    _mutated = ("_cells",)
 
     def __init__(
         self,
@@ -143,10 +143,7 @@ class ConfusionMatrix(State):
 
     def absorb(self, places: np.ndarray, weights: np.ndarray | None = None) -> None:
         """Take buffered flat places (n,) of pairs among the declared classes, and weights (n,)."""
-        if isinstance(self._cells, Sum):
-            self._cells.add_at(places, np.ones(places.size) if weights is None else weights)
-        elif isinstance(self._cells, Count):
-            self._cells.add_at(places)
+        add_at(self._cells, places, weights)  # type: ignore[arg-type]  # no dict: the classes are declared
 
     def merge(self, other: ConfusionMatrix) -> None:
         """Add the other's cells."""
@@ -190,15 +187,6 @@ class ConfusionMatrix(State):
         matrix = np.zeros((len(place),) * 2, np.float64 if self.weighted else np.int64)
         for (true, pred), amount in self._cells.items():
             matrix[place[true], place[pred]] = exact.to_float(amount, 1 << exact.UNIT_BITS) if self.weighted else amount
-        return matrix
-
-    def matrix_of(self, labels: Sequence[Any]) -> np.ndarray:
-        """Return the matrix of these labels, float64: NaN in the rows and columns of those that never came and were not declared."""
-        found, here = self.result(), {label: i for i, label in enumerate(self.labels)}
-        matrix = np.full((len(labels),) * 2, np.nan)
-        places = [i for i, label in enumerate(labels) if label in here]
-        mine = [here[labels[i]] for i in places]
-        matrix[np.ix_(places, places)] = found[np.ix_(mine, mine)]
         return matrix
 
     def _labels(self) -> list[keys.Canonical]:
@@ -257,10 +245,15 @@ class ConfusionMatrix(State):
             pairs[true, pred] = pairs.get((true, pred), 0) + amount
         return pairs
 
-    def _copy_value(self) -> dict[str, Any]:
-        value = self._attributes()
-        value["_cells"] = dict(self._cells) if isinstance(self._cells, dict) else twin_of(self._cells)
-        return value
+
+def matrix_of(matrix: ConfusionMatrix, labels: Sequence[Any]) -> np.ndarray:
+    """Return the matrix (n, n) of n labels, float64: NaN in the rows and columns of labels that never came and were not declared."""
+    found, here = matrix.result(), {label: i for i, label in enumerate(matrix.labels)}
+    cells = np.full((len(labels),) * 2, np.nan)
+    places = [i for i, label in enumerate(labels) if label in here]
+    mine = [here[labels[i]] for i in places]
+    cells[np.ix_(places, places)] = found[np.ix_(mine, mine)]
+    return cells
 
 
 def _check_rows(shape: tuple[int, ...], name: str) -> None:

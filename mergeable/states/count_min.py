@@ -9,9 +9,10 @@ import numpy as np
 
 from mergeable.numeric import hashes, saved_values
 from mergeable.numeric.estimate import Estimate
-from mergeable.numeric.inputs import are_counts, as_array, room, shared, writable
+from mergeable.numeric.inputs import are_counts, as_array
 from mergeable.numeric.saved_values import INT64_MAX
 from mergeable.state import State
+from mergeable.state.copy_on_write import room, shared, writable
 from mergeable.state.parameters import as_whole
 
 _LARGE = 2**40  # a batch of more is counted at once, so that what waits in the buffer never passes 2**62
@@ -47,6 +48,7 @@ class CountMin(State):
     """
 
     _undoes_updates = True
+    _mutated = ("_table",)
 
     def __init__(self, width: int = 2048, depth: int = 4, seed: int = 0) -> None:
         self.width, self.depth = _size("width", width, _MOST_COLUMNS), _size("depth", depth, _MOST_ROWS)
@@ -147,10 +149,6 @@ class CountMin(State):
         width, half = np.uint64(self.width), np.uint64(32)
         rows = [hashes.mixed(found, row) >> half for row in range(self.depth)]
         return [(row * width >> half).astype(np.int64) for row in rows]
-
-    def _copy_value(self) -> dict[str, Any]:
-        shared(self._table)  # and copied when it is written to
-        return self._attributes()
 
 
 def _size(name: str, value: Any, most: int) -> int:

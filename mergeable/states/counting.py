@@ -20,6 +20,7 @@ class _Counted(State):
 
     bounded = False
     _undoes_updates = True
+    _mutated = ("_counts",)
 
     def __init__(self) -> None:
         self._counts: dict[keys.Canonical, int] = {}
@@ -66,9 +67,6 @@ class _Counted(State):
 
     def __iter__(self) -> Iterator[Any]:
         return iter([keys.plain(key) for key in keys.in_order(self._counts)])
-
-    def _copy_value(self) -> dict[str, Any]:
-        return {**self._attributes(), "_counts": dict(self._counts)}
 
 
 @final
@@ -156,6 +154,7 @@ class Set(State):
     idempotent = True
     bounded = False
     _undoes_updates = True
+    _mutated = ("_keys",)
 
     def __init__(self) -> None:
         self._keys: set[keys.Canonical] = set()
@@ -196,9 +195,6 @@ class Set(State):
 
     def __iter__(self) -> Iterator[Any]:
         return iter(self.result())
-
-    def _copy_value(self) -> dict[str, Any]:
-        return {"_keys": set(self._keys)}
 
 
 def counted(items: Any, who: str) -> dict[keys.Canonical, int]:

@@ -10,9 +10,10 @@ import numpy as np
 
 from mergeable.numeric import saved_values
 from mergeable.numeric.estimate import Estimate
-from mergeable.numeric.inputs import as_float64, room, shared
+from mergeable.numeric.inputs import as_float64
 from mergeable.numeric.nonfinite import nonfinite_value
 from mergeable.state import State
+from mergeable.state.copy_on_write import room, shared
 from mergeable.state.parameters import as_whole
 from mergeable.states.moments import as_ddof
 

@@ -8,12 +8,13 @@ import numpy as np
 
 from mergeable.numeric.conversion import as_items
 from mergeable.numeric.inputs import run_begins
-from mergeable.numeric.row_batch import Place, place_of_weights, present
+from mergeable.numeric.row_batch import present
 from mergeable.numeric.row_order import as_column
 from mergeable.state import State
-from mergeable.state.access import trial_of
+from mergeable.state.access import place_of_weights, trial_of
+from mergeable.state.signature import Place
 from mergeable.states.combinators import PART, Product, cells_of, empty_of, inner_of, one_more, signature_of
-from mergeable.states.rows import Rows
+from mergeable.states.rows import Rows, keep_distinct
 from mergeable.states.sums import Count
 from mergeable.wording import shown
 
@@ -166,6 +167,6 @@ class Deduplicated(Product[str]):
 
     def _drop_repeated(self) -> list[np.ndarray]:
         """Keep equal rows once, which changes no answer, and return the ids and the columns in canonical order."""
-        columns = self._rows.keep_distinct()
+        columns = keep_distinct(self._rows)
         self._next = self._came + max(_FEW, len(columns[0]))
         return columns

@@ -18,7 +18,7 @@ class _Extreme(Number):
     """The extreme of all values but NaN, which is counted apart. Compares bits, so subnormal numbers keep their place."""
 
     _undoes_updates = True
-    _replaces_parts = True
+    _mutated = ()
     _sign: int
 
     def __init__(self) -> None:
@@ -115,7 +115,7 @@ class Min(_Extreme):
 class _ArgExtreme(State):
     """The extreme value with its key. Ties go to the smallest key, so that any order of merges gives one answer."""
 
-    _replaces_parts = True
+    _mutated = ()
     _sign: int
 
     def __init__(self) -> None:

@@ -23,7 +23,7 @@ class _ByStep(State):
     """The value of the extreme step. Ties go to the value whose canonical bytes come first, so that any order gives one answer."""
 
     idempotent = True
-    _replaces_parts = True
+    _mutated = ()
     _sign: int
 
     def __init__(self) -> None:

@@ -44,6 +44,7 @@ class FrequentItems(State):
 
     exact = False
     _undoes_updates = True
+    _mutated = ("_counts",)
 
     def __init__(self, k: int = 1024) -> None:
         self.k = as_whole(k, "FrequentItems: got k = {}", 1, _MOST_K)
@@ -138,6 +139,3 @@ class FrequentItems(State):
     def _return_to(self, total: int, before: dict[keys.Canonical, int]) -> None:
         self._total = total
         set_counts(self._counts, before)
-
-    def _copy_value(self) -> dict[str, Any]:
-        return {"k": self.k, "_total": self._total, "_taken": self._taken, "_counts": dict(self._counts)}

@@ -12,8 +12,7 @@ import numpy as np
 from mergeable.numeric import exact
 from mergeable.numeric.inputs import as_float64, as_weighted, flat, unweighted
 from mergeable.state import State
-from mergeable.state.access import twin_of
-from mergeable.states.sums import Count, Sum, check_weights
+from mergeable.states.sums import Count, Sum, add_at, check_weights
 from mergeable.wording import shown
 
 _BELOW, _ABOVE, _NAN, _MINUS, _PLUS = range(-5, 0)
@@ -45,6 +44,7 @@ class Histogram(State):
     """
 
     _undoes_updates = True
+    _mutated = ("_cells",)
 
     def __init__(self, edges: Sequence[float] | np.ndarray, weighted: bool = False) -> None:
         bounds = flat(as_float64(edges, "Histogram"))
@@ -65,9 +65,9 @@ class Histogram(State):
 
     def empty(self) -> Histogram:
         """Return a fresh identity with the same edges, which are not checked again."""
-        fresh = Histogram.__new__(Histogram)
-        fresh.__dict__.update(edges=self.edges, weighted=self.weighted)
-        fresh.__dict__.update(_cuts=self._cuts, _cell_of=self._cell_of, _cells=self._cells.empty())
+        fresh: Histogram = Histogram.__new__(Histogram)
+        fresh.edges, fresh.weighted, fresh._cuts, fresh._cell_of = self.edges, self.weighted, self._cuts, self._cell_of
+        fresh._cells = self._cells.empty()
         return fresh
 
     def update(self, values: Any, weights: Any = None) -> None:
@@ -79,18 +79,12 @@ class Histogram(State):
     def absorb(self, values: np.ndarray, weights: np.ndarray | None = None) -> None:
         """Take buffered values (n,) and weights (n,)."""
         keys = exact.order_keys(values)
-        if (
-            isinstance(self._cells, Count) and keys.size > self._cuts.size
-        ):  # to look for the cuts is quicker, even among sorted keys
+        if isinstance(self._cells, Count) and keys.size > self._cuts.size:  # then cuts are found faster among sorted keys
             keys.sort()
             passed = np.concatenate([[0], np.searchsorted(keys, self._cuts), [keys.size]])
-            self._cells.add_at(self._cell_of, np.diff(passed))
+            add_at(self._cells, self._cell_of, np.diff(passed))
             return
-        cells = self._cell_of[np.searchsorted(self._cuts, keys, side="right")]
-        if isinstance(self._cells, Sum):
-            self._cells.add_at(cells, np.ones_like(values) if weights is None else weights)
-        else:
-            self._cells.add_at(cells)
+        add_at(self._cells, self._cell_of[np.searchsorted(self._cuts, keys, side="right")], weights)
 
     def merge(self, other: Histogram) -> None:
         """Add the other's cells."""
@@ -130,9 +124,6 @@ class Histogram(State):
     def n_infinite(self) -> tuple[Any, Any]:
         """How many values were -inf, and how many inf: counts, or their weights."""
         return self._cell(_MINUS), self._cell(_PLUS)
-
-    def _copy_value(self) -> dict[str, Any]:
-        return {**self._attributes(), "_cells": twin_of(self._cells)}
 
     def _cell(self, index: int) -> Any:
         self.flush()

@@ -9,8 +9,8 @@ import numpy as np
 
 from mergeable.numeric import hashes, saved_values
 from mergeable.numeric.estimate import Estimate
-from mergeable.numeric.inputs import room, shared, writable
 from mergeable.state import State
+from mergeable.state.copy_on_write import room, shared, writable
 from mergeable.state.parameters import as_whole
 
 _LOWEST, _HIGHEST = 4, 18  # precisions
@@ -47,6 +47,7 @@ class HyperLogLog(State):
 
     idempotent = True
     _undoes_updates = True
+    _mutated = ("_registers",)
 
     def __init__(self, precision: int = 12, seed: int = 0) -> None:
         self.precision, self.seed = _precision(precision), hashes.seed_of(seed, "HyperLogLog")
@@ -117,10 +118,6 @@ class HyperLogLog(State):
         (registers,) = saved_values.fields(saved, "registers")
         self._registers = shared(saved_values.array(registers, np.uint8, self._registers.shape))
         saved_values.whole(int(registers.max()), 0, 64 - self.precision + 1)
-
-    def _copy_value(self) -> dict[str, Any]:
-        shared(self._registers)  # and copied when it is written to
-        return self._attributes()
 
 
 def _precision(value: Any) -> int:

@@ -8,9 +8,10 @@ from typing import Any, Generic, TypeVar, final, overload
 from mergeable.errors import IncompatibleStates
 from mergeable.numeric import keys, saved_values
 from mergeable.numeric.inputs import as_rows
-from mergeable.numeric.row_batch import Place, behind, check_columns, place_of_weights, present
+from mergeable.numeric.row_batch import check_columns, present
 from mergeable.state import State
-from mergeable.state.access import freeze, limit_buffer, merge_unchecked, trial_of
+from mergeable.state.access import freeze, is_frozen, limit_buffer, merge_unchecked, place_of_weights, trial_of
+from mergeable.state.signature import Place, behind
 from mergeable.state.undo import commit, rollback, savepoint
 from mergeable.states.combinators import assign_part, cells_of, empty_of, inner_of, one_more, signature_of
 from mergeable.wording import shown
@@ -84,8 +85,8 @@ class Keyed(State, Generic[S]):
 
     def empty(self) -> Keyed[S]:
         """Return a fresh identity. It shares the inner state, which nothing writes to."""
-        fresh = Keyed.__new__(Keyed)
-        fresh.__dict__.update(_inner=self._inner, _states={}, _mixed=False, _levels=self._levels)
+        fresh: Keyed[S] = Keyed.__new__(Keyed)
+        fresh._inner, fresh._states, fresh._mixed, fresh._levels = self._inner, {}, False, self._levels
         fresh.exact, fresh.commutative, fresh.idempotent = self.exact, self.commutative, self.idempotent
         return fresh
 
@@ -100,7 +101,7 @@ class Keyed(State, Generic[S]):
         arrays = as_rows(batch, len(labels), "Keyed.update")
         with self._all_or_nothing():
             for label, index in keys.places(labels).items():
-                self.at(label).update(*(a[index] for a in arrays))
+                state_at(self, label).update(*(a[index] for a in arrays))
 
     def _place_of_weights(self) -> Place | None:
         return behind(place_of_weights(self._inner))
@@ -109,8 +110,8 @@ class Keyed(State, Generic[S]):
         """Merge key by key: all keys, or none."""
         who = "Keyed.merge" if self._states else ""  # an empty one takes what older files may hold
         with self._all_or_nothing():
-            for label, state in other.states.items():
-                merge_unchecked(self.at(label, who), state)
+            for label, state in other._states.items():
+                merge_unchecked(state_at(self, label, who), state)
 
     def result(self) -> dict[Any, Any]:
         """Return a dict of keys to results, in the canonical order of the keys."""
@@ -140,9 +141,9 @@ class Keyed(State, Generic[S]):
 
     def __getitem__(self, key: Any) -> S:
         label = keys.canonical(key, "Keyed")
-        if self.__dict__.get("_frozen") and label not in self._states:
+        if is_frozen(self) and label not in self._states:
             raise KeyError(f"Keyed: no state has the key {shown(key)}; the keys are {shown(list(self)[:10])}.")
-        return self.at(label)
+        return state_at(self, label)
 
     def __setitem__(self, key: Any, value: Any) -> None:
         assign_part(self, key, value)
@@ -186,18 +187,6 @@ class Keyed(State, Generic[S]):
     def _undo_value(self) -> dict[str, Any]:
         return {**self._attributes(), "_states": dict(self._states)}  # the states have savepoints of their own
 
-    @property
-    def states(self) -> Mapping[keys.Canonical, S]:
-        """The state of each key, by its canonical form; to be read only."""
-        return self._states
-
-    def drop(self, label: keys.Canonical) -> S:
-        """Remove a key, and return its state."""
-        state = self.at(label)
-        self._record(lambda: self._return(label, state))
-        del self._states[label]
-        return state
-
     def _fresh(self) -> S:
         """Return an empty state for one key more. The more keys there are, the smaller is its buffer."""
         fresh = self._inner.empty()
@@ -226,17 +215,32 @@ class Keyed(State, Generic[S]):
             )
         known[key] = label
 
-    def at(self, label: keys.Canonical, who: str = "Keyed.update") -> S:
-        """Return the state of a key's canonical form, made when first asked for; ``who`` refuses one that equals a key of another type."""
-        if label not in self._states:
-            if who:
-                self._check_apart(label, who)
-            else:
-                self._mixed = True
-                self.__dict__.pop("_apart", None)
-            self._record(lambda: self._states.pop(label, None))
-            self._states[label] = self._fresh()
-        elif "_touched" in self.__dict__ and label not in self._touched:
-            self._touched[label] = self._states[label]
-            savepoint(self._states[label])
-        return self._states[label]
+
+def states_of(keyed: Keyed[S]) -> Mapping[keys.Canonical, S]:
+    """Return the state of each key, by the key's canonical form; to be read only."""
+    return keyed._states
+
+
+def state_at(keyed: Keyed[S], label: keys.Canonical, who: str = "Keyed.update") -> S:
+    """Return the state of a key's canonical form, made when first asked for; ``who`` refuses one that equals a key of another type."""
+    states = keyed._states
+    if label not in states:
+        if who:
+            keyed._check_apart(label, who)
+        else:
+            keyed._mixed = True
+            keyed.__dict__.pop("_apart", None)
+        keyed._record(lambda: keyed._states.pop(label, None))
+        states[label] = keyed._fresh()
+    elif "_touched" in keyed.__dict__ and label not in keyed._touched:
+        keyed._touched[label] = states[label]
+        savepoint(states[label])
+    return states[label]
+
+
+def drop(keyed: Keyed[S], label: keys.Canonical) -> S:
+    """Remove a key, and return its state."""
+    state = state_at(keyed, label)
+    keyed._record(lambda: keyed._return(label, state))
+    del keyed._states[label]
+    return state

@@ -10,7 +10,8 @@ import numpy as np
 
 from mergeable.numeric import exact, float_bins, saved_values
 from mergeable.numeric.estimate import Estimate
-from mergeable.numeric.inputs import as_float64, flat, shared, unweighted, writable
+from mergeable.numeric.inputs import as_float64, flat, unweighted
+from mergeable.state.copy_on_write import shared, writable
 from mergeable.state.parameters import as_whole
 from mergeable.states.quantiles import Quantiles, as_shares, rank_of
 from mergeable.wording import shown

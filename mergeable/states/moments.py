@@ -41,7 +41,7 @@ class Mean(Number):
     """
 
     _undoes_updates = True
-    _replaces_parts = True
+    _mutated = ()
 
     def __init__(self) -> None:
         self._total = 0  # sum of weight * value, in units of 2^-2148
@@ -137,7 +137,7 @@ class Moments(State):
     """
 
     _undoes_updates = True
-    _replaces_parts = True
+    _mutated = ()
 
     def __init__(self, ddof: float = 0) -> None:
         self.ddof = as_ddof(ddof, "Moments")

@@ -44,6 +44,7 @@ class Rows(State):
 
     bounded = False
     _undoes_updates = True
+    _mutated = ("_chunks",)
 
     def __init__(self, *columns: str) -> None:
         if not columns or len(set(columns)) != len(columns):
@@ -151,20 +152,18 @@ class Rows(State):
         self._kinds = kinds_of(arrays)
         self._chunks = [arrays]
 
-    def keep_distinct(self) -> list[np.ndarray]:
-        """Drop repeated rows, and return the columns as ``result`` does. Rows are equal where all their bytes are."""
-        columns = list(self.result().values())
-        if len(columns[0]):
-            cells = [sort_keys(column.reshape(len(column), -1)) for column in columns]
-            new = np.ones(len(columns[0]), bool)
-            new[1:] = np.logical_or.reduce([(cell[1:] != cell[:-1]).any(axis=1) for cell in cells])
-            columns = [column[new] for column in columns]
-            self._chunks = [tuple(columns)]
-        return columns
-
     def __len__(self) -> int:
         self.flush()
         return sum(len(chunk[0]) for chunk in self._chunks)
 
-    def _copy_value(self) -> dict[str, Any]:
-        return {"columns": self.columns, "_chunks": list(self._chunks), "_kinds": self._kinds}
+
+def keep_distinct(rows: Rows) -> list[np.ndarray]:
+    """Drop repeated rows, and return the columns as ``result`` does. Rows are equal where all their bytes are."""
+    columns = list(rows.result().values())
+    if len(columns[0]):
+        cells = [sort_keys(column.reshape(len(column), -1)) for column in columns]
+        new = np.ones(len(columns[0]), bool)
+        new[1:] = np.logical_or.reduce([(cell[1:] != cell[:-1]).any(axis=1) for cell in cells])
+        columns = [column[new] for column in columns]
+        rows._chunks = [tuple(columns)]
+    return columns

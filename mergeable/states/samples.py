@@ -29,7 +29,7 @@ class _Lowest(State):
 
     idempotent = True
     _undoes_updates = True
-    _replaces_parts = True
+    _mutated = ()
     _spare: ClassVar[int]
 
     def __init__(self, k: int = 1024, seed: int = 0) -> None:

@@ -113,7 +113,7 @@ class ScoreHistogram(State):
     """
 
     _undoes_updates = True
-    _replaces_parts = True
+    _mutated = ()
 
     def __init__(self, precision: int = 7, weighted: bool = False) -> None:
         self.precision = as_whole(precision, "ScoreHistogram: got precision {}", 0, _MOST_BITS)

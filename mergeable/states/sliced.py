@@ -9,11 +9,12 @@ import numpy as np
 
 from mergeable.numeric import hashes, keys
 from mergeable.numeric.conversion import objects
-from mergeable.numeric.row_batch import Place, RowBatch, behind, place_of_weights, present
-from mergeable.state.access import merge_unchecked
+from mergeable.numeric.row_batch import RowBatch, present
+from mergeable.state.access import merge_unchecked, place_of_weights
 from mergeable.state.parameters import as_whole
+from mergeable.state.signature import Place, behind
 from mergeable.states.combinators import PART, Product, Tuple, cells_of, empty_of, inner_of, signature_of
-from mergeable.states.keyed import Keyed
+from mergeable.states.keyed import Keyed, drop, state_at, states_of
 from mergeable.states.sums import Count
 from mergeable.wording import shown
 
@@ -106,7 +107,7 @@ class Sliced(Product[str]):
             dropped = self._make_room(rows)
             for label, index in rows.items():
                 if label not in dropped:
-                    give(self._kept.at(label, "Sliced.update"), index)
+                    give(state_at(self._kept, label, "Sliced.update"), index)
             other = sorted(i for label in dropped for i in rows[label])
             if other:
                 give(self._overflow, other)
@@ -115,15 +116,15 @@ class Sliced(Product[str]):
         place = place_of_weights(self._overflow[1])
         return behind(place) if self.by is None else place
 
-    def merge(self, other: Any) -> None:
+    def merge(self, other: Sliced) -> None:  # type: ignore[override]  # of this class
         """Merge slice by slice. Slices for which there is no room go to the overflow."""
         who = "Sliced.merge" if len(self._kept) else ""  # an empty one takes what older files may hold
-        kept, overflow = other.parts["kept"], other.parts["overflow"]
+        kept = states_of(other._kept)
         with self._all_or_nothing():
-            dropped = self._make_room(kept.states)
-            for label, state in kept.states.items():
-                merge_unchecked(self._overflow if label in dropped else self._kept.at(label, who), state)
-            merge_unchecked(self._overflow, overflow)
+            dropped = self._make_room(kept)
+            for label, state in kept.items():
+                merge_unchecked(self._overflow if label in dropped else state_at(self._kept, label, who), state)
+            merge_unchecked(self._overflow, other._overflow)
 
     def result(self) -> Slices:
         """Return the results of all rows, of each slice in the canonical order of the keys, and of the overflow."""
@@ -133,9 +134,9 @@ class Sliced(Product[str]):
     def overall(self) -> Any:
         """Return the result of all rows."""
         self.flush()
-        merged = self._overflow[1].empty()
-        for label in keys.in_order(self._kept.states):
-            merge_unchecked(merged, self._kept.states[label][1])
+        merged, kept = self._overflow[1].empty(), states_of(self._kept)
+        for label in keys.in_order(kept):
+            merge_unchecked(merged, kept[label][1])
         merge_unchecked(merged, self._overflow[1])
         return merged.result()
 
@@ -150,10 +151,10 @@ class Sliced(Product[str]):
 
     def __getitem__(self, key: Any) -> Any:
         """Return the inner state of a slice."""
-        label = keys.canonical(key, "Sliced")
-        if label not in self._kept.states:
+        label, kept = keys.canonical(key, "Sliced"), states_of(self._kept)
+        if label not in kept:
             raise KeyError(f"Sliced: no slice has the key {shown(key)}; the keys are {shown(list(self._kept)[:10])}.")
-        return self._kept.states[label][1]
+        return kept[label][1]
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -163,7 +164,7 @@ class Sliced(Product[str]):
         super().from_data(saved)
         if len(self._kept) > self.max_slices or (self.n_overflowed and len(self._kept) < self.max_slices):
             raise ValueError(f"found {len(self._kept)} slices and an overflow, expected {self.max_slices} slices before one")
-        if any(not state[0].result() for state in self._kept.states.values()):
+        if any(not state[0].result() for state in states_of(self._kept).values()):
             raise ValueError("found a slice without rows")
 
     def _keys_of(self, batch: tuple[Any, ...], named: dict[str, Any]) -> tuple[Any, tuple[Any, ...]]:
@@ -182,12 +183,13 @@ class Sliced(Product[str]):
 
     def _make_room(self, new: Collection[keys.Canonical]) -> set[keys.Canonical]:
         """Return the new keys that get no slice. Slices that give way to others go to the overflow."""
-        kept = self._kept.states
+        kept = states_of(self._kept)
         if len(kept.keys() | new) <= self.max_slices:
             return set()
         last = set(_ranked(kept.keys() | new)[self.max_slices :])
         for label in last & kept.keys():
-            self._overflow.merge(self._kept.drop(label))
+            dropped = drop(self._kept, label)
+            self._overflow.merge(dropped)
         return last & set(new)
 
 

@@ -8,8 +8,9 @@ from typing import Any, final
 import numpy as np
 
 from mergeable.numeric import exact, saved_values
-from mergeable.numeric.inputs import are_counts, as_array, as_float64, flat, room, shared, writable
+from mergeable.numeric.inputs import are_counts, as_array, as_float64, flat
 from mergeable.numeric.nonfinite import ALL_FINITE, added, nonfinite_value, split_total
+from mergeable.state.copy_on_write import room, shared, writable
 from mergeable.state.parameters import as_whole
 from mergeable.states.number import Number
 from mergeable.wording import shown
@@ -21,8 +22,7 @@ _INT64_MAX = 2**63 - 1
 class _Shaped(Number):
     """One number, or an array of them of a declared shape."""
 
-    def __init__(self, shape: tuple[int, ...] = ()) -> None:
-        self.shape = _shape(shape, type(self).__name__)
+    shape: tuple[int, ...]
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -31,7 +31,7 @@ class _Shaped(Number):
 
     @classmethod
     def cells(cls, parameters: dict[str, Any]) -> int:
-        """One for each number."""
+        """Return one number for each place of the shape."""
         return saved_values.cells(parameters["shape"])
 
 
@@ -61,8 +61,10 @@ class Count(_Shaped):
         [3, 7]
     """
 
+    _mutated = ("_count",)
+
     def __init__(self, shape: tuple[int, ...] = ()) -> None:
-        super().__init__(shape)
+        self.shape = _shape(shape, "Count")
         self._count: Any = np.zeros(self.shape, np.int64) if self.shape else 0
         self._most = 0  # no count of an array is larger; to know it saves a look at all of them
 
@@ -74,8 +76,7 @@ class Count(_Shaped):
             added = _whole(amount, self.shape, "Count.update")
             self._add(added, int(added.max()) if self.shape else 0)
 
-    def add_at(self, indices: np.ndarray, times: np.ndarray | None = None) -> None:
-        """Add 1, or ``times``, at each flat index (n,) of an array count; repeated indices add up."""
+    def _add_at(self, indices: np.ndarray, times: np.ndarray | None) -> None:
         self._check_unfrozen()
         most = indices.size if times is None else indices.size * int(times.max(initial=0))
         if self._most + most > _INT64_MAX:  # hardly ever: all at once, or nothing
@@ -138,14 +139,9 @@ class Count(_Shaped):
         self._most = min(self._most + most, _INT64_MAX)
 
     def _return_to(self, indices: np.ndarray, counts: np.ndarray) -> None:
-        """Undo ``add_at``."""
+        """Undo ``_add_at``."""
         self._count = writable(self._count)
         self._count.reshape(-1)[indices] = counts
-
-    def _copy_value(self) -> dict[str, Any]:
-        if self.shape:
-            shared(self._count)  # and copied when it is written to
-        return self._attributes()
 
 
 @final
@@ -177,9 +173,10 @@ class Sum(_Shaped):
     """
 
     _undoes_updates = True
+    _mutated = ("_units",)
 
     def __init__(self, shape: tuple[int, ...] = ()) -> None:
-        super().__init__(shape)
+        self.shape = _shape(shape, "Sum")
         self._units = [0] * math.prod(self.shape)
         self._nonfinite: dict[int, list[int]] = {}  # cell -> how many NaN, +inf, -inf
 
@@ -210,9 +207,9 @@ class Sum(_Shaped):
             )
         self.buffer(np.ascontiguousarray(array).reshape(-1, len(self._units)))
 
-    def add_at(self, indices: np.ndarray, values: np.ndarray) -> None:
-        """Add finite float64 values (n,) at flat indices (n,); repeated indices add up."""
+    def _add_at(self, indices: np.ndarray, values: np.ndarray | None) -> None:
         self._before_write()
+        values = np.ones(indices.size) if values is None else values
         order = np.argsort(indices, kind="stable")
         cells, starts = np.unique(indices[order], return_index=True)
         ends = [*starts[1:].tolist(), indices.size]
@@ -274,9 +271,6 @@ class Sum(_Shaped):
             more = {cell: added(self._nonfinite.get(cell, ALL_FINITE), counts) for cell, counts in nonfinite.items()}
             self._nonfinite = dict(sorted({**self._nonfinite, **more}.items()))
 
-    def _copy_value(self) -> dict[str, Any]:
-        return {**self._attributes(), "_units": list(self._units)}  # the rest is never changed in place
-
     @staticmethod
     def _column(values: np.ndarray) -> tuple[int, list[int]]:
         if values.dtype != np.float64:
@@ -285,10 +279,17 @@ class Sum(_Shaped):
         return split_total(values)
 
 
+def add_at(cells: Count | Sum, indices: np.ndarray, amounts: np.ndarray | None = None) -> None:
+    """Add amounts (n,), by default ones, at flat indices (n,) of a state with a shape; repeated indices add up.
+
+    A ``Count`` takes int64 amounts that are not below 0, a ``Sum`` finite float64 amounts.
+    """
+    cells._add_at(indices, amounts)
+
+
 def check_weights(cells: Count | Sum) -> None:
     """Raise ``ValueError`` where sums that a file holds are none of weights, which are finite and not below 0."""
-    saved = cells.to_data()
-    if isinstance(cells, Sum) and (min(saved["units"]) < 0 or saved["special"]):
+    if isinstance(cells, Sum) and (min(cells._units) < 0 or cells._nonfinite):
         raise ValueError("found sums of weights that are negative or not finite")
 
 

@@ -10,10 +10,11 @@ import numpy as np
 
 from mergeable.numeric.conversion import as_lossless
 from mergeable.numeric.inputs import is_number
-from mergeable.numeric.row_batch import Place, behind, check_columns, place_of_weights, present
-from mergeable.state.access import merge_unchecked
+from mergeable.numeric.row_batch import check_columns, present
+from mergeable.state.access import merge_unchecked, place_of_weights
+from mergeable.state.signature import Place, behind
 from mergeable.states.combinators import PART, Product, Tuple, cells_of, empty_of, inner_of, signature_of
-from mergeable.states.keyed import Keyed
+from mergeable.states.keyed import Keyed, drop, state_at, states_of
 from mergeable.states.number import as_written
 from mergeable.states.sums import Count
 from mergeable.wording import shown
@@ -94,7 +95,7 @@ class Windowed(Product[str]):
             if bucket <= self._over():
                 self._parts["dropped"].update(rows)
                 return
-            at = self._steps.at(bucket)
+            at = state_at(self._steps, bucket)
             at[0].update(rows)
             at[1].update(*batch, **named)
             self._move_on()
@@ -147,7 +148,7 @@ class Windowed(Product[str]):
 
     @property
     def _buckets(self) -> Mapping[int, Tuple]:
-        return self._steps.states  # type: ignore[return-value]  # whose keys are whole numbers here
+        return states_of(self._steps)  # type: ignore[return-value]  # whose keys are whole numbers here
 
     def _over(self) -> float:
         """Return the newest bucket before the window."""
@@ -157,7 +158,7 @@ class Windowed(Product[str]):
         """Drop the steps before the window."""
         over = self._over()
         for bucket in [bucket for bucket in self._buckets if bucket <= over]:
-            self._parts["dropped"].merge(self._steps.drop(bucket)[0])
+            self._parts["dropped"].merge(drop(self._steps, bucket)[0])
 
 
 def _is_width(number: Any) -> bool:

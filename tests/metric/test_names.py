@@ -268,7 +268,7 @@ class Words(mg.State):
 
 IN_STATES = sorted(
     {name for name in vars(mg.State) if name.startswith("_") and name[:2] != "__"}
-    - {"_abc_impl", "_undoes_updates", "_replaces_parts", "_copy_value", "_undo_value"}
+    - {"_abc_impl", "_undoes_updates", "_mutated", "_copy_value", "_undo_value"}
 )
 
 

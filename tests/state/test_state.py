@@ -497,14 +497,6 @@ class TestSavepoints:
         assert canonical_bytes(undoable(name)[0]) == canonical_bytes(state)
 
 
-def test_a_state_shows_a_handful_of_names():
-    """A state shows its verbs, its facts, what its class adds, and what a class of states writes or calls."""
-    verbs, facts = {"empty", "update", "merge", "result"}, {"parameters", "exact", "commutative", "idempotent", "bounded"}
-    of_classes = {"buffer", "absorb", "flush", "to_data", "from_data", "of", "cells"}
-
-    assert verbs | facts | of_classes == {name for name in dir(mg.Max()) if not name.startswith("_")} - {"n_nan"}
-
-
 def test_an_update_that_fails_halfway_is_undone():
     """What a failing update has already written is undone."""
     state = fed(Plain(), [1])

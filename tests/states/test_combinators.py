@@ -11,6 +11,7 @@ from mergeable.encoding.canonical import canonical_bytes
 from mergeable.numeric import exact
 from mergeable.state.access import assign, freeze
 from mergeable.state.undo import rollback, savepoint
+from mergeable.states.keyed import drop, state_at, states_of
 
 
 def fed(state, *batch):
@@ -243,7 +244,7 @@ def test_a_key_may_come_where_its_equal_has_left():
     rollback(keyed)
     keyed[1.0] += 1
     savepoint(keyed)
-    keyed.drop(next(iter(keyed.states)))
+    drop(keyed, next(iter(states_of(keyed))))
     keyed[True] += 1
     rollback(keyed)
     with pytest.raises(ValueError, match=r"^Keyed\.update: got the key True beside 1\.0"):
@@ -396,7 +397,7 @@ def test_a_fold_of_what_an_older_file_holds(make):
     state.update([2, "a"], [1, 1])
     kept = state._kept if make is mg.Sliced else state
     for label in (1, ("float", exact.key_of_value(1.0))):
-        kept.at(label, "")
+        state_at(kept, label, "")
     state.update([1], [1])
     folded = state.empty()
     folded.merge(state)

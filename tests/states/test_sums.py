@@ -12,6 +12,7 @@ import mergeable as mg
 from mergeable.encoding.canonical import canonical_bytes
 from mergeable.state.access import assign
 from mergeable.state.undo import rollback, savepoint
+from mergeable.states.sums import add_at
 
 INT64_MAX = 2**63 - 1
 
@@ -104,7 +105,7 @@ def test_count_of_an_array_overflows_loudly(how):
         {
             "update": lambda: count.update([1, 1]),
             "merge": lambda: count.merge(fed(mg.Count(shape=2), [1, 1])),
-            "add_at": lambda: count.add_at(np.array([0, 1])),
+            "add_at": lambda: add_at(count, np.array([0, 1])),
             "one batch": lambda: count.update([[1, INT64_MAX], [1, 1]]),
         }[how]()
     assert before == canonical_bytes(count)
@@ -118,8 +119,8 @@ def test_count_of_an_array_with_two_large_counts(how):
         {
             "update": lambda: count.update([[1, 0, 0], [0, 2, 2**61]]),
             "merge": lambda: count.merge(fed(mg.Count(shape=3), [1, 2, 2**61])),
-            "add_at": lambda: (count.add_at(np.array([0, 1, 1])), count.merge(fed(mg.Count(shape=3), [0, 0, 2**61]))),
-            "times": lambda: count.add_at(np.array([0, 1, 2]), np.array([1, 2, 2**61])),
+            "add_at": lambda: (add_at(count, np.array([0, 1, 1])), count.merge(fed(mg.Count(shape=3), [0, 0, 2**61]))),
+            "times": lambda: add_at(count, np.array([0, 1, 2]), np.array([1, 2, 2**61])),
         }[how]()
     assert [2**62 + 3, 2**62 + 6, 3 * 2**61] == count.result().tolist()
 
@@ -133,16 +134,16 @@ def test_count_add_at_is_undone():
         for step in steps.split():
             if step == "overflow":
                 with pytest.raises(OverflowError):
-                    count.add_at(np.array([1] * 9))
+                    add_at(count, np.array([1] * 9))
             elif step == "at":
-                count.add_at(places)
+                add_at(count, places)
                 places[:] = places[::-1].copy()
             else:
                 other = fed(mg.Count(shape=3), [1, 0, 1])
                 count.merge(other) if step == "merge" else count.update(other.result())
         rollback(count)
         assert [5, INT64_MAX - 9, 7] == count.result().tolist()
-        count.add_at(np.array([0, 1]))
+        add_at(count, np.array([0, 1]))
         assert [6, INT64_MAX - 8, 7] == count.result().tolist()
 
 
@@ -155,8 +156,8 @@ def test_count_reaches_the_largest_int64():
 def test_count_add_at_adds_up_repeated_places():
     """Places may repeat, and may come with times."""
     count = mg.Count(shape=3)
-    count.add_at(np.array([0, 2, 2]))
-    count.add_at(np.array([2, 2]), np.array([5, 6]))
+    add_at(count, np.array([0, 2, 2]))
+    add_at(count, np.array([2, 2]), np.array([5, 6]))
     assert [1, 0, 13] == count.result().tolist()
 
 
@@ -280,8 +281,8 @@ def test_sum_of_columns():
 def test_sum_add_at():
     """Values are added at their places, and repeated places add up exactly."""
     total = mg.Sum(shape=3)
-    total.add_at(np.array([2, 0, 2, 2]), np.array([1e16, 1.0, 1.0, -1e16]))
-    total.add_at(np.array([], int), np.array([]))
+    add_at(total, np.array([2, 0, 2, 2]), np.array([1e16, 1.0, 1.0, -1e16]))
+    add_at(total, np.array([], int), np.array([]))
     assert np.array([1.0, 0.0, 1.0]).tobytes() == total.result().tobytes()
 
 
