@@ -1,4 +1,4 @@
-"""What ``mergeable demo`` runs: eight shards, eight processes, eight files, and the answer of one process, to the bit.
+"""The program of ``mergeable demo``: eight shards, eight processes, eight files, and the answer of one process, to the bit.
 
 The data are scikit-learn's: 569 tumours, malignant or benign. A logistic regression learns from one half and is evaluated on
 the other. Its weights travel to the processes, and each row's sum is taken alone and rounded once, so that a probability does
@@ -84,12 +84,12 @@ def evaluate(model: Model, features: np.ndarray, labels: np.ndarray) -> Diagnosi
 
 
 def write_shard(model: Model, features: np.ndarray, labels: np.ndarray, shard: int, path: Path) -> None:
-    """Evaluate one shard and write its file: what each process does."""
+    """Evaluate one shard and write its file: the work of one process."""
     evaluate(model, features, labels).snapshot({"shard": shard}).save(path)
 
 
 def run(folder: Path, say: Callable[..., None], table: Table) -> bool:
-    """Show it all, with files in this folder; return whether everything was as it should be."""
+    """Show shards, merge and refusals, with files in a folder; return whether bits agreed and damage was refused."""
     model, features, labels, learnt_from = learn()
     say(
         f"{learnt_from + len(labels)} tumours, of scikit-learn's breast cancer data: a model learns from {learnt_from}, and "
@@ -126,7 +126,7 @@ def run(folder: Path, say: Callable[..., None], table: Table) -> bool:
 
 
 def commands(folder: str) -> list[str]:
-    """Return what to try with the files in a folder."""
+    """Return commands to try on the files in a folder."""
     return [
         f"mergeable merge {folder}/shards -o {folder}/all.mg",
         f"mergeable show {folder}/all.mg -m mergeable.demo",

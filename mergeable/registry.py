@@ -1,4 +1,4 @@
-"""Classes that a file may name: the only ones that are made without a metric in hand."""
+"""The registry of classes that files may name: no other class is made without a metric in hand."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mergeable.wording import shown
 
 
 class NotRegistered(ValueError):
-    """A file names a class that was not registered: ``missing``, or what else only a metric in hand can bring."""
+    """A file names a class, ``missing``, that is not registered and that only a metric in hand can provide."""
 
     def __init__(self, text: str, missing: str) -> None:
         super().__init__(text)
@@ -96,7 +96,7 @@ def keep_label(cls: type, label: str) -> None:
 
 
 def label_of(cls: type) -> str:
-    """Return what parameters and pages call a class: its own name, or the one that files hold."""
+    """Return the label of a class in parameters and pages: its own name, or the one that files hold."""
     return _labels.get(cls, cls.__name__)
 
 

@@ -33,7 +33,7 @@ def current() -> "Replicas":
 
 
 def _ways() -> "Iterator[type[Replicas]]":
-    """Yield the classes for TensorFlow's strategies; each is imported when the ones before it do not serve."""
+    """Yield the classes for TensorFlow's strategies; each is imported when none before serves the strategy in force."""
     from mergeable.strategies.local import Local
 
     yield Local

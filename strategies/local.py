@@ -57,7 +57,7 @@ class Local(TensorFlowReplicas):
 
 
 class _Box:
-    """A box around an item, which ``merge_call`` passes on whole: it would take a structure apart."""
+    """A box around an item, which ``merge_call`` passes on whole; a structure it would take apart."""
 
     def __init__(self, item: Any) -> None:
         self.item = item

@@ -1,4 +1,4 @@
-"""The exchange: the one round in which the processes of a job give each other what their metrics hold.
+"""The exchange (an allreduce of metrics): the one round in which the processes of a job merge the states of their metrics.
 
 Whether processes exchange depends only on the order of calls, never on data: make the same calls everywhere. ``result()`` exchanges,
 unless another metric's exchange has already delivered this one. An exchange delivers every metric of which an update was called since
@@ -146,7 +146,7 @@ class Exchange:
         return self._processes.size
 
     def join(self, metric: Metric) -> None:
-        """Make the metric's result that of all processes. Every process joins its metrics in the same order."""
+        """Let a metric's result be the result of all processes. Every process joins its metrics in the same order."""
         with self._lock:
             if internals(metric).membership.job is not self:
                 internals(metric).membership.job = self
@@ -154,7 +154,7 @@ class Exchange:
                 self._classes.append(type(metric).__qualname__)
 
     def merged(self, metric: Metric, *, alone: bool = False, verb: str = "result") -> Part:
-        """Return what this metric holds in all processes; ``alone`` delivers no other metric.
+        """Return the merged part of a metric of all processes; ``alone`` delivers no other metric.
 
         Errors name the verb that the user called, which every process must call.
 
@@ -195,7 +195,7 @@ class Exchange:
         return merged[wanted]
 
     def _combined(self, wanted: int, carried: dict[int, Metric], verb: str) -> dict[int, Part]:
-        """Return what the metrics carried hold in all processes."""
+        """Return the merged parts of the metrics in this exchange, by number."""
         metric = carried[wanted]
         program = {
             "version of mergeable": version.__version__,
@@ -228,7 +228,7 @@ class Exchange:
 
 
 def _parameters(number: int, metric: Metric) -> dict[str, Any]:
-    """Return what must agree between the metrics of that number."""
+    """Return the parameters that must agree between the metrics of one number, by label."""
     known = {f"parameter {name} of metric {number}": value for name, value in operations.parameters(metric).items()}
     restored = internals(metric).slots.parts.get(RESTORED)
     known[f"restored part of metric {number}"] = sorted(restored.contributions) if restored else None

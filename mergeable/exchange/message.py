@@ -43,7 +43,7 @@ class Messenger:
         self._classes: Classes | None = None
 
     def message(self, program_digest: bytes, parameter_digests: Mapping[int, bytes]) -> Message:
-        """Return the message with what the metrics hold now; they stay as they are."""
+        """Return a message with the current parts of the metrics, which stay as they are."""
         message = Message(program_digest, dict(parameter_digests), {})
         try:
             for number, metric in self._metrics.items():

@@ -1,4 +1,4 @@
-"""The laws, one by one: what must hold for a state or a metric so that every cut and every tree gives one answer.
+"""The laws, one by one: properties by which every cut of the data and every tree of merges gives one answer.
 
 Each law is a function of a ``Subject``, a list of batches and a source of random numbers; it raises ``LawBroken``. Where it has
 nothing to compare, it returns why.
@@ -59,7 +59,7 @@ def _rolled_back(subject: Subject, state: State, batches: list[Batch], merges: b
 
 @dataclasses.dataclass(frozen=True)
 class Subject:
-    """What is tested: how to make an empty one, feed it, merge it and read it. States and metrics both fit."""
+    """The functions by which a law makes, updates, merges and reads the states or the metrics that it tests."""
 
     name: str
     empty: Callable[[], Any]
@@ -80,7 +80,7 @@ class Subject:
     """Let one take batches, and merge with another that took them where this is True; then undo it."""
 
     def fed(self, batches: Iterable[Batch]) -> Any:
-        """Return one that took these batches."""
+        """Return a state, or a metric, that took these batches."""
         state = self.empty()
         for batch in batches:
             self.update(state, copy.deepcopy(batch))
@@ -139,7 +139,7 @@ def identity(subject: Subject, batches: list[Batch], rng: random.Random) -> None
 
 
 def homomorphism(subject: Subject, batches: list[Batch], rng: random.Random) -> None:
-    """One that took everything has the bytes of the merge of two that took the parts."""
+    """A state of all batches has the bytes of the merge of two states of the parts."""
     parts = _cut(batches, 2, rng)
     whole = subject.fed(parts[0] + parts[1])
     merged = subject.merged(subject.fed(parts[0]), subject.fed(parts[1]))
@@ -327,7 +327,7 @@ def _unchanged(subject: Subject, thing: Any, what: str) -> Iterator[None]:
 
 
 def _rows_of(batch: Batch) -> list[Batch]:
-    """Cut a batch into batches of one row; what has no rows stays whole."""
+    """Return a batch cut into batches of one row; a batch without rows stays whole."""
     if not isinstance(batch, tuple):
         return [batch] if isinstance(batch, Mapping) else [row for (row,) in _rows_of((batch,))]
     lengths = {len(column) if isinstance(column, list) else int(column.shape[0]) for column in _columns(batch)}
@@ -335,7 +335,7 @@ def _rows_of(batch: Batch) -> list[Batch]:
 
 
 def _columns(part: Any) -> Iterator[Any]:
-    """Yield what holds a row each in its items: lists, and arrays and tensors of any library, also inside of tuples and dicts."""
+    """Yield the columns of a batch: lists, and arrays and tensors of any library, also inside of tuples and dicts."""
     if isinstance(part, tuple | Mapping):
         for inner in part.values() if isinstance(part, Mapping) else part:
             yield from _columns(inner)

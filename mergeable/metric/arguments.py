@@ -72,7 +72,7 @@ def found(place: Place, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any
 
 
 def with_weights_it_takes(update: Callable[..., Any], kwargs: dict[str, Any]) -> dict[str, Any]:
-    """Return the arguments of an update without a ``sample_weight`` that is None, by which Keras says that there is none.
+    """Return the arguments of an update without a ``sample_weight`` that is None, which Keras passes where there are no weights.
 
     A method that takes weights gets it as it came.
 

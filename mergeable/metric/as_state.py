@@ -1,4 +1,4 @@
-"""A metric as a state, so that what is made of states can be made of metrics."""
+"""A metric as a state, for the states that are built on others: a metric for each key, slice or replicate."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from mergeable.wording import some
 @registry.register
 @final
 class Nested(Product[str]):
-    """The states of a metric as one state: what ``metric.as_state()`` returns, and ``Keyed(metric)`` holds for each key.
+    """The states of a metric as one state: ``metric.as_state()`` returns it, and ``Keyed(metric)`` holds one for each key.
 
     ``update(...)`` runs the metric's ``update_state``, ``result()`` its ``result``. The metric itself stays as it is, and may hold
     updates of its own. Empty: every state empty. Exact, commutative, idempotent and bounded where every state is.
@@ -51,7 +51,7 @@ class Nested(Product[str]):
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """The metric's class, its constructor's arguments, what else must agree, and its states."""
+        """The metric's class, its constructor's arguments, its other plain attributes, and the signatures of its states."""
         arguments = {
             name: value for name, value in internals(self._metric).declaration.arguments.items() if name not in registry.LABELS
         }
@@ -79,7 +79,7 @@ class Nested(Product[str]):
 
     @classmethod
     def cells(cls, parameters: dict[str, Any]) -> int:
-        """Those of all states that such a metric has, whatever else is said of them."""
+        """Return how many numbers all states of the metric allocate."""
         return sum(cells_of(signature_of(part)) for part in parts_of(cls.of(parameters)).values())
 
     def update(self, *args: Any, **kwargs: Any) -> None:
@@ -101,7 +101,7 @@ class Nested(Product[str]):
 
 
 def metric_of(nested: Nested) -> Any:
-    """Return the metric whose states a state holds: it has the code, and not the updates."""
+    """Return the metric whose code a nested state runs; the metric does not hold the updates."""
     return nested._metric
 
 

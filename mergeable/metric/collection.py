@@ -98,7 +98,7 @@ class MetricCollection(Metric):
             result_when_empty(self)  # two names that are one are refused now, and not when there is much to lose
 
     def update_state(self, *args: Any, **kwargs: Any) -> None:
-        """Give every member the batch; a ``sample_weight`` that is None goes to those that take one."""
+        """Give every member the batch; a ``sample_weight`` that is None goes to the members that take weights."""
         received: dict[Any, Any] = {}
         for member in self:
             if member in self.reads:
@@ -157,7 +157,7 @@ class MetricCollection(Metric):
             return read_by(state, metric)
 
     def _example(self, name: str) -> Any:
-        """Return what the result of a member looks like; one that fails on empty states gives one number, as is usual."""
+        """Return an example of a member's result: its structure on empty states, or one number where it fails there."""
         _, metric = self._member(name)
         example = getattr(metric, "empty_result", None)
         if example is not None:
@@ -201,7 +201,7 @@ def _key(member: str) -> str:
 
 
 def _reader(state: Any, owner: Any) -> Metric:
-    """Return the metric of a state, with the other one's states in the place of its own: a pickle holds them once."""
+    """Return the metric of a nested state, with the states of the owner in the place of its own: a pickle holds these once."""
     metric: Metric = metric_of(state)
     mine, states = internals(metric).declaration, internals(metric_of(owner)).declaration.states
     known = Declaration(mine.kind, {name: states[name] for name in mine.states}, mine.arguments)

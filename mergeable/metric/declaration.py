@@ -1,4 +1,4 @@
-"""What a metric declares: its states, its constructor's arguments, and what must agree before metrics merge.
+"""The declaration of a metric: its empty states and arguments, and the checks that two metrics may merge.
 
 Not its job: to hold what updates bring.
 """

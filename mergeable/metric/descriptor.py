@@ -1,4 +1,4 @@
-"""A declared state as an attribute of a metric's class."""
+"""The data descriptor of a declared state on a metric's class."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Declared:
 
 
 def declare(cls: type, kind: type) -> None:
-    """Let a new class of metrics (``kind``) have its states as attributes: its own, and those of mixins that are no metrics.
+    """Put descriptors on a new class of metrics (``kind``) for its states, and for the states of mixins that are no metrics.
 
     Raises:
         TypeError: a base class has another attribute of that name.
@@ -60,7 +60,7 @@ def declare(cls: type, kind: type) -> None:
 
 
 def found(cls: type, name: str) -> Any:
-    """Return what a class has under a name, its own or that of a base, as it stands there."""
+    """Return the attribute of a class or its bases as it stands there, without calling a descriptor; None where there is none."""
     return next((vars(base)[name] for base in cls.__mro__ if name in vars(base)), None)
 
 

@@ -28,10 +28,10 @@ class Queue(Protocol):
     """Batches that were handed over to a metric and that no slot has taken yet."""
 
     def settle(self) -> None:
-        """Take what waits; what its updates raise is kept. Called by a thread that has the metric to itself."""
+        """Take the batches that wait, and keep the errors of their updates. Called by a thread that has the metric to itself."""
 
     def raise_failures(self) -> None:
-        """Raise what an update that was taken has raised; told once."""
+        """Raise the error of an update that was taken, once."""
 
     def reset(self) -> None:
         """The metric was reset."""
@@ -41,7 +41,7 @@ class Change(Protocol):
     """A change that is being made."""
 
     def end(self) -> None:
-        """Bring to an end what was cut off: do what was decided, or undo all of it."""
+        """Finish a change that was cut off: complete it where it was decided, or undo all of it."""
 
 
 @final
@@ -94,7 +94,7 @@ class Internals:
         with self.lock: return self._entered(run, *args)  # fmt: skip  # noqa: E701 - see above
 
     def _entered(self, run: Callable[..., T], *args: Any) -> T:
-        """Bring to an end what was cut off, take what waits, and go on."""
+        """Finish a change that was cut off, take the batches that wait, and call ``run(*args)``."""
         if self.view is not None:
             self.view = None
         if self.change is not None:
@@ -104,7 +104,7 @@ class Internals:
         return run(*args)
 
     def try_to_enter(self) -> bool:
-        """Take what waits, unless another thread has the metric to itself; return whether that was done."""
+        """Take the batches that wait, unless another thread has the metric to itself; return whether they were taken."""
         if not self.lock.acquire(blocking=False):
             return False
         try:
@@ -132,7 +132,7 @@ class Internals:
         return self.view is not None and bool(self.lock._is_owned())  # type: ignore[attr-defined]  # as above
 
     def fold(self, *names: str) -> States:
-        """Return fresh states into which those of all replicas are merged."""
+        """Return fresh states into which the states of all replicas are merged."""
         return self.enter(self.slots.fold, *names)
 
     def coverage(self) -> Coverage:
@@ -140,21 +140,21 @@ class Internals:
         return self.enter(self.slots.coverage)
 
     def take_in(self) -> None:
-        """Take the batches that wait; what their updates raise waits in turn."""
+        """Take the batches that wait, and keep the errors of their updates."""
         self.enter(nothing)
 
     def settle(self) -> None:
-        """Take the batches that wait, and raise what their updates have raised."""
+        """Take the batches that wait, and raise the first error of their updates."""
         self.enter(self.raise_failures)
 
     def raise_failures(self) -> None:
-        """Raise what an update of a batch that waited has raised."""
+        """Raise the error of an update of a batch that waited."""
         if self.queue is not None:
             self.queue.raise_failures()
 
 
 def internals(metric: Any) -> Internals:
-    """Return what the library keeps on a metric."""
+    """Return the internals of a metric."""
     found: Internals = metric.__dict__[ATTRIBUTE]
     return found
 

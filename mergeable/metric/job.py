@@ -20,7 +20,7 @@ class Job(Protocol):
         """How many they are."""
 
     def merged(self, metric: Any, *, alone: bool, verb: str = "result") -> Part:
-        """Return what this metric and its likes in all processes hold, as the user's call of a verb asks.
+        """Return the merged part of this metric and its counterparts in all processes, for the user's call of a verb.
 
         ``alone`` brings no other metric along.
         """
@@ -28,12 +28,12 @@ class Job(Protocol):
 
 @final
 class Membership:
-    """Whether a metric belongs to a job, and what an exchange has brought it that is still true.
+    """The job that a metric belongs to, and the results of exchanges that are still true.
 
-    ``updated_since_exchange`` tells whether an update has been called since the last reset or exchange, ``prefetched`` is what an
-    exchange for another metric has brought along and nobody has read yet, and ``last_result`` is the coverage and the value of
+    ``updated_since_exchange`` tells whether an update has been called since the last reset or exchange, ``prefetched`` is the
+    merged part that an exchange for another metric has delivered and nobody has read yet, and ``last_result`` is the coverage and the value of
     the last result over all processes; a change of the metric ends both. Updates and resets count as ``changes``, whether they
-    brought rows or not, because all processes call them alike.
+    had rows or not, because all processes call them alike.
     """
 
     __slots__ = ("changes", "job", "last_result", "prefetched", "resets", "updated_since_exchange")

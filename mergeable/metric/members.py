@@ -56,7 +56,7 @@ def named(metrics: Any) -> dict[str, Metric]:
 
 
 def _name(metric: Any) -> Any:
-    """Return a metric's name, without the number by which Keras tells apart those that were given none in this process."""
+    """Return a metric's name; of one that Keras has named and numbered, the name without the number."""
     name = getattr(metric, "name", "")
     if isinstance(metric, Metric) and host_of(metric) is metric and internals(metric).declaration.arguments.get("name") is None:
         default = default_name(type(metric))
@@ -65,7 +65,7 @@ def _name(metric: Any) -> Any:
 
 
 def described(metric: Metric) -> dict[str, Any]:
-    """Return the class of a metric, by name, and its constructor's arguments: what ``built`` takes."""
+    """Return the description of a metric for ``built``: its class, by name, and its constructor's arguments."""
     arguments = {name: value for name, value in internals(metric).declaration.arguments.items() if name not in registry.LABELS}
     return {"metric": registry.name_of(type(metric)), "arguments": arguments}
 

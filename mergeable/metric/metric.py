@@ -101,7 +101,7 @@ class Metric(Saveable, NoFunction, metaclass=_Kind):
         host_verbs(cls, Metric)
 
     def __new__(cls: type[M], /, *args: Any, **kwargs: Any) -> M:
-        """Set up what needs no ``__init__``."""
+        """Set up the internals, which need no ``__init__``."""
         if not all(cls._private_names.isdisjoint(vars(base)) for base in cls._users):  # what it was given after it was made
             names.check_class(cls, cls._private_names)
         if not are_hosted(cls):
@@ -162,7 +162,7 @@ class Metric(Saveable, NoFunction, metaclass=_Kind):
 
     @hosted
     def merge_state(self, metrics: Iterable[Any]) -> None:
-        """Take all that other metrics of this class and these parameters have taken; they stay as they are.
+        """Take all updates that other metrics of this class and these parameters have taken; the others stay as they are.
 
         A snapshot, or the path of its file, stands for the metric that it was taken of.
 
@@ -232,7 +232,7 @@ class Metric(Saveable, NoFunction, metaclass=_Kind):
 
     @property
     def coverage(self) -> Coverage:
-        """Which updates the last result over all processes holds; after a change, and in one process, what this one holds."""
+        """The updates that the last result over all processes covers; after a change, and in one process, those of this process."""
         inner = internals(self)
         inner.take_in()
         last = inner.membership.last_result
@@ -316,7 +316,7 @@ class Metric(Saveable, NoFunction, metaclass=_Kind):
         return {name: value for name, value in self.__dict__.items() if name != ATTRIBUTE}
 
     def _result_on_nothing(self) -> Any:
-        """Return what the result is like, read from empty states."""
+        """Return the result of empty states, which shows its structure."""
         return self.result()
 
     # Copies and pickles: the states, the plain attributes, and no lock.
@@ -332,7 +332,7 @@ class Metric(Saveable, NoFunction, metaclass=_Kind):
         return inner.enter(self._content, inner)
 
     def _content(self, inner: Internals) -> dict[str, Any]:
-        """Return all that this metric holds, which no later update reaches."""
+        """Return copies of the states, the attributes and the coverage."""
         return {
             "plain": {**self._plain_attributes(), **undeclared_values(self)},
             "_states": dict(inner.declaration.states),

@@ -33,7 +33,7 @@ def update(  # noqa: PLR0917 - each belongs to one update
     *,
     then: Callable[[], None] = nothing,
 ) -> None:
-    """Run the user's ``update_state`` on one replica's states; what a failure has written is undone.
+    """Run the user's ``update_state`` on one replica's states; an update that fails is undone.
 
     The rows are those of one update, or of several that ``joins`` allows to be one. ``then`` is called once it is certain that
     the update counts, again where that was cut off.
@@ -127,7 +127,7 @@ def reset(metric: Any) -> None:
 
 
 def take_over(metric: Any, part: Part) -> None:
-    """Reset the metric, and let it hold what was saved."""
+    """Reset the metric, and let it hold a saved part."""
     inner = internals(metric)
     inner.settle()
     inner.enter(_reset, metric, inner, part)
@@ -153,7 +153,7 @@ def _reset(metric: Any, inner: Internals, restored: Part | None = None) -> None:
 
 
 def merge(metric: Any, others: list[Any]) -> None:
-    """Take all that other metrics hold; they stay as they are. Where the class has a merge of its own, it runs on copies of them.
+    """Merge other metrics into a metric; the others stay as they are. A merge of the class's own runs on copies of them.
 
     Raises:
         IncompatibleStates, DuplicateOrigin, UndeclaredState: as ``Metric.merge_state`` says.
@@ -191,7 +191,7 @@ def _merge(metric: Any, inner: Internals, pieces: Part | None, others: list[Any]
 
 
 def _still(metric: Any) -> Any:
-    """Return a metric that holds what this one holds now, and that nobody else has."""
+    """Return a private copy of a metric."""
     return _twin(metric, internals(metric).slots.copied(), undeclared_values(metric))
 
 
@@ -204,11 +204,11 @@ def check_mergeable(metric: Any, other: Any) -> None:
         mine.check_mergeable(theirs, {}, {})
 
 
-# What a metric holds, as one part: for an exchange, a snapshot, a copy.
+# The contents of a metric as one part: for an exchange, a snapshot, a copy.
 
 
 def own_part(metric: Any) -> Part:
-    """Return a fresh part of what this process brings to its job: what was restored is brought by the first process."""
+    """Return this process's contribution to its job as a fresh part; the first process alone adds the restored part."""
     inner = internals(metric)
     inner.settle()
     return inner.enter(_own_part, metric, inner)
@@ -221,7 +221,7 @@ def _own_part(metric: Any, inner: Internals) -> Part:
 
 
 def whole_part(metric: Any) -> Part:
-    """Return a fresh part of what the metric holds in all processes of its job.
+    """Return the merged part of the metric in all processes of its job.
 
     Raises:
         UndeclaredState: there are several, and no declaration says how attributes merge.
@@ -234,7 +234,7 @@ def whole_part(metric: Any) -> Part:
 
 
 def merged_parts(metric: Any, mine: Part, theirs: Part) -> Part:
-    """Return what two processes hold of such a metric, as one part; ``mine`` is changed."""
+    """Return the merged part of two processes' parts; ``mine`` is changed."""
     if metric._merges_by_itself:
         whole = twin(metric, mine)
         merge(whole, [twin(metric, theirs)])
@@ -263,7 +263,7 @@ def _twin(metric: M, parts: dict[int, Part], undeclared: Mapping[str, Any]) -> M
 
 
 def stand_in(metric: M, states: States) -> M:
-    """Return a metric for one call of the user's code on states that are not this metric's: what it sets is gone with it."""
+    """Return a metric for one call of the user's code on other states; the attributes that the call sets are gone with it."""
     made = object.__new__(type(metric))
     made.__dict__.update(metric.__dict__)
     made.__dict__[ATTRIBUTE] = Internals(internals(metric).declaration, {0: Part(states)})
@@ -271,7 +271,7 @@ def stand_in(metric: M, states: States) -> M:
 
 
 def parameters(metric: Any) -> dict[str, Any]:
-    """Return what must be equal for two metrics to merge, but for their states: arguments and plain attributes."""
+    """Return the arguments and plain attributes that must be equal for two metrics to merge."""
     found: dict[str, Any] = metric._parameters()
     return found
 

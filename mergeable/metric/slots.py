@@ -48,14 +48,14 @@ class Slots:
         return merged
 
     def folded(self, *, without_restored: bool = False) -> Part:
-        """Return one fresh part of what all hold; what was restored may be left out, where another process brings it."""
+        """Return the fold of all parts as one fresh part; the restored part may be left out, which another process then adds."""
         slots = (
             self if not without_restored else Slots(self.states, {r: part for r, part in self.parts.items() if r != RESTORED})
         )
         return Part(slots.fold(), slots.coverage(), self.part(0).origin)
 
     def joined_to(self, joined: Part | None) -> Part | None:
-        """Return a part with what it had and what these parts have."""
+        """Return a part into which these parts are merged, or a copy of them where it is None."""
         for _, part in sorted(self.parts.items()):
             if joined is None:
                 joined = part.copied()
@@ -64,7 +64,7 @@ class Slots:
         return joined
 
     def copied(self) -> dict[int, Part]:
-        """Return parts that hold the same, and that no later update of these reaches."""
+        """Return copies of the parts, by replica."""
         return {replica: part.copied() for replica, part in self.parts.items()}
 
     def coverage(self) -> Coverage:
@@ -75,13 +75,13 @@ class Slots:
         return coverage
 
     def declare(self, name: str, state: State) -> None:
-        """Give every part an empty state of that name."""
+        """Add an empty state of that name to every part."""
         for part in self.parts.values():
             part.states[name] = state.empty()
         self.states[name] = state.empty()
 
     def replace(self, name: str, state: State) -> None:
-        """Let the first replica hold a state under that name, and the others nothing."""
+        """Put a state under that name into the first replica's part, and empty ones into the others."""
         first = self.part(0)
         self.parts = {
             replica: part.replaced(name, state if part is first else state.empty()) for replica, part in self.parts.items()

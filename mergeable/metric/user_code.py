@@ -103,7 +103,7 @@ class Change:
             note(error, self._metric, self._verb, self._replica)
 
     def end(self) -> None:
-        """Do what was decided, or return to before."""
+        """Complete the change where it was decided, or undo it."""
         if self.then is None:
             self._undo_states()
             self._undo_attributes()
@@ -138,6 +138,6 @@ class Change:
 
 
 def undeclared_values(metric: Any) -> dict[str, Any]:
-    """Return the attributes that are no states, but hold what updates have set; copied one level deep."""
+    """Return copies, one level deep, of the attributes that updates have set and that are no states."""
     names = metric.__dict__[ATTRIBUTE].undeclared
     return {name: shallow(metric.__dict__[name]) for name in names if name in metric.__dict__} if names else {}

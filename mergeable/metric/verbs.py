@@ -23,7 +23,7 @@ tracers: list[Callable[[], bool]] = []
 
 
 def check_not_recorded(metric: Any, name: str) -> None:
-    """Raise ``UnsupportedStrategy`` where the metric's code is recorded: what it does to its values would be done once."""
+    """Raise ``UnsupportedStrategy`` where a framework records the metric's code: its updates would run once."""
     if any(is_recording() for is_recording in tracers):
         who = f"{type(metric).__name__}.{internals(metric).verb}"
         raise UnsupportedStrategy(
@@ -100,7 +100,7 @@ def _leading_on(cls: type, found: Any, verb: str) -> Any:
 
 
 def as_method(found: Any, who: str) -> Callable[..., Any]:
-    """Return what a class holds under the name of a method, as a function of ``self``.
+    """Return a function of ``self`` for an attribute of a class that is called as a method.
 
     Raises:
         TypeError: it cannot be called.

@@ -1,1 +1,1 @@
-"""What states compute with: inputs, exact sums, keys, hashes, the order of rows, and checks of what files say."""
+"""Arithmetic for states: inputs, exact sums, keys, hashes, the order of rows, and checks of saved values."""

@@ -176,7 +176,7 @@ def _range(values: np.ndarray, scratch: np.ndarray) -> tuple[int, int]:
 
 
 def _block_total(values: np.ndarray, scratch: np.ndarray) -> int:
-    """Return the exact sum of a block of whole rows, or of one row; what is in ``scratch`` (n,) is lost."""
+    """Return the exact sum of a block of whole rows, or of one row; ``scratch`` (n,) is overwritten."""
     smallest, largest = _range(values, scratch)
     if largest >= _INFINITY:
         raise ArithmeticError("exact.total: got NaN or infinite values, expected finite ones. Split them off first.")
@@ -235,7 +235,7 @@ def _block_product_total(factors: list[np.ndarray]) -> int:
 
 
 def _two_product(a: np.ndarray, b: np.ndarray) -> list[np.ndarray]:
-    """Return the rounded products and, unless there is none, what rounding took from them (Dekker 1971)."""
+    """Return the rounded products and, unless there are none, their rounding errors (Dekker 1971)."""
     product = a * b
     if _fit(a[:_FEW], b[:_FEW]) and _fit(a, b):
         return [product]

@@ -52,7 +52,7 @@ def as_keys(items: Any, who: str) -> np.ndarray:
 
 
 def of_keys(array: np.ndarray, seed: int) -> np.ndarray:
-    """Return 64 bits (n,) uint64 for each key (n,) that ``as_keys`` gave."""
+    """Return 64 bits (n,) uint64 for each key (n,) of an array from ``as_keys``."""
     if array.dtype.kind in "bi":
         return _of_kind(array.astype(np.int64, copy=False).view(np.uint64), "bool" if array.dtype == bool else "int", seed)
     if array.dtype == np.float64:

@@ -180,7 +180,7 @@ def in_order(keys: Iterable[Canonical]) -> list[Canonical]:
 
 
 def order(key: Canonical) -> Any:
-    """Return what to sort keys by: a total order over all canonical keys."""
+    """Return a sort key for a canonical key: a total order over all of them."""
     if type(key) is not tuple:
         return _RANK[type(key)], False, key
     tag, value = key
@@ -190,7 +190,7 @@ def order(key: Canonical) -> Any:
 
 
 def _time(original: Any) -> tuple[str, int] | None:
-    """Return the form of a date or a datetime: its day, or its microseconds, in UTC where it has a zone; None for what is neither."""
+    """Return the form of a date or a datetime: its day, or its microseconds, in UTC where it has a zone; None for other keys."""
     key: Any = original
     if isinstance(key, np.datetime64):
         if np.datetime_data(key.dtype)[0] in _FINE:

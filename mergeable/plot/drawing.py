@@ -1,4 +1,4 @@
-"""How each kind of picture is drawn, on axes that are given. Each function returns what there is to say below the picture.
+"""Drawing functions, one for each kind of picture, on matplotlib axes. Each returns the notes that stand below the picture.
 
 Not its job: to choose what is drawn, or to know metrics and files.
 """
@@ -148,7 +148,7 @@ def precision_recall_of_bins(ax: Axes, scores: ScoreHistogram, name: str) -> lis
 
 
 def _scored(ax: Axes, scores: ScoreHistogram, name: str) -> tuple[list[str], bool]:
-    """Return what there is to say of scores, and whether there is a curve; else say so on the axes."""
+    """Return the notes on scores, and whether they have a curve; where they have none, write so on the axes."""
     missing = sum(scores.n_nan)
     notes = [f"{missing:{_format(scores)}} NaN"] if missing else []
     value, low, high = scores.roc_auc_estimate()
@@ -183,7 +183,7 @@ def calibration(ax: Axes, rows: Rows, name: str) -> list[str]:
 
 
 def quantiles_of_sketch(ax: Axes, sketch: LogLinearHistogram | RankQuantiles, name: str) -> list[str]:
-    """Draw the share of items up to each value, as a sketch knows it."""
+    """Draw the share of items up to each value, read from a sketch."""
     notes = [f"{sketch.n_nan} NaN"] if sketch.n_nan else []
     if infinite := sum(sketch.n_infinite):
         notes.append(f"{infinite} infinite")

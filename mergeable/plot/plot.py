@@ -1,4 +1,4 @@
-"""Pictures of merged states: one function that draws each of them as what it is.
+"""Pictures of merged states: one function that chooses a kind of picture for a state and draws it.
 
 Not its job: to know metrics, files or workers, to compute a metric's value, or to open a window.
 """
@@ -109,14 +109,14 @@ def _possible(parts: Mapping[str, State]) -> Iterator[tuple[str, str]]:
 
 
 def _way(kind: str, state: State) -> tuple[_Way | None, str]:
-    """Return how a kind shows a state; where it cannot, None and what the state is."""
+    """Return the way in which a kind shows a state; where there is none, None and a text that says what the state is."""
     way = next((way for way in _KINDS[kind] if isinstance(state, way.state)), None)
     unfit = way.unfit(state) if way else f"a {type(state).__name__}"
     return (None if unfit else way), unfit
 
 
 def _chosen(parts: Mapping[str, State], declared: Mapping[str, str], kind: str | None, state: str | None) -> tuple[_Way, str]:
-    """Return how and which state to draw, or raise and say what could be drawn."""
+    """Return the way and the name of the state to draw; raise ``ValueError`` with the possible choices where there is none."""
     for known, name in declared.items():
         if known not in _KINDS or name not in parts:
             raise ValueError(
@@ -168,7 +168,7 @@ def _listed(texts: Iterable[str], mark: str = ", ") -> str:
 
 @dataclasses.dataclass(frozen=True)
 class _Way:
-    """A class of state that a kind shows, what it needs in words, how it is drawn, what is unfit, and a figure's size."""
+    """One way to show a class of state: its needs in words, the drawing function, the check of a state, and a figure's size."""
 
     state: type[State]
     needs: str

@@ -1,7 +1,7 @@
-"""What those that hold a state do with it beside its verbs: read and write it by name, copy, freeze, merge without checks.
+"""Access to a state for its holder: read and write it by name, copy, freeze, merge without checks.
 
-A metric holds its states, and a state made of states holds its parts. Classes of states say in methods with an underscore where they
-differ, and only this room calls these.
+A metric holds its states, and a state made of states holds its parts. A class of states overrides hooks, methods with an underscore, and
+only this room calls these.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ S = TypeVar("S", bound=State)
 
 
 def view(state: State) -> Any:
-    """Return what user code reads under the state's name: the state itself, or the object that it stands for."""
+    """Return the object that user code reads under the state's name: the state itself, or the object that it stands for."""
     return state._view()
 
 
@@ -31,7 +31,7 @@ def assign(state: State, value: Any) -> None:
 
 
 def become(state: State, other: State) -> None:
-    """Replace a state's value by a copy of that of another state, which has its class and parameters."""
+    """Replace a state's value by a copy of the value of another state of the same class and parameters."""
     state._become(other)
 
 

@@ -1,4 +1,4 @@
-"""A buffer of small batches, which are joined and taken as one; a mark in it undoes what came later."""
+"""A buffer of small batches, which are joined and taken as one; a mark in it undoes later batches."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ class Buffer:
         self.nbytes -= _NUMBER_BYTES * len(group) if key is NUMBERS else group.nbytes
 
     def mark(self) -> Mark:
-        """Remember what waits now: what comes later is written behind it."""
+        """Return a mark behind the batches that wait now; later ones are written behind it."""
         marks: Mark = {}
         for key, group in self.groups.items():
             if key is NUMBERS:

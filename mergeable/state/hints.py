@@ -1,4 +1,4 @@
-"""Errors that say what to write instead, where a state is used as a number or a dict, or a metric as a function or a layer."""
+"""Errors with the correct code, where a state is used as a number or a dict, or a metric as a function or a layer."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class NoFunction:
     if not TYPE_CHECKING:  # as above
 
         def __call__(self, *_: Any, **__: Any) -> Any:
-            """Refuse: a metric without a framework is no function of a batch, for which Keras would take it.
+            """Refuse: a metric without a framework is no function of a batch, as Keras would take it to be.
 
             Raises:
                 TypeError: always.
@@ -103,7 +103,7 @@ class OfInstances(property):
 
 
 def check_declared_facts(cls: type) -> None:
-    """Raise ``TypeError`` where the class of a state says what it is by a method, which is true whatever it returns."""
+    """Raise ``TypeError`` where a class of states has a method in the place of a fact: a method is true whatever it returns."""
     if isinstance(vars(cls).get("parameters"), FunctionType | staticmethod | classmethod):
         raise TypeError(
             f"{cls.__name__}.parameters: got a method, expected a property, which is read without a call. Write @property above it."

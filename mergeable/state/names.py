@@ -1,4 +1,4 @@
-"""Names: which attributes of a metric or a state are the library's, so that none of the user's takes its place unseen.
+"""Reserved names: attributes of metrics and states that are the library's, and refusals of a user's attributes of these names.
 
 Ours are the names with one underscore of the classes that it is made of, those of frameworks among them, and what their
 constructors set. The classes themselves say which.
@@ -29,7 +29,7 @@ OF_EVERY_CLASS = frozenset({"_class_states", "_private_names", "_names", "_users
 
 
 def is_private(name: str) -> bool:
-    """Return whether a name begins with one underscore; what begins with two is Python's."""
+    """Return whether a name begins with one underscore; names with two are Python's."""
     return name.startswith("_") and not name.startswith("__") and name not in _OPEN
 
 
@@ -39,7 +39,7 @@ def reserved(cls: type) -> frozenset[str]:
 
 
 def methods(cls: type) -> frozenset[str]:
-    """Return what the library's own classes let others call on a metric, which an attribute of that name would hide."""
+    """Return the names of the methods of the library's own classes that others call on a metric, which attributes would hide."""
     found = ((name, value) for base in cls.__mro__ if _is_ours(base) for name, value in vars(base).items())
     called = {name for name, value in found if not name.startswith("_") and (callable(value) or hasattr(value, "__get__"))}
     called -= {name for name in called if any(isinstance(vars(base).get(name), OfInstances) for base in cls.__mro__)}  # Keras's
@@ -53,7 +53,7 @@ def users(cls: type) -> tuple[type, ...]:
 
 
 def claim(cls: Any, always: frozenset[str]) -> None:
-    """Check the attributes of a new class, and note which names its metrics keep; all have those of ``always``."""
+    """Check the attributes of a new class, and note the reserved names of its metrics, ``always`` among them."""
     private = reserved(cls) | always
     check_methods(cls)
     check_class(cls, private)
@@ -82,7 +82,7 @@ def claim_state(cls: Any) -> None:
 
 
 def check_attribute(cls: Any, name: str, value: Any) -> None:
-    """Raise ``TypeError`` where an instance gets an attribute whose name it keeps, or no fact in the place of a fact."""
+    """Raise ``TypeError`` where an instance gets an attribute of a reserved name, or a wrong value for a fact."""
     if name in cls._names and not is_set_by_library(cls):
         refuse(cls, name)
     if name in FACTS:
@@ -107,7 +107,7 @@ def check_class(cls: type, names: frozenset[str]) -> None:
 
 
 def check_methods(cls: type) -> None:
-    """Raise ``TypeError`` where a class has something else in the place of a method of ours, or what is no fact in the place of a fact."""
+    """Raise ``TypeError`` where a class has another attribute in the place of a method of ours, or a wrong value for a fact."""
     slots = vars(cls).get("__slots__") or ()
     if slots:
         raise TypeError(
@@ -123,7 +123,7 @@ def check_methods(cls: type) -> None:
 
 
 def check_fact(cls: type, name: str, value: Any) -> None:
-    """Raise ``TypeError`` unless a value is what the library expects under the name of a fact of the class."""
+    """Raise ``TypeError`` unless a value is of the kind that a fact of the class has."""
     is_one, expected = FACTS[name]
     if not is_one(value) and not isinstance(value, property):
         raise TypeError(f"{cls.__name__}.{name}: got {shown(value)}, expected {expected}. Write {name} = ..., or rename yours.")

@@ -27,7 +27,7 @@ def differences(here: Mapping[str, Any], there: Mapping[str, Any]) -> dict[str, 
 
 
 def difference(name: str, mine: Any, theirs: Any, here: str = "here", there: str = "there") -> str:
-    """Say how two values differ: of what is long, the place where it does.
+    """Return a text that says how two values differ; of long values, at which place.
 
     Example:
         >>> difference("edges", (0, 1), (0, 2)), difference("edges", [*range(900)], [*range(899), 7])
@@ -79,7 +79,7 @@ def same(a: Any, b: Any) -> bool:
 
 
 def _plain(value: Any) -> Any:
-    """Return a number or a string as Python's own, whatever class it is of; all else as it is."""
+    """Return a number or a string as Python's own, whatever class it is of; other values as they are."""
     if isinstance(value, np.generic) and not isinstance(value, str | bytes) and value.dtype.kind not in "mMV":
         value = value.item()
     if type(value) in _PLAIN or isinstance(value, bool):
@@ -130,7 +130,7 @@ def _same_sets(a: Any, b: Any) -> bool:
 
 
 def _hashed(key: Any) -> Any:
-    """Return what is equal for keys of dicts and sets that are the same."""
+    """Return a hashable value that is equal for equal keys of dicts and sets, as ``same`` compares them."""
     key = _plain(key)
     if isinstance(key, tuple | frozenset):
         return type(key), type(key)(map(_hashed, key))

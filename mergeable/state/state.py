@@ -126,12 +126,12 @@ class State(Hints, ABC):
 
     @abstractmethod
     def result(self) -> Any:
-        """Return the answer, which depends on the value alone."""
+        """Return the result, which depends on the value alone."""
 
     # What travels: to other processes, into files, and in pickles.
 
     def to_data(self) -> Any:
-        """Return the value without the parameters, as plain data where it can be: files hold the rest as a pickle.
+        """Return the value without the parameters, as plain data where possible; files hold the rest as a pickle.
 
         That is also so for attributes that an empty state does not have: a file by itself chooses no names.
         """
@@ -144,7 +144,7 @@ class State(Hints, ABC):
         return {**data, **{name: Opaque(own[name]) for name in new}}
 
     def from_data(self, data: Any) -> None:
-        """Take over a value that ``to_data`` gave; called on an empty state with the same parameters.
+        """Take over a value from ``to_data``; called on an empty state with the same parameters.
 
         Files come from anywhere: raise ``ValueError`` for what no updates could have made.
         """
@@ -198,7 +198,7 @@ class State(Hints, ABC):
         def __set__(self: Self, metric: Any, value: Self) -> None: ...
 
     def _view(self) -> Any:
-        """Return what user code reads under the state's name: the state itself."""
+        """Return the object that user code reads under the state's name: the state itself."""
         return self
 
     def _assign(self, value: Any) -> None:

@@ -19,7 +19,7 @@ _MOST_BINS = 1 << 16
 
 @final
 class Calibration(State):
-    """Predicted probabilities and what happened, in bins of equal width: reliability curve, calibration error, Brier score.
+    """Predicted probabilities and observed labels, in bins of equal width: reliability curve, calibration error, Brier score.
 
     Bin i holds i / bins < p <= (i + 1) / bins, each quotient rounded to float64; the first one holds 0 too. With exact sums in each
     bin of weights w, of w * p and of w * y: ECE = sum over bins of |sum of w * y - sum of w * p| / sum of all w, the expected
@@ -121,7 +121,7 @@ class Calibration(State):
         self._add([other._negative, other._positive, other._predicted], other._squares, other._nan)
 
     def to_data(self) -> Any:
-        """Return the sums of each bin: the amounts of label 0 and 1, and of w * p; that of w * (p - y)**2; and how much was NaN."""
+        """Return the sums of each bin: the amounts of label 0 and 1, and of w * p; of w * (p - y)**2; and the amount of NaN."""
         self.flush()
         return {
             "negative": saved_values.packed(self._negative),
@@ -209,5 +209,5 @@ def _weight(weights: np.ndarray | None, rows: np.ndarray) -> int:
 
 
 def _of(weights: np.ndarray | None, rows: Any) -> tuple[np.ndarray, ...]:
-    """Return the factor that rows have, where they have weights."""
+    """Return the weights of rows as a factor, or no factor where there are no weights."""
     return () if weights is None else (weights[rows],)

@@ -242,7 +242,7 @@ def _empty_parts(parameters: dict[K, Any]) -> dict[K, State]:
 
 
 def inner_of(found: Any, who: str) -> State:
-    """Return an empty inner state for a state made of states: of the state that a user gave, or of the metric."""
+    """Return an empty inner state for a state made of states, from a state or a metric of the user's."""
     if isinstance(found, State):
         return found.empty()
     if hasattr(found, "as_state"):
@@ -252,7 +252,7 @@ def inner_of(found: Any, who: str) -> State:
 
 
 def one_more(outer: State, *inner: State) -> int:
-    """Return how many levels of states a state has, with those of its inner states."""
+    """Return how many levels of states a state has: one more than the deepest of its inner states."""
     levels = 1 + max(map(levels_of, inner), default=0)
     if levels > MAX_LEVELS:
         raise ValueError(

@@ -27,7 +27,7 @@ class CoMoments(State):
     most 128 KiB.
 
     ``update(x, y, weights=None)``: two arrays of one shape; weights as in ``Mean``. A NaN or an infinity makes the mean
-    of its side follow IEEE 754, as in ``Moments``, and what needs both sides NaN.
+    of its side follow IEEE 754, as in ``Moments``, and results of both sides NaN.
 
     Raises:
         ValueError: x and y differ in shape, or weights do not fit, or are negative or not finite; nothing is taken.

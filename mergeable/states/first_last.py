@@ -1,4 +1,4 @@
-"""The value of the first step, and of the last."""
+"""First and last value, by step."""
 
 from __future__ import annotations
 

@@ -111,7 +111,7 @@ class FrequentItems(State):
         return Estimate(count + self._taken if count else 0, count, count + self._taken)
 
     def to_data(self) -> Any:
-        """Return how many keys came, what was taken, and the keys with counters in their canonical order, with their counts."""
+        """Return the total, the largest error, and the keys with counters in their canonical order, with their counts."""
         self.flush()
         found = keys.in_order(self._counts)
         counts = saved_values.packed([self._counts[key] for key in found])

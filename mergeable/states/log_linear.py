@@ -198,7 +198,7 @@ class LogLinearHistogram(Quantiles):
         return [self._cell(cell, rank, n) for cell, rank in zip(cells.tolist(), ranks, strict=True)]
 
     def _cell(self, cell: int, rank: int, n: int) -> Estimate:
-        """Return what is known of the item of a rank (1 to n), which is in this cell, in increasing order."""
+        """Return an ``Estimate`` of the item of a rank (1 to n) in increasing order, which is in this cell."""
         negative, positive = self._sides
         zero = 1 + (negative.counts.size if negative else 0)
         if cell == zero:

@@ -244,7 +244,7 @@ def as_ddof(ddof: Any, who: str) -> float:
 
 
 def units_of_ddof(ddof: float) -> int:
-    """Return what ``as_ddof`` gave in units of 2^-1074."""
+    """Return ``ddof``, from ``as_ddof``, in units of 2^-1074."""
     return ddof << _UNIT if isinstance(ddof, int) else exact.units_of(ddof)
 
 

@@ -1,4 +1,4 @@
-"""Any Python object as a state."""
+"""Any Python object as a state, with a factory and a merge function."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class ObjectState(State):
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """What makes and merges the object, by name."""
+        """The names of the factory and of the merge function."""
         return {"factory": _name(self._factory), "merge": _name(self._merge)}
 
     def empty(self) -> ObjectState:
@@ -61,7 +61,7 @@ class ObjectState(State):
         self.value.update(*args, **kwargs)
 
     def merge(self, other: ObjectState) -> None:
-        """Merge a copy of the other's object, in place or into what the merge function returns."""
+        """Merge a copy of the other's object, in place or into the object that the merge function returns."""
         merged = self._merge(self.value, copy.deepcopy(other.value))
         if merged is not None:
             self.value = merged
@@ -102,7 +102,7 @@ class ObjectState(State):
 
     @classmethod
     def of(cls, parameters: dict[str, Any]) -> ObjectState:
-        """Refuse: parameters only name what makes and merges the object."""
+        """Refuse: parameters only name the factory and the merge function."""
         made = f"mergeable.state({parameters.get('factory')})"
         raise NotRegistered(f"found {made}, which only a metric in hand can make", made)
 

@@ -147,7 +147,7 @@ class RankQuantiles(Quantiles):
         return {"special": self._odd, "extremes": extremes, "levels": [*map(len, levels)], "items": np.concatenate(levels)}
 
     def from_data(self, saved: Any) -> None:
-        """Take over a sample. The library, which trusts the bytes that it reads, gets them made of what was checked."""
+        """Take over a sample. The library trusts the bytes that it reads: they are written here, from checked values."""
         nonfinite, extremes, sizes, items = saved_values.fields(saved, "special", "extremes", "levels", "items")
         odd = saved_values.wholes(nonfinite, 3, 0, _MOST)
         sizes = saved_values.wholes(sizes, None, 0, _MOST)

@@ -325,7 +325,7 @@ class WeightedBottomK(_Lowest):
         return exact.units_of(float(self._columns[0][-1])) << 53, 2 * (int(self._hashes[-1]) >> 12) + 1
 
     def _ranks(self, found: np.ndarray, columns: tuple[np.ndarray, ...]) -> np.ndarray:
-        """Return what orders u / w: the bits of the quotient by w's mantissa, from which its exponent is taken."""
+        """Return ranks in the order of u / w: the bits of the quotient by w's mantissa, less w's exponent."""
         bits = columns[0].view(np.int64)
         exponents, mantissas = bits >> 52, bits & _MANTISSA
         subnormal = exponents == 0

@@ -25,7 +25,7 @@ _BLOCK = 1 << 16  # rows that are sorted at once, so that what is made on the wa
 
 
 class _Table(NamedTuple):
-    """The bins that hold something, in increasing order; the arrays are never changed in place.
+    """The nonempty bins, in increasing order; the arrays are never changed in place.
 
     ``bins`` (k,): their numbers. ``low`` and ``high`` (k,): the order keys of the lowest and the highest score. ``amounts`` (3, 2, k):
     how much there is in all, at the lowest and at the highest score, of label 0 and of label 1: int64 counts, or, of weights, Python
@@ -168,9 +168,9 @@ class ScoreHistogram(State):
         self._take(other._table, other._nan)
 
     def to_data(self) -> Any:
-        """Return of each bin that holds something its lowest and highest score, and how much of either label it holds in all and there.
+        """Return the nonempty bins: the lowest and the highest score of each, and the amounts of either label, in all and at these scores.
 
-        And how much was NaN, of label 0 and of label 1.
+        And the amounts of NaN, of label 0 and of label 1.
         """
         self.flush()
         _, low, high, amounts = self._table
@@ -389,4 +389,4 @@ _COLUMNS = {
     "negative_at_high": (2, 0),
     "positive_at_high": (2, 1),
 }
-"""What a file calls the amounts."""
+"""The names of the amounts in a file."""
