@@ -117,13 +117,13 @@ def printable(text: str) -> str:
     return text if text.isprintable() else "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
-def told_apart(values: Iterable[float], digits: int = 2, write: Callable[[float, int], str] | None = None) -> list[str]:
-    """Return numbers with so many decimals, or as many more as tell those that differ apart.
+def distinct_decimals(values: Iterable[float], digits: int = 2, write: Callable[[float, int], str] | None = None) -> list[str]:
+    """Return numbers with so many decimals, or with as many more as give numbers that differ texts that differ.
 
     Example:
-        >>> told_apart([0.998, 0.0, 1.0])
+        >>> distinct_decimals([0.998, 0.0, 1.0])
         ['0.998', '0.000', '1.000']
-        >>> told_apart([0.25, 1.0])
+        >>> distinct_decimals([0.25, 1.0])
         ['0.25', '1.00']
     """
     numbers = [*map(float, values)]
@@ -142,7 +142,7 @@ def share(value: float, digits: int = 2) -> str:
         >>> share(0.998), share(0.5), share(1.0), share(2.0**-60)
         ('0.998', '0.50', '1.00', '8.673617379884035e-19')
     """
-    return told_apart([value, *(limit for limit in (0.0, 1.0) if limit != value)], digits)[0]
+    return distinct_decimals([value, *(limit for limit in (0.0, 1.0) if limit != value)], digits)[0]
 
 
 def at_least(value: float, digits: int = 4) -> str:
@@ -159,7 +159,7 @@ def _bound(value: float, digits: int, rounding: str) -> str:
     def write(number: float, digits: int) -> str:
         return str(decimal.Decimal(number).quantize(decimal.Decimal(1).scaleb(-digits), rounding))
 
-    return told_apart([value, *(limit for limit in (0.0, 1.0) if limit != value)], digits, write)[0]
+    return distinct_decimals([value, *(limit for limit in (0.0, 1.0) if limit != value)], digits, write)[0]
 
 
 def number(value: float) -> str:

@@ -116,6 +116,7 @@ SHOWN = {
     "Mean": "n_nan weight",
     "Min": "n_nan",
     "Moments": "ddof mean n_nan std variance weight",
+    "ObjectState": "value",
     "RankQuantiles": "estimate k n n_infinite n_nan quantile rank rank_error rank_estimate",
     "Rows": "columns",
     "ScoreHistogram": "ks ks_estimate n_nan n_negative n_positive pr_auc pr_auc_estimate precision precision_recall_curve roc_auc "

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mergeable.states import Calibration, ConfusionMatrix, Histogram, LogLinearHistogram, RankQuantiles, Rows, ScoreHistogram
-from mergeable.wording import at_least, at_most, number, printable, rounded, share, shown, told_apart
+from mergeable.wording import at_least, at_most, distinct_decimals, number, printable, rounded, share, shown
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -52,7 +52,7 @@ def histogram(ax: Axes, histogram: Histogram, name: str) -> list[str]:
         visible = widths.max() < 50 * widths.min() and 1e-280 < widths.sum() < 1e300  # beyond, axes of matplotlib fail
     if not visible:
         bounds = np.arange(len(edges), dtype=np.float64)
-        texts = told_apart(edges, 4, rounded)
+        texts = distinct_decimals(edges, 4, rounded)
         step = math.ceil(len(edges) * max(map(len, texts)) * 8 / _extent(ax)[0])
         ax.set_xticks(range(0, len(edges), step), texts[::step])
         notes = ["bins drawn equally wide", *notes]

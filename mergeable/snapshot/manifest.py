@@ -37,7 +37,7 @@ from mergeable.snapshot.contents import Contents
 from mergeable.snapshot.description import Description, Unbuilt, as_saved, filled
 from mergeable.state import State
 from mergeable.state.parameters import differences, same
-from mergeable.states.object_state import ObjectState
+from mergeable.states.object_state import ObjectState, code_of, made_from
 from mergeable.version import __version__
 from mergeable.wording import brief, short, some
 
@@ -217,7 +217,7 @@ class _ContentsReader:
 
     def _made(self, who: str, make: bytes) -> State:
         try:
-            return ObjectState.made(make)
+            return made_from(make)
         except Exception as error:  # a pickle fails in many ways
             raise Unreadable(f"{who} is made by what cannot be read ({type(error).__name__}: {brief(error)})") from error
 
@@ -253,7 +253,7 @@ def _state_tree(writer: Writer, state: State | Unbuilt) -> dict[str, Any]:
         class_name, data, make = state.class_name, state.data, state.make
     else:
         class_name, data = registry.name_of(type(state)), state.to_data()
-        make = state.code() if isinstance(state, ObjectState) else None
+        make = code_of(state) if isinstance(state, ObjectState) else None
         if differences(state.parameters, parameters):  # of which a file holds the names only
             class_name = f"{type(state).__module__}:{type(state).__qualname__}"
     before = len(writer.pickled)

@@ -53,8 +53,7 @@ class ObjectState(State):
 
     def empty(self) -> ObjectState:
         """Return a fresh object's state."""
-        facts = {name: getattr(self, name) for name in ("exact", "commutative", "idempotent", "bounded")}
-        return ObjectState(self._factory, self._merge, **facts)
+        return ObjectState(self._factory, self._merge, **self._facts())
 
     def update(self, *args: Any, **kwargs: Any) -> None:
         """Call the object's own ``update``."""
@@ -95,11 +94,6 @@ class ObjectState(State):
             raise ValueError("found neither a value nor attributes")
         self.value = fresh
 
-    def code(self) -> bytes:
-        """Return a pickle of the factory, the merge and the facts, for ``made``, where no metric is in hand."""
-        facts = {name: getattr(self, name) for name in ("exact", "commutative", "idempotent", "bounded")}
-        return bytes(cloudpickle.dumps((self._factory, self._merge, facts)))
-
     @classmethod
     def of(cls, parameters: dict[str, Any]) -> ObjectState:
         """Refuse: parameters only name the factory and the merge function."""
@@ -107,12 +101,9 @@ class ObjectState(State):
         raise NotRegistered(f"found {made}, which only a metric in hand can make", made)
 
     @classmethod
-    def made(cls, code: bytes) -> ObjectState:
-        """Return an empty state from its ``code``. This runs what the bytes choose."""
+    def _made(cls, code: bytes) -> ObjectState:  # pickles name it
         factory, merge, facts = pickle.loads(code)
         return cls(factory, merge, **facts)
-
-    _made = made  # the name in older pickles
 
     def _view(self) -> Any:
         """Return the object."""
@@ -162,10 +153,23 @@ class ObjectState(State):
         return twin
 
     def _recipe(self) -> Any:
-        return ObjectState.made, (self.code(),)
+        return ObjectState._made, (code_of(self),)
+
+    def _facts(self) -> dict[str, bool]:
+        return {name: getattr(self, name) for name in ("exact", "commutative", "idempotent", "bounded")}
 
     def __repr__(self) -> str:
         return f"<ObjectState({_name(self._factory)}): {shown(self.value)}>"
+
+
+def code_of(state: ObjectState) -> bytes:
+    """Return a pickle of a state's factory, merge and facts, for readers without a metric in hand."""
+    return bytes(cloudpickle.dumps((state._factory, state._merge, state._facts())))
+
+
+def made_from(code: bytes) -> ObjectState:
+    """Return an empty state from its code, which runs: the code must be trusted."""
+    return ObjectState._made(code)
 
 
 @overload
