@@ -149,7 +149,7 @@ class Exchange:
         """Let a metric's result be the result of all processes. Every process joins its metrics in the same order."""
         with self._lock:
             if internals(metric).membership.job is not self:
-                internals(metric).membership.job = self
+                internals(metric).membership.join(self)
                 self._metrics.append(weakref.ref(metric))
                 self._classes.append(type(metric).__qualname__)
 

@@ -36,20 +36,20 @@ class Membership:
     had rows or not, because all processes call them alike.
     """
 
-    __slots__ = ("changes", "job", "last_result", "prefetched", "resets", "updated_since_exchange")
+    __slots__ = ("changes", "job", "last_result", "prefetched", "rank", "resets", "updated_since_exchange")
 
     def __init__(self) -> None:
         self.job: Job | None = None
+        self.rank = 0  # of this process in the job
         self.changes = 0
         self.resets = 0
         self.updated_since_exchange = False
         self.prefetched: Part | None = None
         self.last_result: tuple[Coverage, Any] | None = None
 
-    @property
-    def worker(self) -> int:
-        """The rank of this process in the job."""
-        return 0 if self.job is None else self.job.rank
+    def join(self, job: Job) -> None:
+        """Belong to a job from now on."""
+        self.job, self.rank = job, job.rank
 
     def updated(self) -> None:
         """Take note that an update was called, even if with an empty batch, or that the states were changed in another way."""

@@ -56,7 +56,7 @@ def _update(  # noqa: PLR0917 - the same
     part = inner.slots.part(replica)
     with Change(metric, "update_state", part, replica) as change:
         run_verb(metric, "update_state", part.states, args, kwargs)
-        part.count(replica, row_count(args, kwargs) if rows is None else rows, inner.membership.worker, updates)
+        part.count(replica, row_count(args, kwargs) if rows is None else rows, inner.membership.rank, updates)
         change.then = then
 
 
@@ -86,8 +86,9 @@ def result(metric: Any, *, alone: bool = False) -> Any:
 
 
 def _settled_result(metric: Any, inner: Internals) -> Any:
-    inner.raise_failures()
-    return result_here(metric)
+    if inner.queue is not None:
+        inner.queue.raise_failures()
+    return _result_here(metric, inner)
 
 
 def result_here(metric: Any) -> Any:
@@ -98,7 +99,9 @@ def result_here(metric: Any) -> Any:
 
 def _result_here(metric: Any, inner: Internals) -> Any:
     try:
-        return run_verb(metric, "result", frozen(inner.slots.fold()))
+        states = inner.slots.fold()
+        freeze(*states.values())
+        return run_verb(metric, "result", states)
     except Exception as error:
         note(error, metric, "result")
         raise
@@ -215,7 +218,7 @@ def own_part(metric: Any) -> Part:
 
 
 def _own_part(metric: Any, inner: Internals) -> Part:
-    part = inner.slots.folded(without_restored=inner.membership.worker > 0)
+    part = inner.slots.folded(without_restored=inner.membership.rank > 0)
     part.undeclared = copy.deepcopy(undeclared_values(metric))
     return part
 

@@ -7,7 +7,7 @@ from typing import Any, TypeVar, final
 
 from mergeable.errors import add_note
 from mergeable.metric.arguments import shallow
-from mergeable.metric.internals import ATTRIBUTE, Internals
+from mergeable.metric.internals import ATTRIBUTE, Internals, nothing
 from mergeable.part import Part, States
 from mergeable.state.undo import commit, rollback, savepoint
 from mergeable.wording import shown
@@ -109,7 +109,8 @@ class Change:
             self._undo_attributes()
         else:
             commit(*self._states.values())
-            self.then()
+            if self.then is not nothing:
+                self.then()
         self._inner.change = None
 
     def _undo_states(self) -> None:
