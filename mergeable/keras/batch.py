@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from mergeable.metric.arguments import shape_readers
 from mergeable.numeric.conversion import as_items, as_lossless
 from mergeable.numeric.inputs import as_array
 
@@ -98,14 +99,11 @@ def is_empty(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
     return found
 
 
-def rows_of_first(args: tuple[Any, ...]) -> int | None:
-    """Return the number of rows of the first argument, where it is an eager tensor with rows."""
-    shape = _shape(args[0]) if args and isinstance(args[0], _EagerTensor) else ()
-    return shape[0] if shape else None
-
-
 def _shape(array: Any) -> Any:
     return array._shape_tuple() if isinstance(array, _EagerTensor) else array.shape  # which takes an eager tensor longer
+
+
+shape_readers[_EagerTensor] = _shape
 
 
 def to_numpy(value: Any) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, final
 
-from mergeable.keras.batch import is_empty, rows_of_first, to_numpy
+from mergeable.keras.batch import is_empty, to_numpy
 from mergeable.metric.internals import nothing
 from mergeable.metric.operations import skip_update, update
 
@@ -27,7 +27,7 @@ class Converter:
         elif self.to_arrays:
             update(metric, replica, to_numpy(args), to_numpy(kwargs), then=then)
         else:
-            update(metric, replica, args, kwargs, 1, rows_of_first(args), then=then)
+            update(metric, replica, args, kwargs, then=then)
 
     def update_joined(  # noqa: PLR0917 - each belongs to the updates
         self,

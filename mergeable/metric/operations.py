@@ -23,13 +23,12 @@ M = TypeVar("M")
 # Updates.
 
 
-def update(  # noqa: PLR0917 - each belongs to one update
+def update(
     metric: Any,
     replica: int,
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
     updates: int = 1,
-    rows: int | None = None,
     *,
     then: Callable[[], None] = nothing,
 ) -> None:
@@ -39,7 +38,7 @@ def update(  # noqa: PLR0917 - each belongs to one update
     the update counts, again where that was cut off.
     """
     inner = metric.__dict__[ATTRIBUTE]
-    inner.enter(_update, metric, inner, replica, args, kwargs, updates, rows, then)
+    inner.enter(_update, metric, inner, replica, args, kwargs, updates, then)
 
 
 def _update(  # noqa: PLR0917 - the same
@@ -49,14 +48,13 @@ def _update(  # noqa: PLR0917 - the same
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
     updates: int,
-    rows: int | None,
     then: Callable[[], None],
 ) -> None:
     inner.membership.updated()
     part = inner.slots.part(replica)
     with Change(metric, "update_state", part, replica) as change:
         run_verb(metric, "update_state", part.states, args, kwargs)
-        part.count(replica, row_count(args, kwargs) if rows is None else rows, inner.membership.rank, updates)
+        part.count(replica, row_count(args, kwargs), inner.membership.rank, updates)
         change.then = then
 
 
