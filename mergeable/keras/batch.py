@@ -66,7 +66,8 @@ class Layout:
 
     def is_alike(self, other: Layout) -> bool:
         """Return whether another layout puts the same tensors together to the same arguments."""
-        mine, theirs = ((layout._places, layout._args, layout._names, layout._leaves) for layout in (self, other))
+        mine = self._places, self._args, self._names, self._leaves
+        theirs = other._places, other._args, other._names, other._leaves
         try:
             tf.nest.assert_same_structure(self._structure, other._structure)
             specs = tf.nest.flatten(self._structure) == tf.nest.flatten(other._structure)
@@ -76,7 +77,7 @@ class Layout:
 
 
 def _exactly(leaf: Any) -> tuple[type, Any]:
-    """Return what equals that of the same value alone: 0.0 is not -0.0, and 1 is not True."""
+    """Return a value that is equal for equal leaves alone: 0.0 is not -0.0, and 1 is not True."""
     return type(leaf), repr(leaf) if isinstance(leaf, float) else leaf
 
 
@@ -100,7 +101,9 @@ def is_empty(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
 
 
 def _shape(array: Any) -> Any:
-    return array._shape_tuple() if isinstance(array, _EagerTensor) else array.shape  # which takes an eager tensor longer
+    if isinstance(array, _EagerTensor):
+        return array._shape_tuple()  # noqa: SLF001 - ``shape`` takes an eager tensor longer
+    return array.shape
 
 
 shape_readers[_EagerTensor] = _shape

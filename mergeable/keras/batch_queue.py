@@ -106,7 +106,7 @@ class BatchQueue:
             always = call_site.traced.always = ResourceVariable(np.int64(0), trainable=False)
 
         def act(metric: Any, _: tf.Tensor, sent: tf.Tensor) -> list[np.ndarray]:
-            return queue_of(metric, call_site.options)._wake(call_site, float(sent))
+            return queue_of(metric, call_site.options).wake(call_site, float(sent))
 
         @as_written
         def wake() -> tf.Tensor:
@@ -140,7 +140,7 @@ class BatchQueue:
 
     # On the host.
 
-    def _wake(self, call_site: CallSite, sent: float) -> list[np.ndarray]:
+    def wake(self, call_site: CallSite, sent: float) -> list[np.ndarray]:
         """Take what waits; return the result, and what may be put down until Python is called next."""
         waking = min(max(0.0, time.time() - sent), 0.1)  # clocks may be set
         return internals(self.metric).enter(self._awake, call_site, waking, time.perf_counter(), self._steps)

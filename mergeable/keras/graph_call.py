@@ -69,8 +69,8 @@ def call_host(
 
     with tf.device("/cpu:0"):
         # TensorFlow places the call in this process, wherever the step runs; what it gives goes back there.
-        given = tf.py_function(on_host, list(tensors), list(dtypes))
-        return [tf.identity(t) for t in given] if isinstance(given, list | tuple) else []
+        returned = tf.py_function(on_host, list(tensors), list(dtypes))
+        return [tf.identity(t) for t in returned] if isinstance(returned, list | tuple) else []
 
 
 class TracedCall:
@@ -95,10 +95,17 @@ class TracedCall:
     def latest(cls, metric: object, graph: tf.Graph) -> TracedCall | None:
         """Return the last call of the metric in the graph, unless a later operation can hide another: a call, a branch, a loop."""
         for traced in graph.get_collection(_collection(metric)):
-            if traced._graph() is graph:  # inner graphs start with what is in the outer one's collections
-                later = graph.get_operations()[traced._first_later_op :]
-                return None if any(_hides(op) for op in later) else traced
+            if traced.is_in(graph):  # inner graphs start with the collections of the outer one
+                return None if traced.may_be_hidden(graph) else traced
         return None
+
+    def is_in(self, graph: tf.Graph) -> bool:
+        """Return whether this graph, and not one around it, has the call."""
+        return self._graph() is graph
+
+    def may_be_hidden(self, graph: tf.Graph) -> bool:
+        """Return whether an operation after the call can hide another call of the metric."""
+        return any(_hides(op) for op in graph.get_operations()[self._first_later_op :])
 
     def keep(self, metric: object, outputs: Sequence[tf.Tensor]) -> None:
         """Make this the metric's last call in its graph."""

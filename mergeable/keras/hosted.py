@@ -19,6 +19,7 @@ from mergeable.keras.options import ARGUMENTS, NAMES, Options
 from mergeable.metric import Metric
 from mergeable.metric.arguments import accepts
 from mergeable.metric.internals import ATTRIBUTE, internals
+from mergeable.metric.operations import configured
 from mergeable.registry import subclasses
 from mergeable.state import State
 from mergeable.state.hints import AS_INSTANCE
@@ -53,7 +54,7 @@ class HostedMetric(Face, KerasMetric):
         self._face_state().host = metric
         self._join_keras(name=name or metric.name, dtype=dtype)
         if hasattr(metric, "_direction"):
-            self._direction = metric._direction  # Keras's callbacks look for it, to know which way is better
+            self._direction = metric._direction  # noqa: SLF001 - Keras's callbacks look for it, to know which way is better
         for option, value in options.items():
             self._set_option(option, value)
         self._join_job()
@@ -158,7 +159,7 @@ class HostedMetric(Face, KerasMetric):
                 f"PyMetric.of: got a configuration of {config['metric']}, expected a metric class that is defined here. Import "
                 "the module that defines it first; a configuration does not decide what is imported."
             )
-        metric = known[config["metric"]]._configured(read(config["arguments"]))
+        metric = configured(known[config["metric"]], read(config["arguments"]))
         options = {name: config[name] for name in ARGUMENTS if name in config}
         return _face_of(cls, metric, config["name"], config["dtype"], options)
 
@@ -166,7 +167,7 @@ class HostedMetric(Face, KerasMetric):
 def _face_of(cls: type[HostedMetric], metric: Metric, name: str, dtype: Any, options: Mapping[str, Any]) -> HostedMetric:
     """Return a Keras metric that holds a metric."""
     made: HostedMetric = cls.__new__(cls)
-    made._hold(metric, name, dtype, options)
+    made._hold(metric, name, dtype, options)  # noqa: SLF001 - a constructor of the class above
     return made
 
 
@@ -184,11 +185,11 @@ class ReadyMade(HostedMetric):
         if any(map(tf.is_tensor, args)):
             raise TypeError(f"{cls.__name__}: got a batch, expected to make a metric. {AS_INSTANCE.format(cls.__name__)}")
         try:
-            given = inspect.signature(cls).bind(*args, **kwargs)
+            bound = inspect.signature(cls).bind(*args, **kwargs)
         except TypeError as error:
             raise TypeError(f"{cls.__name__}: {error}. Write {cls.__name__}{inspect.signature(cls)}.") from None
-        own = {name: given.arguments.pop(name) for name in ("dtype", *ARGUMENTS) if name in given.arguments}
-        metric = self.metric_class(*given.args, **given.kwargs)
+        own = {name: bound.arguments.pop(name) for name in ("dtype", *ARGUMENTS) if name in bound.arguments}
+        metric = self.metric_class(*bound.args, **bound.kwargs)
         self._hold(metric, None, own.pop("dtype", None), own)
 
     def __repr__(self) -> str:
@@ -203,7 +204,7 @@ class ReadyMade(HostedMetric):
     @classmethod
     def _of_config(cls, config: dict[str, Any]) -> Any:
         arguments = {name: value for name, value in config.items() if name not in ("dtype", *ARGUMENTS)}
-        metric = cls.metric_class._configured(read(arguments))
+        metric = configured(cls.metric_class, read(arguments))
         options = {name: config[name] for name in ARGUMENTS if name in config}
         return _face_of(cls, metric, metric.name, config.get("dtype"), options)
 

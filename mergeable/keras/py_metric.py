@@ -17,6 +17,7 @@ from mergeable.keras.keras_metric import KerasMetric, keras_names
 from mergeable.keras.options import ARGUMENTS, NAMES
 from mergeable.metric import Metric
 from mergeable.metric.internals import ATTRIBUTE, internals
+from mergeable.registry import LABELS
 from mergeable.state.names import check_class, check_text, is_private, own_name, refuse
 
 P = TypeVar("P", bound="PyMetric")
@@ -65,7 +66,7 @@ class PyMetric(Face, Metric, KerasMetric):
         0.6666666666666666
     """
 
-    _labels = Metric._labels.union(ARGUMENTS)
+    _labels = LABELS.union(ARGUMENTS)
 
     _face_converter = TENSORS
 

@@ -196,15 +196,15 @@ def check_metric(
         a.merge_state([b])
 
     def value(a: Metric) -> bytes:
-        part = contents(_held(a)).part
+        part = contents(_own_snapshot(a)).part
         return canonical_bytes((part.states, part.undeclared))
 
     def update(a: Metric, batch: Batch) -> None:
         a.update_state(*(batch if isinstance(batch, tuple) else (batch,)))
 
     def reread(a: Metric) -> Metric:
-        fresh, held = empty(), _held(a)
-        fresh.restore(read_snapshot(held.to_bytes(), "the metric's snapshot", trusted=True, classes=local_classes(held.states)))
+        fresh, saved = empty(), _own_snapshot(a)
+        fresh.restore(read_snapshot(saved.to_bytes(), "the metric's snapshot", trusted=True, classes=local_classes(saved.states)))
         return fresh
 
     def emptied(a: Metric) -> Metric:
@@ -224,7 +224,7 @@ def check_metric(
         merge=merge,
         result=lambda a: a.result(),
         value=value,
-        commutative=all(state.commutative for state in _held(metric).states.values()),
+        commutative=all(state.commutative for state in _own_snapshot(metric).states.values()),
         reference=reference,
         reread=reread,
         emptied=emptied,
@@ -233,7 +233,7 @@ def check_metric(
     return _check("check_metric", subject, batches, laws, examples)
 
 
-def _held(metric: Metric) -> Snapshot:
+def _own_snapshot(metric: Metric) -> Snapshot:
     return metric.snapshot(local=True)
 
 

@@ -16,6 +16,7 @@ from mergeable.metric.arguments import accepts
 from mergeable.metric.as_state import Nested
 from mergeable.metric.internals import internals
 from mergeable.metric.metric import Metric
+from mergeable.metric.operations import configured
 from mergeable.registry import default_name
 from mergeable.state.access import check_mergeable
 from mergeable.states.combinators import parts_of
@@ -95,7 +96,7 @@ def built(name: str, description: Any, *, own: bool = False) -> Metric:
             kind,
         )
     label = {"name": name} if accepts(cls.__init__, "name") else {}
-    return cls._configured({**arguments, **label}) if own else registry.built(cls, arguments, **label)
+    return configured(cls, {**arguments, **label}) if own else registry.built(cls, arguments, **label)
 
 
 def check_reads(reads: Any, members: Mapping[str, Nested]) -> None:

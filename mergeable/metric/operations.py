@@ -271,6 +271,12 @@ def stand_in(metric: M, states: States) -> M:
     return made
 
 
+def configured(kind: type[M], arguments: Mapping[str, Any]) -> M:
+    """Return a new metric of a class with the constructor arguments of a configuration, which is the program's own."""
+    made: M = kind._configured(arguments)  # type: ignore[attr-defined]  # of a class of metrics
+    return made
+
+
 def parameters(metric: Any) -> dict[str, Any]:
     """Return the arguments and plain attributes that must be equal for two metrics to merge."""
     found: dict[str, Any] = metric._parameters()

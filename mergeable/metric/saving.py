@@ -135,10 +135,10 @@ class Saveable:
 
     def _holding(self: Any, part: Part) -> Any:
         """Return a metric like this one that holds what a snapshot does."""
-        held = twin(self, part)
+        made = twin(self, part)
         if internals(self).undeclared - part.undeclared.keys():
-            take_over(held, part)  # an older version of the class had none of these: they are as after a reset
-        return held
+            take_over(made, part)  # an older version of the class had none of these: they are as after a reset
+        return made
 
     def _check_undeclared(self: Any, name: str, found: Contents, who: str) -> None:
         """Raise ``SnapshotError`` unless a file may set this attribute, which no declaration covers.

@@ -101,7 +101,7 @@ class Keyed(State, Generic[S]):
         arrays = as_rows(batch, len(labels), "Keyed.update")
         with self._all_or_nothing():
             for label, index in keys.places(labels).items():
-                state_at(self, label).update(*(a[index] for a in arrays))
+                self._at(label).update(*(a[index] for a in arrays))
 
     def _place_of_weights(self) -> Place | None:
         return behind(place_of_weights(self._inner))
@@ -111,7 +111,7 @@ class Keyed(State, Generic[S]):
         who = "Keyed.merge" if self._states else ""  # an empty one takes what older files may hold
         with self._all_or_nothing():
             for label, state in other._states.items():
-                merge_unchecked(state_at(self, label, who), state)
+                merge_unchecked(self._at(label, who), state)
 
     def result(self) -> dict[Any, Any]:
         """Return a dict of keys to results, in the canonical order of the keys."""
@@ -143,7 +143,7 @@ class Keyed(State, Generic[S]):
         label = keys.canonical(key, "Keyed")
         if is_frozen(self) and label not in self._states:
             raise KeyError(f"Keyed: no state has the key {shown(key)}; the keys are {shown(list(self)[:10])}.")
-        return state_at(self, label)
+        return self._at(label)
 
     def __setitem__(self, key: Any, value: Any) -> None:
         assign_part(self, key, value)
@@ -215,6 +215,26 @@ class Keyed(State, Generic[S]):
             )
         known[key] = label
 
+    def _at(self, label: keys.Canonical, who: str = "Keyed.update") -> S:
+        if label not in self._states:
+            if who:
+                self._check_apart(label, who)
+            else:
+                self._mixed = True
+                self.__dict__.pop("_apart", None)
+            self._record(lambda: self._states.pop(label, None))
+            self._states[label] = self._fresh()
+        elif "_touched" in self.__dict__ and label not in self._touched:
+            self._touched[label] = self._states[label]
+            savepoint(self._states[label])
+        return self._states[label]
+
+    def _drop(self, label: keys.Canonical) -> S:
+        state = self._at(label)
+        self._record(lambda: self._return(label, state))
+        del self._states[label]
+        return state
+
 
 def states_of(keyed: Keyed[S]) -> Mapping[keys.Canonical, S]:
     """Return the state of each key, by the key's canonical form; to be read only."""
@@ -223,24 +243,9 @@ def states_of(keyed: Keyed[S]) -> Mapping[keys.Canonical, S]:
 
 def state_at(keyed: Keyed[S], label: keys.Canonical, who: str = "Keyed.update") -> S:
     """Return the state of a key's canonical form, made when first asked for; ``who`` refuses one that equals a key of another type."""
-    states = keyed._states
-    if label not in states:
-        if who:
-            keyed._check_apart(label, who)
-        else:
-            keyed._mixed = True
-            keyed.__dict__.pop("_apart", None)
-        keyed._record(lambda: keyed._states.pop(label, None))
-        states[label] = keyed._fresh()
-    elif "_touched" in keyed.__dict__ and label not in keyed._touched:
-        keyed._touched[label] = states[label]
-        savepoint(states[label])
-    return states[label]
+    return keyed._at(label, who)
 
 
 def drop(keyed: Keyed[S], label: keys.Canonical) -> S:
     """Remove a key, and return its state."""
-    state = state_at(keyed, label)
-    keyed._record(lambda: keyed._return(label, state))
-    del keyed._states[label]
-    return state
+    return keyed._drop(label)

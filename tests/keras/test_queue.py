@@ -70,13 +70,13 @@ def feed(metric, *batches):
 def wakes(monkeypatch):
     """The calls of Python that steps make."""
     found = []
-    original = batch_queue.BatchQueue._wake
+    original = batch_queue.BatchQueue.wake
 
     def spy(self, *args):
         found.append(self.metric.name)
         return original(self, *args)
 
-    monkeypatch.setattr(batch_queue.BatchQueue, "_wake", spy)
+    monkeypatch.setattr(batch_queue.BatchQueue, "wake", spy)
     return found
 
 
