@@ -8,8 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Any, final
 
-import numpy as np
-
+from mergeable.state.parameters import is_whole_number
 from mergeable.wording import shown
 
 SHARE = 0.1
@@ -45,7 +44,7 @@ class Schedule:
     """
 
     def __init__(self, step_result: Any, who: str, clock: Callable[[], float] = time.perf_counter) -> None:
-        counts = isinstance(step_result, int | np.integer) and not isinstance(step_result, bool) and step_result >= 1
+        counts = is_whole_number(step_result) and step_result >= 1
         if not counts and step_result not in ("always", "auto", "never"):
             raise ValueError(
                 f"{who}.step_result: got {shown(step_result)}, expected 'auto', 'always', 'never', or a number of steps from 1 on."

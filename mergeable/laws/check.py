@@ -204,7 +204,9 @@ def check_metric(
 
     def reread(a: Metric) -> Metric:
         fresh, saved = empty(), _own_snapshot(a)
-        fresh.restore(read_snapshot(saved.to_bytes(), "the metric's snapshot", trusted=True, classes=local_classes(saved.states)))
+        fresh.restore(
+            read_snapshot(saved.to_bytes(), "the metric's snapshot", trusted=True, classes=local_classes(saved.states))
+        )
         return fresh
 
     def emptied(a: Metric) -> Metric:

@@ -171,12 +171,17 @@ def as_whole(value: Any, text: str, low: int, high: int | None = None, hint: str
     Raises:
         ValueError: it is none. Bools, floats (also 3.0) and strings are none: nothing is truncated.
     """
-    if isinstance(value, int | np.integer) and not isinstance(value, bool):
+    if is_whole_number(value):
         number = int(value)
         if low <= number and (high is None or number <= high):
             return number
     expected = f"of at least {low}" if high is None else f"from {low} to {_shown(high)}"
     raise ValueError(f"{text.format(shown(value))}, expected a whole number {expected}{hint}.")
+
+
+def is_whole_number(value: Any) -> bool:
+    """Return whether a parameter is an int of Python's or NumPy's, and no bool."""
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
 
 
 def compares_by_value(value: Any) -> bool:

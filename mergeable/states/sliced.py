@@ -11,7 +11,7 @@ from mergeable.numeric import hashes, keys
 from mergeable.numeric.conversion import objects
 from mergeable.numeric.row_batch import RowBatch, present
 from mergeable.state.access import merge_unchecked, place_of_weights
-from mergeable.state.parameters import as_whole
+from mergeable.state.parameters import as_whole, is_whole_number
 from mergeable.state.signature import Place, behind
 from mergeable.states.combinators import PART, Product, Tuple, cells_of, empty_of, inner_of, signature_of
 from mergeable.states.keyed import Keyed, drop, state_at, states_of
@@ -58,7 +58,7 @@ class Sliced(Product[str]):
 
     def __init__(self, state: Any, by: Any = None, max_slices: int = 1000) -> None:
         inner = inner_of(state, "Sliced")
-        if isinstance(by, bool) or not (by is None or isinstance(by, int | np.integer | str) or callable(by)):
+        if not (by is None or is_whole_number(by) or isinstance(by, str) or callable(by)):
             raise TypeError(f"Sliced: got by={shown(by)}, expected None, the place or the name of an argument, or a function.")
         self.by = int(by) if isinstance(by, np.integer) else by
         self.max_slices = as_whole(max_slices, "Sliced: got max_slices={}", 1)
