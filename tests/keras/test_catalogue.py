@@ -56,11 +56,11 @@ def alone(data):
     return metric
 
 
-def test_every_strategy_shows_the_same(strategy, through, data, alone):
+def test_replicas_show_the_same(replicated, through, data, alone):
     """The value of an epoch, and what is read afterwards, have the bytes of one process and one pass."""
-    with strategy.scope():
+    with replicated.scope():
         metric = BySign()
-    model = through(strategy, metrics=[metric])
+    model = through(replicated, metrics=[metric])
     y, x = data
     shown = model.evaluate(y, x, batch_size=8, verbose=0, return_dict=True)
     expected = alone.result()

@@ -56,11 +56,11 @@ def test_fit_shows_the_same(trained, rng, size):
     assert [alone[name] for name in names] == [together[name] for name in names]
 
 
-def test_every_state_under_every_strategy(strategy, through, data):
+def test_every_state_with_replicas(replicated, through, data):
     """Every kind of state in a member ends in the bytes of one process and one pass."""
     scores, labels = data
     metric = MetricCollection([Everything(name="all"), AUROC()])
-    through(strategy, [metric]).evaluate(scores, labels, batch_size=8, verbose=0)
+    through(replicated, [metric]).evaluate(scores, labels, batch_size=8, verbose=0)
     alone = Everything()
     alone.update_state(labels, scores)
     assert canonical_bytes(alone.contents()) == canonical_bytes(metric.metric["all"].contents())

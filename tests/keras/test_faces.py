@@ -26,13 +26,13 @@ def data(rng):
 
 
 @pytest.mark.parametrize("weighted", [False, True])
-def test_every_strategy_shows_the_same(strategy, through, data, rng, weighted):
+def test_replicas_show_the_same(replicated, through, data, rng, weighted):
     """``evaluate`` and ``fit`` show the value of one process and one pass, also of weighted rows."""
     scores, labels = data
     weights = rng.integers(0, 3, 101).astype(np.float32) if weighted else None
-    with strategy.scope():
+    with replicated.scope():
         metric = AUROC(weighted=weighted)
-    model = through(strategy, **{"weighted_metrics" if weighted else "metrics": [metric]})
+    model = through(replicated, **{"weighted_metrics" if weighted else "metrics": [metric]})
     shown = model.evaluate(scores, labels, sample_weight=weights, batch_size=8, verbose=0, return_dict=True)
     alone = metrics.AUROC(weighted=weighted)
     alone.update_state(labels, scores, weights)
