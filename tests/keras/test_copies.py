@@ -38,7 +38,8 @@ class Above(mg.PyMetric):
 
 
 @pytest.mark.parametrize(
-    "copied", [copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m)), lambda m: pickle.loads(cloudpickle.dumps(m))]
+    "copied",
+    [copy.deepcopy, copy.copy, lambda m: pickle.loads(pickle.dumps(m)), lambda m: pickle.loads(cloudpickle.dumps(m))],
 )
 def test_copies_are_equal_and_independent(copied):
     """A copy holds the same bytes, and neither sees what the other takes later."""

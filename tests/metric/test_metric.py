@@ -986,8 +986,8 @@ def test_writing_to_the_merged_state_in_result(how):
 
 @pytest.mark.parametrize(
     "copied",
-    [copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m)), lambda m: cloudpickle.loads(cloudpickle.dumps(m))],
-    ids=["deepcopy", "pickle", "cloudpickle"],
+    [copy.deepcopy, copy.copy, lambda m: pickle.loads(pickle.dumps(m)), lambda m: cloudpickle.loads(cloudpickle.dumps(m))],
+    ids=["deepcopy", "copy", "pickle", "cloudpickle"],
 )
 @pytest.mark.parametrize(
     "make",
