@@ -146,6 +146,10 @@ twice. Merge each metric once, and reset the merged one before it counts on.
                 renewed.update(theirs)
         return all(origin in renewed or (origin in self and self[origin].updates >= c.updates) for origin, c in other.items())
 
+    def facts(self) -> tuple[dict[str, Contribution], tuple[str, ...], dict[str, tuple[str, ...]]]:
+        """Return what this is made of: contributions by the ids of origins, missing pieces, and ids by the names of pieces."""
+        return {**self._contributions}, self._missing, {**self.names}
+
     def to_data(self) -> Any:
         """Return the coverage as plain data."""
         origins = {origin: dataclasses.asdict(c) for origin, c in sorted(self._contributions.items())}

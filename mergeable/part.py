@@ -8,7 +8,7 @@ from typing import Any
 
 from mergeable.coverage import Contribution, Coverage, Side, check_distinct, drawn_origin
 from mergeable.state import State
-from mergeable.state.access import freeze, merge_unchecked, twin_of
+from mergeable.state.access import freeze, merge_alike, to_read, twin_of
 
 States = dict[str, State]
 
@@ -23,14 +23,16 @@ class Part:
     def __init__(
         self,
         states: States,
-        coverage: Mapping[str, Contribution] | None = None,
+        coverage: Coverage | None = None,
         origin: str | None = None,
         undeclared: Mapping[str, Any] | None = None,
     ) -> None:
         self.states = states
-        self.contributions = dict(coverage or {})
-        known = coverage if isinstance(coverage, Coverage) else Coverage()
-        self.missing, self.names = known.missing, dict(known.names)
+        self.contributions: dict[str, Contribution] = {}
+        self.missing: tuple[str, ...] = ()
+        self.names: dict[str, tuple[str, ...]] = {}
+        if coverage is not None:
+            self.contributions, self.missing, self.names = coverage.facts()
         self.origin = origin
         self.undeclared = dict(undeclared or {})
 
@@ -39,13 +41,34 @@ class Part:
         """Return a part of fresh identities."""
         return cls({name: state.empty() for name, state in prototypes.items()})
 
+    def with_states(self, states: States) -> Part:
+        """Return a part that has other states, and covers the same. The values of undeclared attributes are copied."""
+        part = Part(states, None, self.origin, deepcopy(self.undeclared) if self.undeclared else None)
+        part.contributions, part.missing, part.names = {**self.contributions}, self.missing, {**self.names}
+        return part
+
     def copied(self) -> Part:
         """Return a part that holds the same, and that no later update of this one reaches."""
-        return Part(copied(self.states), self.coverage, self.origin, deepcopy(self.undeclared))
+        return self.with_states({name: twin_of(state) for name, state in self.states.items()})
 
     def replaced(self, name: str, state: State) -> Part:
         """Return a part that has another state of that name, and covers the same."""
-        return Part({**self.states, name: state}, self.coverage, self.origin, self.undeclared)
+        return self.with_states({**self.states, name: state})
+
+    def to_read(self) -> States:
+        """Return the states of a part that nobody changes any more, for readers: they refuse changes."""
+        found = {}
+        for name, state in self.states.items():
+            shared = to_read(state)
+            if shared is None:
+                shared = twin_of(state)
+                freeze(shared)
+            found[name] = shared
+        return found
+
+    def name(self, piece: str) -> None:
+        """Give all that the part covers a name: from now on it is a piece."""
+        self.names[piece] = tuple(sorted(self.contributions))
 
     @property
     def coverage(self) -> Coverage:
@@ -63,7 +86,8 @@ class Part:
         Raises:
             DuplicateOrigin: the same updates would count twice; nothing was merged.
         """
-        check_distinct(self.side, other.side)
+        if self.contributions or self.names:
+            check_distinct(self.side, other.side)
         merge_alike(self.states, other.states)
         self.contributions |= other.contributions
         self.names |= other.names
@@ -83,25 +107,6 @@ class Part:
 
     def __setstate__(self, saved: Mapping[str, Any]) -> None:
         self.__dict__.update({"undeclared": {}, **saved})  # version 0.1 has none
-
-
-def merge_alike(states: States, others: States) -> None:
-    """Merge into states those of the same names, whose classes and parameters are known to be the same."""
-    for name, state in states.items():
-        state.flush()
-        others[name].flush()
-        merge_unchecked(state, others[name])
-
-
-def copied(states: States) -> States:
-    """Return states that hold the same, and that no later update of these reaches."""
-    return {name: twin_of(state) for name, state in states.items()}
-
-
-def frozen(states: States) -> States:
-    """Return states that refuse changes from now on."""
-    freeze(*states.values())
-    return states
 
 
 Slot = Part  # the name in older pickles

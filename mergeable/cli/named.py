@@ -73,8 +73,7 @@ def named(text: str) -> Any:
 def named_metric(text: str) -> Any:
     """Return a metric, or its class, by its name; raise ``Failure`` where it is something else."""
     found = named(text)
-    metric = host_of(found)
-    if not takes(metric if isinstance(metric, type) else type(metric)):
+    if not takes(host_of(found)):
         raise Failure(f"{text}: got {shown(found)}, expected a metric or its class.")
     return found
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from mergeable.metric.arguments import row_count
@@ -107,7 +108,7 @@ def _result_here(metric: Any, inner: Internals) -> Any:
 
 def read_on(metric: Any, states: States) -> Any:
     """Run the user's ``result`` on these states."""
-    return internals(metric).enter(run_verb, metric, "result", states)
+    return metric.__dict__[ATTRIBUTE].enter(run_verb, metric, "result", states)
 
 
 def result_when_empty(metric: Any) -> Any:
@@ -122,19 +123,23 @@ def result_when_empty(metric: Any) -> Any:
 
 def reset(metric: Any) -> None:
     """Empty every state, and run the user's ``reset_state``."""
-    inner = internals(metric)
+    inner = metric.__dict__[ATTRIBUTE]
     inner.enter(_reset, metric, inner)
-    inner.settle()
+    if inner.queue is not None:
+        inner.settle()
 
 
 def take_over(metric: Any, part: Part) -> None:
-    """Reset the metric, and let it hold a saved part."""
+    """Reset the metric, and let it hold a part, which nobody else has."""
     inner = internals(metric)
     inner.settle()
-    inner.enter(_reset, metric, inner, part)
+    undeclared, part.undeclared = part.undeclared, {}
+    inner.enter(_reset, metric, inner, part, undeclared)
 
 
-def _reset(metric: Any, inner: Internals, restored: Part | None = None) -> None:
+def _reset(
+    metric: Any, inner: Internals, restored: Part | None = None, undeclared: Mapping[str, Any] = MappingProxyType({})
+) -> None:
     empty = Part.empty(inner.declaration.states)
 
     def then() -> None:
@@ -147,9 +152,8 @@ def _reset(metric: Any, inner: Internals, restored: Part | None = None) -> None:
 
     with Change(metric, "reset_state") as change:
         run_verb(metric, "reset_state", empty.states)
-        if restored is not None:
-            inner.undeclared.update(restored.undeclared)
-            metric.__dict__.update(restored.undeclared)
+        inner.undeclared.update(undeclared)
+        metric.__dict__.update(undeclared)
         change.then = then
 
 
@@ -210,12 +214,13 @@ def check_mergeable(metric: Any, other: Any) -> None:
 
 def own_part(metric: Any) -> Part:
     """Return this process's contribution to its job as a fresh part; the first process alone adds the restored part."""
-    inner = internals(metric)
-    inner.settle()
+    inner: Internals = metric.__dict__[ATTRIBUTE]
     return inner.enter(_own_part, metric, inner)
 
 
 def _own_part(metric: Any, inner: Internals) -> Part:
+    if inner.queue is not None:
+        inner.queue.raise_failures()
     part = inner.slots.folded(without_restored=inner.membership.rank > 0)
     part.undeclared = copy.deepcopy(undeclared_values(metric))
     return part
@@ -227,7 +232,7 @@ def whole_part(metric: Any) -> Part:
     Raises:
         UndeclaredState: there are several, and no declaration says how attributes merge.
     """
-    inner = internals(metric)
+    inner: Internals = metric.__dict__[ATTRIBUTE]
     if inner.membership.job is None:
         return own_part(metric)
     check_declared(type(metric), inner.undeclared)
@@ -261,6 +266,14 @@ def _twin(metric: M, parts: dict[int, Part], undeclared: Mapping[str, Any]) -> M
     own.undeclared = set(undeclared)
     made.__dict__.update({**kept, ATTRIBUTE: own, **undeclared})
     return made
+
+
+def fill(metric: Any, part: Part) -> None:
+    """Let a new metric, which nobody else has, hold a part."""
+    inner = metric.__dict__[ATTRIBUTE]
+    inner.slots.parts = {0: part}
+    inner.undeclared.update(part.undeclared)
+    metric.__dict__.update(part.undeclared)
 
 
 def stand_in(metric: M, states: States) -> M:

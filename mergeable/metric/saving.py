@@ -1,29 +1,29 @@
-"""Snapshots of a metric: taken, restored, and checked against the metric.
+"""Snapshots of a metric: taken, restored, merged, and read for their results.
 
 Not its job: to know how a metric holds its states, which is ``Metric``, whose base class this is, or how files look.
 """
 
 from __future__ import annotations
 
-import copy
 import itertools
 import os
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, final
 
+from mergeable import registry
 from mergeable.coverage import check_name
 from mergeable.encoding.plain import is_plain
-from mergeable.errors import SnapshotError
-from mergeable.metric.internals import internals
-from mergeable.metric.operations import own_part, read_on, take_over, twin, whole_part
-from mergeable.metric.user_code import Named
+from mergeable.errors import IncompatibleStates, SnapshotError
+from mergeable.metric.internals import ATTRIBUTE, internals
+from mergeable.metric.operations import fill, own_part, read_on, take_over, twin, whole_part
+from mergeable.metric.user_code import note
 from mergeable.metric.verbs import check_outside
 from mergeable.part import Part
 from mergeable.snapshot import Snapshot, load
 from mergeable.snapshot.contents import Contents, Taken, contents, taken
 from mergeable.snapshot.description import Description
 from mergeable.snapshot.merging import merge
-from mergeable.wording import short, shown, some
+from mergeable.wording import brief, named, short, shown, some
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -89,9 +89,13 @@ class Saveable:
                     "with numbers, strings, arrays, or lists and dicts of them."
                 )
         part = own_part(self) if local else whole_part(self)
-        coverage = part.coverage if origin is None else part.coverage.named(str.__str__(origin))
-        rows = ({**row, "origins": sorted(coverage)},) if row else ()
-        return Snapshot(Contents(self._description(), Part(part.states, coverage, undeclared=part.undeclared), metadata=rows))
+        part.origin = None  # under which the metric counts on, and the snapshot does not
+        if origin is not None:
+            part.name(str.__str__(origin))
+        rows = ({**row, "origins": sorted(part.contributions)},) if row else ()
+        arguments = self.__dict__[ATTRIBUTE].declaration.arguments
+        description = Description.of(type(self), self.name, arguments, own_merge=self._merges_by_itself, plots=self.plots)
+        return Snapshot(Contents(description, part, metadata=rows))
 
     def restore(self: Any, snapshot: Snapshot | str | os.PathLike[str]) -> None:
         """Take over what a snapshot, or the file at a path, holds, whatever this metric held.
@@ -118,20 +122,14 @@ class Saveable:
         drawn: Axes = self.snapshot().plot(kind, state, ax)
         return drawn
 
-    def _description(self: Any) -> Description:
-        arguments = internals(self).declaration.arguments
-        found: Description = Description.of(
-            type(self), self.name, arguments, own_merge=self._merges_by_itself, plots=self.plots
-        )
-        return found
-
     def _part_of(self: Any, found: Contents, who: str) -> Part:
-        """Return what a snapshot holds, as such a metric holds it, whose states refuse changes."""
-        self._description().check(found.description, who)
-        states = found.frozen_states(internals(self).declaration.states, who)
-        for name in found.part.undeclared:
+        """Return what a snapshot holds, as such a metric holds it. States are shared with the snapshot, and refuse changes."""
+        declaration = self.__dict__[ATTRIBUTE].declaration
+        found.description.check_fits(type(self), declaration.arguments, who)
+        part = found.part.with_states(found.states_like(declaration.states, who))
+        for name in part.undeclared:
             self._check_undeclared(name, found, who)
-        return Part(states, found.coverage, undeclared=copy.deepcopy(found.part.undeclared))
+        return part
 
     def _holding(self: Any, part: Part) -> Any:
         """Return a metric like this one that holds what a snapshot does."""
@@ -184,15 +182,45 @@ class _Reader:
         self._metric, self.states = metric, part.states
 
     def result(self) -> Any:
-        with Named(self._metric, "result"):
+        try:
             return read_on(self._metric, self.states)
+        except Exception as error:  # the user's code raises anything
+            note(error, self._metric, "result")
+            raise
 
 
-@taken.register
-def _taken(metric: Saveable, found: Contents, who: str) -> Taken:
-    host: Any = metric
+@taken.register(Saveable)
+def _taken(metric: Any, found: Contents, who: str) -> Taken:
+    is_new = isinstance(metric, type)
+    host = built(metric, found.description, who) if is_new else metric
     part = host._part_of(found, who)
-    return _Reader(host._holding(part), part)
+    if is_new:
+        fill(host, part)
+    return _Reader(host if is_new else host._holding(part), part)
+
+
+def built(kind: type, description: Description, who: str) -> Any:
+    """Return a new metric of the class, with the arguments of a snapshot.
+
+    Raises:
+        IncompatibleStates: the snapshot is of another class. SnapshotError: the constructor needs what a file cannot hold, or refuses.
+    """
+    if not registry.is_named(kind, description.metric):
+        raise IncompatibleStates(
+            f"{who}: got a {named(description.class_name)}, expected a {kind.__qualname__}. Pass the class that was saved."
+        )
+    if description.omitted:
+        raise SnapshotError(
+            f"{who}: got the class {kind.__name__}, whose constructor took {some(description.omitted)}, which "
+            "a file cannot hold. Pass an instance that was built with it."
+        )
+    try:
+        return registry.built(kind, description.arguments)
+    except Exception as error:  # a constructor of the user's, with what a file says
+        raise SnapshotError(
+            f"{who}: {kind.__name__} could not be built with the arguments {shown(description.arguments)} "
+            f"({type(error).__name__}: {brief(error)}). Pass an instance."
+        ) from error
 
 
 def is_saved(piece: Any) -> bool:

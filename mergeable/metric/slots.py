@@ -8,8 +8,9 @@ from __future__ import annotations
 from typing import final
 
 from mergeable.coverage import Coverage
-from mergeable.part import Part, States, merge_alike
+from mergeable.part import Part, States
 from mergeable.state import State
+from mergeable.state.access import merge_alike
 
 RESTORED = -1
 """The slot of what was restored: before those of all replicas. Every process of a job has it, and the first one brings it."""
@@ -49,10 +50,12 @@ class Slots:
 
     def folded(self, *, without_restored: bool = False) -> Part:
         """Return the fold of all parts as one fresh part; the restored part may be left out, which another process then adds."""
-        slots = (
-            self if not without_restored else Slots(self.states, {r: part for r, part in self.parts.items() if r != RESTORED})
-        )
-        return Part(slots.fold(), slots.coverage(), self.part(0).origin)
+        merged = Part.empty(self.states)
+        for replica, part in sorted(self.parts.items()):
+            if not (without_restored and replica == RESTORED):
+                merged.merge(part)
+        merged.origin = self.part(0).origin  # updates after a merge count on under it
+        return merged
 
     def joined_to(self, joined: Part | None) -> Part | None:
         """Return a part into which these parts are merged, or a copy of them where it is None."""

@@ -56,8 +56,9 @@ def hosted(method: F, verb: str | None = None) -> F:
 
 def check_outside(metric: Any, verb: str) -> None:
     """Raise ``MergeableError`` where the metric's own code runs, in which a verb would find half of an update."""
-    if internals(metric).runs_user_code:
-        running = internals(metric).verb
+    inner = metric.__dict__[ATTRIBUTE]
+    if inner.runs_user_code:
+        running = inner.verb
         raise MergeableError(
             f"{type(metric).__name__}.{verb}: called inside of {running}, expected a call when that has ended, because a {running} is "
             f"done, or undone, as a whole. Call {verb} from outside; what both verbs need goes into a method of its own."

@@ -61,7 +61,8 @@ class Accumulator:
         self._check_distinct(part, sources)
         states = found.states_to_merge(self._part.states, who)
         if part.missing or states is not part.states:
-            part = Part(states, Coverage(part.contributions, pieces=part.names))
+            part = part.with_states(states)
+            part.missing = ()  # as often as they are missing, they are kept below
         self._merge(part, source, undo=undo)
         self._sources |= sources
         self.missing += found.part.missing

@@ -7,18 +7,18 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol, final
 
 from mergeable import registry
 from mergeable.coverage import Coverage
 from mergeable.errors import IncompatibleStates, SnapshotError, UndeclaredState
 from mergeable.holder import host_of
-from mergeable.part import Part, States, frozen
-from mergeable.snapshot.description import Description, Unbuilt, like
+from mergeable.part import Part, States
+from mergeable.snapshot.description import Description, Unbuilt, alike
 from mergeable.state import State
 from mergeable.version import __version__
-from mergeable.wording import brief, named, shown, some
+from mergeable.wording import named, shown, some
 
 ATTRIBUTE = "_contents"
 """The attribute of a snapshot that has its contents."""
@@ -27,7 +27,7 @@ ATTRIBUTE = "_contents"
 @final
 @dataclasses.dataclass(frozen=True, eq=False)
 class Contents:
-    """What a snapshot holds. It never changes; whoever goes on with a state copies it.
+    """What a snapshot holds. It never changes: those who read its states share them, frozen, and whoever goes on with one copies it.
 
     ``part`` has the states that were built, what all states cover, and the attributes that no state holds. ``unbuilt`` are the
     states that only a metric in hand can build, and ``order`` are then the names of all. ``metadata`` are the user's values, one dict
@@ -70,7 +70,7 @@ class Contents:
         return {name: self.unbuilt.get(name) or built[name] for name in self.order} if self.unbuilt else {**built}
 
     def states_like(self, prototypes: Mapping[str, State], who: str) -> States:
-        """Return new states that hold what these hold, of the classes of the prototypes.
+        """Return frozen states that hold what these hold, of the classes of the prototypes; the snapshot shares those that it can.
 
         Raises:
             IncompatibleStates: the names, classes or parameters differ. SnapshotError: a state is damaged, or was not read.
@@ -80,11 +80,7 @@ class Contents:
             raise IncompatibleStates(
                 f"{who}: the states are {shown(sorted(prototypes))} here and {shown(sorted(states))} there."
             )
-        return {name: like(prototypes[name], found, name, who) for name, found in states.items()}
-
-    def frozen_states(self, prototypes: Mapping[str, State], who: str) -> States:
-        """Return states for a reader, which refuse changes, as ``states_like``."""
-        return frozen(self.states_like(prototypes, who))
+        return alike(prototypes, states, who)
 
     def states_to_merge(self, others: Mapping[str, State], who: str) -> States:
         """Return states for a merge into others, which compares their parameters: these ones where all of them were built."""
@@ -132,13 +128,16 @@ class Taken(Protocol):
 
 @functools.singledispatch
 def taken(metric: Any, found: Contents, who: str) -> Taken:  # noqa: ARG001 - the metric's room registers what uses them
-    """Return the contents of a snapshot in the hands of a metric, which refuses those of another metric."""
+    """Return the contents of a snapshot in the hands of a metric, or of a new one of the class that is given.
+
+    The room of metrics registers what does so, which refuses the contents of another metric.
+    """
     raise TypeError(f"{who}: got {shown(metric)}, expected a metric or its class.")
 
 
-def takes(kind: type | None) -> bool:
-    """Return whether a class is one of metrics, which take snapshots."""
-    return kind is not None and taken.dispatch(kind) is not taken.dispatch(object)
+def takes(metric: Any) -> bool:
+    """Return whether something is a metric, or a class of metrics, which take the contents of snapshots."""
+    return _taken_by(metric) is not taken.dispatch(object)
 
 
 def in_hand(metric: Any, found: Contents, who: str) -> Taken:
@@ -148,34 +147,17 @@ def in_hand(metric: Any, found: Contents, who: str) -> Taken:
         SnapshotError: no class of that name is registered, or its constructor needs what a file cannot hold.
         IncompatibleStates: the metric has another class, other arguments or other states.
     """
-    metric, class_name = host_of(metric), found.description.metric
+    metric = host_of(metric)
     if metric is None:
+        class_name = found.description.metric
         metric = registry.found(class_name)
-        if not takes(metric):
+        if metric is None or not takes(metric):
             raise SnapshotError(
                 f"{who}: got no metric, and no class of the name {shown(class_name)} is registered. Pass the class, as in "
                 "result(MyMetric), or decorate it with mergeable.register and import its module."
             )
-    if isinstance(metric, type):
-        metric = _built(metric, found.description, who)
-    return taken(metric, found, who)
+    return _taken_by(metric)(metric, found, who)
 
 
-def _built(kind: type, description: Description, who: str) -> Any:
-    """Return a metric of the class, with the arguments of the snapshot."""
-    if takes(kind) and not registry.is_named(kind, description.metric):
-        raise IncompatibleStates(
-            f"{who}: got a {named(description.class_name)}, expected a {kind.__qualname__}. Pass the class that was saved."
-        )
-    if description.omitted:
-        raise SnapshotError(
-            f"{who}: got the class {kind.__name__}, whose constructor took {some(description.omitted)}, which "
-            "a file cannot hold. Pass an instance that was built with it."
-        )
-    try:
-        return registry.built(kind, description.arguments)
-    except Exception as error:  # a constructor of the user's, with what a file says
-        raise SnapshotError(
-            f"{who}: {kind.__name__} could not be built with the arguments {shown(description.arguments)} "
-            f"({type(error).__name__}: {brief(error)}). Pass an instance."
-        ) from error
+def _taken_by(metric: Any) -> Callable[[Any, Contents, str], Taken]:
+    return taken.dispatch(metric if isinstance(metric, type) else type(metric))

@@ -36,13 +36,13 @@ from mergeable.errors import SnapshotError
 from mergeable.snapshot.contents import Contents
 from mergeable.snapshot.description import Description, Unbuilt, as_saved, filled
 from mergeable.state import State
-from mergeable.state.parameters import differences, same
+from mergeable.state.parameters import same
 from mergeable.states.object_state import ObjectState, code_of, made_from
 from mergeable.version import __version__
 from mergeable.wording import brief, short, some
 
-Known = dict[str, tuple[str, dict[str, Any], State]]
-"""By the state's name, the class, the parameters and an empty state of the last file."""
+Known = dict[str, tuple[str, dict[str, Any], dict[str, Any], State]]
+"""By the state's name, the class and the parameters in the last file, and those and an empty state that were made of them."""
 
 FORMAT = "mergeable snapshot"
 FIRST, NAMED = 1, 2
@@ -53,6 +53,13 @@ _ROOM = 2**19  # bytes that all states of a file may take when they are empty, w
 
 class PickledState(Exception):
     """A part was pickled, and its source is not trusted."""
+
+
+class _NoPrototype(Exception):
+    """Nobody can make an empty state but a metric in hand; ``missing`` is the class that nobody knows here."""
+
+    def __init__(self, missing: str) -> None:
+        self.missing = missing
 
 
 def read_contents(
@@ -168,63 +175,74 @@ class _ContentsReader:
             raise Unreadable(f"state {short(name)} is described by {some(found)}, expected class, parameters, value, pickled")
         if type(types) is not list or not all(type(text) is str for text in types):
             raise Unreadable(f"state {short(name)} does not say what in it is pickled")
-        parameters = self._value(f"the parameters of state {short(name)}", parameters)
+        parameters = self._value("the parameters of state", parameters, name)
         if not _is_named(parameters):
             raise Unreadable(f"state {short(name)} has parameters that are no dict of names")
         try:
-            data = self._value(f"state {short(name)}", found["value"])
+            data = self._value("state", found["value"], name)
         except PickledState:
             if not self._peek:
                 raise
             self._skipped = True
-            return Unbuilt(class_name, parameters, None, tuple(types) or ("?",), None)
+            return Unbuilt(class_name, parameters, None, tuple(types) or ("?",), None, class_name)
         code = None if make is None else self._reader.array(_object(make, "array")["array"]).tobytes()
-        unbuilt = Unbuilt(class_name, parameters, data, (), code)
-        prototype = self._prototype(name, unbuilt)
-        return unbuilt if prototype is None else filled(prototype, data, name)
+        try:
+            if code is not None:
+                prototype, own = self._made(name, class_name, code)
+            else:
+                prototype, own = self._prototype(name, class_name, parameters)
+        except _NoPrototype as error:
+            return Unbuilt(class_name, parameters, data, (), code, error.missing)
+        return filled(prototype, own, data, name)
 
-    def _prototype(self, name: str, found: Unbuilt) -> State | None:
-        """Return an empty state of a registered class, or None where a metric in hand must bring it.
+    def _prototype(self, name: str, class_name: str, parameters: dict[str, Any]) -> tuple[State, dict[str, Any]]:
+        """Return an empty state of a registered class, and its parameters.
 
-        That is also so where the states would be far larger than the file: those of a metric have the size that they have.
+        Raises:
+            _NoPrototype: only a metric in hand can bring it. That is also so where the states would be far larger than the file: those of a
+                metric have the size that they have.
         """
-        who = f"state {short(name)}"
-        if found.make is not None:
-            return self._made(who, found.make) if self._trusted else None
-        class_name, parameters, known = (self._known or {}).get(name, ("", None, None))
-        if known is not None and class_name == found.class_name and same(parameters, found.parameters):
-            return known.empty()
-        cls = registry.found(found.class_name)
+        if self._known is not None and name in self._known:
+            known_name, saved, own, known = self._known[name]
+            if known_name == class_name and same(saved, parameters):
+                return known.empty(), own
+        cls = registry.found(class_name)
         if cls is None or not issubclass(cls, State):
-            return None
+            raise _NoPrototype(class_name)
         try:
-            size = 8 * cls.cells(found.parameters)
+            size = 8 * cls.cells(parameters)
             if size > self._room:
-                found.missing = ""
-                return None
+                raise _NoPrototype("")
             self._room -= size
-            prototype = cls.of(found.parameters)
+            prototype = cls.of(parameters)
+            own = prototype.parameters
+        except _NoPrototype:
+            raise
         except registry.NotRegistered as error:
-            found.missing = error.missing
-            return None
+            raise _NoPrototype(error.missing) from error
         except Exception as error:  # what is no such parameter fails in its own way
-            raise Unreadable(f"{who} has parameters that no {found.class_name} has ({brief(error)})") from error
-        if not same(as_saved(prototype.parameters), found.parameters):
-            raise Unreadable(f"{who} has parameters that no {found.class_name} has")
+            raise Unreadable(f"state {short(name)} has parameters that no {class_name} has ({brief(error)})") from error
+        if not same(own, parameters) and not same(as_saved(own), parameters):
+            raise Unreadable(f"state {short(name)} has parameters that no {class_name} has")
         if self._known is not None:
-            self._known[name] = (found.class_name, found.parameters, prototype.empty())
-        return prototype
+            self._known[name] = (class_name, parameters, own, prototype.empty())
+        return prototype, own
 
-    def _made(self, who: str, make: bytes) -> State:
+    def _made(self, name: str, class_name: str, make: bytes) -> tuple[State, dict[str, Any]]:
+        if not self._trusted:
+            raise _NoPrototype(class_name)
         try:
-            return made_from(make)
+            made = made_from(make)
         except Exception as error:  # a pickle fails in many ways
-            raise Unreadable(f"{who} is made by what cannot be read ({type(error).__name__}: {brief(error)})") from error
+            raise Unreadable(
+                f"state {short(name)} is made by what cannot be read ({type(error).__name__}: {brief(error)})"
+            ) from error
+        return made, made.parameters
 
     def _undeclared(self, found: dict[str, Any]) -> Iterator[tuple[str, Any]]:
         for name, tree in found.items():
             try:
-                yield name, self._value(f"attribute {short(name)}", tree)
+                yield name, self._value("attribute", tree, name)
             except PickledState:
                 if not self._peek:
                     raise
@@ -237,24 +255,25 @@ class _ContentsReader:
             raise Unreadable("the metadata are no dicts with origins")
         return row
 
-    def _value(self, what: str, tree: Any) -> Any:
+    def _value(self, what: str, tree: Any, *names: str) -> Any:
         try:
             return self._reader.value(tree)
-        except Pickled as error:
-            raise PickledState(f"{what} is stored by pickle") from error
         except Unreadable as error:
+            what = " ".join([what, *map(short, names)])
+            if isinstance(error, Pickled):
+                raise PickledState(f"{what} is stored by pickle") from error
             raise Unreadable(f"{what}: {error}") from error
 
 
 def _state_tree(writer: Writer, state: State | Unbuilt) -> dict[str, Any]:
     """Return a state's entry in the manifest."""
-    parameters = state.parameters if isinstance(state, Unbuilt) else as_saved(state.parameters)
+    own = state.parameters
     if isinstance(state, Unbuilt):
-        class_name, data, make = state.class_name, state.data, state.make
+        class_name, parameters, data, make = state.class_name, own, state.data, state.make
     else:
-        class_name, data = registry.name_of(type(state)), state.to_data()
+        class_name, parameters, data = registry.name_of(type(state)), as_saved(own), state.to_data()
         make = code_of(state) if isinstance(state, ObjectState) else None
-        if differences(state.parameters, parameters):  # of which a file holds the names only
+        if parameters is not own:  # some of which a file holds the names only
             class_name = f"{type(state).__module__}:{type(state).__qualname__}"
     before = len(writer.pickled)
     written = {"class": class_name, "parameters": writer.tree(parameters), "value": writer.tree(data)}

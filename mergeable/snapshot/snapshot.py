@@ -12,7 +12,6 @@ import os
 from typing import TYPE_CHECKING, Any, final
 
 from mergeable.coverage import Coverage
-from mergeable.part import copied, frozen
 from mergeable.snapshot import disk
 from mergeable.snapshot.contents import ATTRIBUTE, Contents, in_hand
 from mergeable.snapshot.manifest import read_contents, written
@@ -95,8 +94,8 @@ class Snapshot:
 
     @property
     def states(self) -> dict[str, State]:
-        """Copies of the states by name, of which those are left out whose class is known to no one here."""
-        return frozen(copied(self._contents.part.states))
+        """The states by name, which refuse changes. Those are left out whose class is known to no one here."""
+        return self._contents.part.to_read()
 
     def result(self, metric: Any = None) -> Any:
         """Return the metric's result.

@@ -6,7 +6,7 @@ only this room calls these.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from mergeable.state.signature import Place
@@ -56,6 +56,12 @@ def merge_unchecked(state: State, other: State) -> None:
     (merge.__wrapped__ if hasattr(merge, "__guarded__") else merge)(state, other)  # a mixin's merge is not guarded
 
 
+def merge_alike(states: Mapping[Any, State], others: Mapping[Any, State]) -> None:
+    """Merge into states those of the same names, whose classes and parameters are known to be the same."""
+    for name, state in states.items():
+        state._merge_alike(others[name])
+
+
 def freeze(*states: State) -> None:
     """Refuse changes of states from now on: they are merged copies, and a change would be lost."""
     for state in states:
@@ -65,6 +71,20 @@ def freeze(*states: State) -> None:
 def is_frozen(state: State) -> bool:
     """Return whether a state refuses changes."""
     return bool(state.__dict__.get("_frozen"))
+
+
+def to_read(state: S) -> S | None:
+    """Return a state that nobody changes any more, frozen, for readers; None where they could change it, and need a copy."""
+    if not state._can_share():
+        return None
+    if not is_frozen(state):
+        state._freeze()
+    return state
+
+
+def can_share(state: State) -> bool:
+    """Return whether ``to_read`` gives readers the state itself."""
+    return state._can_share()
 
 
 def limit_buffer(nbytes: int, *states: State) -> None:

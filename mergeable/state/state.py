@@ -15,7 +15,7 @@ import numpy as np
 
 from mergeable.errors import IncompatibleStates, ReadOnlyState
 from mergeable.state.buffer import BUFFER_BYTES, PART_BYTES, Buffer, Savepoint
-from mergeable.state.copy_on_write import shared
+from mergeable.state.copy_on_write import copied
 from mergeable.state.hints import Hints, check_declared_facts
 from mergeable.state.names import claim_state
 from mergeable.state.parameters import differences
@@ -294,6 +294,21 @@ class State(Hints, ABC):
         self.flush()
         self._frozen = True
 
+    def _can_share(self) -> bool:
+        """Return whether readers may have this state itself once it is frozen: it gives them no object that they could change."""
+        return type(self).__module__.startswith("mergeable.")  # a class of the user's may let them set its attributes
+
+    @final
+    def _merge_alike(self, other: State) -> None:
+        """Merge a state whose parameters are known to be equal; what waits in the two buffers is taken first."""
+        self.flush()
+        other.flush()
+        if type(other) is not type(self):
+            self._check_mergeable(other)
+        self._before_write()
+        merge: Any = type(self).merge
+        (merge.__wrapped__ if hasattr(merge, "__guarded__") else merge)(self, other)  # a mixin's merge is not guarded
+
     def _savepoint(self) -> None:
         """Remember the value; the first write copies it."""
         waiting: Buffer | None = self.__dict__.get("_waiting")
@@ -352,7 +367,7 @@ class State(Hints, ABC):
         if self._mutated is None:
             return copy.deepcopy(value)
         for name in self._mutated:
-            value[name] = _copied(value[name])
+            value[name] = copied(value[name])
         return value
 
     def _undo_value(self) -> dict[str, Any]:
@@ -436,20 +451,6 @@ class _AllOrNothing:
             self._state._commit()
         elif self._is_owner:
             self._state._rollback()
-
-
-def _copied(part: Any) -> Any:
-    """Return a copy, one level deep, of a list, a dict, a set or a state; an array, which is marked copy-on-write; else the part."""
-    if (copied := _COPIES.get(type(part))) is not None:
-        return copied(part)
-    if not isinstance(part, Hints):  # a base class of every state: to ask for an abstract class takes longer
-        return part
-    twin: State = part.empty()  # type: ignore[attr-defined]  # of a state
-    twin._become(part)  # type: ignore[arg-type]  # the same
-    return twin
-
-
-_COPIES: dict[type, Callable[[Any], Any]] = {list: list.copy, dict: dict.copy, set: set.copy, np.ndarray: shared, int: int}
 
 
 def revived(make: Callable[..., S], arguments: tuple[Any, ...], data: Any) -> S:

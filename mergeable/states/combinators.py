@@ -9,7 +9,16 @@ from typing import Any, ClassVar, Generic, TypeVar, final
 from mergeable import registry
 from mergeable.numeric import saved_values
 from mergeable.state import State
-from mergeable.state.access import assign, freeze, levels_of, limit_buffer, merge_unchecked, place_of_weights, trial_of
+from mergeable.state.access import (
+    assign,
+    can_share,
+    freeze,
+    levels_of,
+    limit_buffer,
+    merge_unchecked,
+    place_of_weights,
+    trial_of,
+)
 from mergeable.state.signature import Place
 from mergeable.state.undo import commit, rollback, savepoint
 from mergeable.wording import short, shown
@@ -116,6 +125,9 @@ class Product(State, Generic[K]):
         """Refuse changes from now on, in every part."""
         super()._freeze()
         freeze(*self._parts.values())
+
+    def _can_share(self) -> bool:
+        return super()._can_share() and all(map(can_share, self._parts.values()))
 
     def _savepoint(self) -> None:
         """Remember the value of every part."""

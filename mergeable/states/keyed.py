@@ -10,7 +10,7 @@ from mergeable.numeric import keys, saved_values
 from mergeable.numeric.inputs import as_rows
 from mergeable.numeric.row_batch import check_columns, present
 from mergeable.state import State
-from mergeable.state.access import freeze, is_frozen, limit_buffer, merge_unchecked, place_of_weights, trial_of
+from mergeable.state.access import can_share, freeze, is_frozen, limit_buffer, merge_unchecked, place_of_weights, trial_of
 from mergeable.state.signature import Place, behind
 from mergeable.state.undo import commit, rollback, savepoint
 from mergeable.states.combinators import assign_part, cells_of, empty_of, inner_of, one_more, signature_of
@@ -166,6 +166,9 @@ class Keyed(State, Generic[S]):
         """Refuse changes from now on, under every key."""
         super()._freeze()
         freeze(*self._states.values())
+
+    def _can_share(self) -> bool:
+        return can_share(self._inner)
 
     def _savepoint(self) -> None:
         """Remember the value. A key's state gets a savepoint when it is first touched."""

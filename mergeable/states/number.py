@@ -54,7 +54,7 @@ class Number(NDArrayOperatorsMixin, State):
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
         out = kwargs.pop("out", ())
-        numbers = [np.asarray(x) if isinstance(x, State) else x for x in inputs]
+        numbers = [x.__array__() if isinstance(x, Number) else np.asarray(x) if isinstance(x, State) else x for x in inputs]
         with np.errstate(divide="ignore", invalid="ignore"):
             value = getattr(ufunc, method)(*numbers, **kwargs)
         if not out:

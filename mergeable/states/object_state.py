@@ -116,6 +116,9 @@ class ObjectState(State):
             value = copy.deepcopy(view(value))
         self.value = value
 
+    def _can_share(self) -> bool:
+        return False  # readers get the object
+
     def _savepoint(self) -> None:
         """Remember the object as its pickle."""
         self.__dict__.pop("_pickled", None)

@@ -2,6 +2,7 @@
 
 import ast
 import collections
+import contextlib
 import copy
 import io
 import json
@@ -21,6 +22,7 @@ from mergeable.encoding.archive import Archive
 from mergeable.encoding.canonical import canonical_bytes
 from mergeable.metric.as_state import Nested
 from mergeable.metric.internals import internals
+from mergeable.metric.operations import update
 from mergeable.snapshot import manifest, read_snapshot
 from mergeable.snapshot.contents import Contents, contents
 from mergeable.state.access import become
@@ -107,6 +109,122 @@ def holding(state, name="Holder"):
 
 def through_bytes(snapshot, **options):
     return mg.Snapshot.from_bytes(snapshot.to_bytes(), **options)
+
+
+# Readers share the states.
+
+
+class Touched(mg.Metric):
+    """A metric whose ``result`` keeps what it reads, and that no name finds."""
+
+    rows = mg.Rows("x")
+    by = mg.Keyed(mg.Mean())
+    seen = mg.state(set, merge=set.update)
+
+    def update_state(self, x):
+        self.rows.update(x)
+        self.by.update(x, x)
+        self.seen |= set(x)
+
+    def result(self):
+        self.read = self.rows, self.by, self.seen
+        read.append(self.read)
+        return len(self.rows)
+
+
+read = []
+
+
+def test_a_result_reads_the_states_of_the_snapshot(monkeypatch):
+    """Reading a file makes each state once: its results share it, but for an object, which they could change."""
+    data = fed(Touched(), ([1.0, 2.0],)).snapshot().to_bytes()
+    calls = collections.Counter()
+    for name in ("from_data", "merge", "_copy_value"):
+        method = getattr(mg.Keyed, name)
+        monkeypatch.setattr(mg.Keyed, name, lambda *args, name=name, method=method: calls.update([name]) or method(*args))
+    read.clear()
+    back = mg.Snapshot.from_bytes(data)
+    assert 2 == back.result(Touched) == back.result(Touched())
+    part, (one, other) = contents(back).part, read
+
+    assert {"from_data": 1} == calls
+    assert part.states["rows"] is one[0] is other[0]
+    assert part.states["by"] is one[1] is other[1] is back.states["by"]
+    assert {1.0, 2.0} == one[2] == other[2]
+    assert one[2] is not other[2]
+
+
+def test_a_snapshot_folds_once(monkeypatch):
+    """Taking a snapshot merges each replica's state once, and copies none."""
+    metric = Touched()
+    for replica in range(3):
+        update(metric, replica, ([1.0, float(replica)],), {})
+    calls = collections.Counter()
+    for name in ("merge", "_copy_value"):
+        method = getattr(mg.Keyed, name)
+        monkeypatch.setattr(mg.Keyed, name, lambda *args, name=name, method=method: calls.update([name]) or method(*args))
+    metric.snapshot()
+
+    assert {"merge": 3} == calls
+
+
+def test_a_restored_metric_shares_the_states_of_the_snapshot(monkeypatch):
+    """Restoring copies no state, and what comes after reaches neither the snapshot nor another metric."""
+    back = through_bytes(fed(Touched(), ([1.0, 2.0],)).snapshot())
+    before, copies = back.to_bytes(), []
+    method = mg.Keyed._copy_value
+    monkeypatch.setattr(mg.Keyed, "_copy_value", lambda state: copies.append(state) or method(state))
+    one, other = Touched(), Touched()
+    for metric in (one, other):
+        metric.restore(back)
+    assert [] == copies
+    one.update_state([3.0])
+    one.by = fed(Touched(), ([9.0],)).by
+    one.reset_state()
+    other.update_state([4.0])
+    other.merge_state([fed(Touched(), ([5.0],))])
+
+    assert (0, 4) == (one.result(), other.result())
+    assert before == back.to_bytes()
+
+
+def spoil(value):
+    """Change all that can be changed in what a reader got."""
+    if isinstance(value, np.ndarray) and value.flags.writeable and value.size:
+        value[...] = value.ravel()[::-1].reshape(value.shape) if value.dtype.kind in "OUSmM" else ~value.astype(bool)
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
+    for part in list(parts):
+        spoil(part)
+    if isinstance(value, dict | list | set):
+        value.clear()
+
+
+PLUMBING = {"absorb", "buffer", "drop", "flush", "from_data", "keep_distinct", "parts", "states", "to_data"}
+"""What those that hold states read and write, and no metric's result."""
+
+
+@pytest.mark.parametrize("name", register.ROWS)
+def test_what_readers_do_reaches_no_snapshot(name):
+    """Whatever a result does to what it reads of a state, the snapshot stays as it is; a change of the state is refused."""
+    state = register.ROWS[name].fed()
+
+    class Spoiler(holding(state).__class__):
+        def result(self):
+            for attribute in [name for name in dir(self.held) if not name.startswith("_") and name not in PLUMBING]:
+                with contextlib.suppress(Exception):
+                    value = getattr(self.held, attribute)
+                    spoil(value() if callable(value) else value)
+            spoil(self.held)
+            if isinstance(self.held, mg.State):
+                with pytest.raises((mg.ReadOnlyState, mg.IncompatibleStates)):
+                    self.held.merge(self.held.empty())
+
+    back = through_bytes(fed(Spoiler(), (state,)).snapshot(), allow_pickle=True)
+    before = back.to_bytes()
+    back.result(Spoiler())
+    back.result(Spoiler())
+
+    assert before == back.to_bytes()
 
 
 # What comes back.
