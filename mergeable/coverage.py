@@ -116,7 +116,7 @@ twice. Merge each metric once, and reset the merged one before it counts on.
         """The replicas, and the workers where there are others than the first; "nowhere" without updates."""
         if not self:
             return "nowhere"
-        return listed("replica", self.replicas) + (f" of {listed('worker', self.workers)}" if any(self.workers) else "")
+        return enumerated("replica", self.replicas) + (f" of {enumerated('worker', self.workers)}" if any(self.workers) else "")
 
     def joined(self, other: Coverage) -> Coverage:
         """Return the coverage of both; raise ``DuplicateOrigin`` where they share an origin or a piece's name."""
@@ -254,7 +254,7 @@ def drawn_origin() -> str:
     return f"{time.time_ns() // 10**6:012x}{secrets.token_hex(8)}"
 
 
-def listed(noun: str, numbers: Sequence[int]) -> str:
+def enumerated(noun: str, numbers: Sequence[int]) -> str:
     """Return numbers as text: ``worker 1``, or ``workers 0, 1 and 2``; of many, the first ones, the last, and how many they are."""
     *others, last = map(shown, numbers)
     if len(numbers) > _MOST_LISTED:

@@ -15,14 +15,17 @@ from typing import Any
 LONGEST = 160
 """The most characters in which an error shows a value: what came, what was expected and what to do have room on a screen."""
 
-_NAME = 40
+SHORT = 40
+"""The most characters of one of several values, and of a name, in an error."""
+
+_TEXT = 300
 _NAMES = 16
 _MAX_BITS = 8192  # of a whole number that is printed, which takes the square of their number
 _SCALARS = frozenset({type(None), bool, int, float, str})
 
 
 def shown(value: Any, longest: int = LONGEST) -> str:
-    """Return a value as an error shows it: its ``repr`` where that is short, and else the beginning and the end, on one line.
+    """Return a value's ``repr`` on one line, where it is long its beginning and its end: for what the program was given.
 
     Example:
         >>> shown({"b": 1, "a": [0.5, None]}), shown("word " * 1_000_000)[:24]
@@ -30,7 +33,52 @@ def shown(value: Any, longest: int = LONGEST) -> str:
         >>> shown([*range(300_000)])[-8:]
         '19, ...]'
     """
-    return _cut(printable(" ".join(_repr.repr(value).split("\n"))), longest)
+    return _cut(printable(" ".join(_repr.repr(value).split("\n"))), longest, end=True)
+
+
+def short(value: Any) -> str:
+    """Return the beginning of a value's ``repr``, or its type where it is no scalar: for what a file says, and one of many values.
+
+    Example:
+        >>> short("a.mg"), short("word " * 1_000_000), short([1, 2]), short([[1], [2]])
+        ("'a.mg'", "'word word word word word word word w...", '[1, 2]', 'list')
+    """
+    items = value if type(value) in (list, tuple) else [value]
+    small = len(items) <= 32 and all(type(item) in _SCALARS and not _is_long(item) for item in items)
+    return _cut(repr(value) if small else type(value).__name__, SHORT)
+
+
+def some(names: Iterable[str]) -> str:
+    """Return the first 16 names, and how many more there are: for those of states and arguments, of which a file may have any.
+
+    Example:
+        >>> some(["total", "rows", "no name"]), some(f"s{i:02}" for i in range(100))[-20:]
+        ("'no name', rows, total", 's14, s15 and 84 more')
+    """
+    listed = sorted(names)
+    more = f" and {len(listed) - _NAMES:,} more" if len(listed) > _NAMES else ""
+    return ", ".join(name if name.isidentifier() and len(name) <= SHORT else short(name) for name in listed[:_NAMES]) + more
+
+
+def named(name: str) -> str:
+    """Return the name of a class as it is, or, where no class has such a name, as ``shown`` does: for one that a file names."""
+    return name if name.isprintable() and len(name) <= LONGEST else shown(name)
+
+
+def brief(error: BaseException) -> str:
+    """Return the beginning of an exception's text: for an error that quotes another one."""
+    return _cut(str(error), _TEXT)
+
+
+def _cut(text: str, longest: int, *, end: bool = False) -> str:
+    """Return a text of at most so many characters: of a long one the beginning, and the end too where that tells more."""
+    if len(text) <= longest:
+        return text
+    return f"{text[: longest // 2]}...{text[-longest // 2 + 3 :]}" if end else f"{text[: longest - 3]}..."
+
+
+def _is_long(value: Any) -> bool:
+    return type(value) is int and value.bit_length() > _MAX_BITS
 
 
 class _Repr(reprlib.Repr):
@@ -56,30 +104,10 @@ class _Repr(reprlib.Repr):
             text = " ".join(repr(x).split())
         except Exception:  # a repr of the user's raises anything
             return f"<{type(x).__name__} whose repr fails>"
-        return _cut(text, self.maxother)
+        return _cut(text, self.maxother, end=True)
 
 
 _repr = _Repr()
-
-
-def _cut(text: str, longest: int) -> str:
-    """Return a text, or its beginning and its end."""
-    return text if len(text) <= longest else f"{text[: longest // 2]}...{text[-longest // 2 + 3 :]}"
-
-
-def short(value: Any) -> str:
-    """Return a value's text, cut; of what nests, and of numbers too long to print, the type."""
-    items = value if type(value) in (list, tuple) else [value]
-    small = len(items) <= 32 and all(type(item) in _SCALARS and not _is_long(item) for item in items)
-    text = repr(value) if small else type(value).__name__
-    return text if len(text) <= _NAME else f"{text[: _NAME - 3]}..."
-
-
-def some(names: Iterable[str]) -> str:
-    """Return the first of many names, cut; in quotes those that no attribute could have."""
-    listed = sorted(names)
-    more = f" and {len(listed) - _NAMES:,} more" if len(listed) > _NAMES else ""
-    return ", ".join(name if name.isidentifier() and len(name) <= _NAME else short(name) for name in listed[:_NAMES]) + more
 
 
 def repeated(items: Iterable[Any]) -> Any:
@@ -90,21 +118,6 @@ def repeated(items: Iterable[Any]) -> Any:
             return item
         seen.add(item)
     return None
-
-
-def named(name: str) -> str:
-    """Return the name of a class as it is, or, where no class has such a name, as a value."""
-    return name if name.isprintable() and len(name) <= LONGEST else shown(name)
-
-
-def brief(error: BaseException) -> str:
-    """Return an exception's text, or its beginning."""
-    text = str(error)
-    return text if len(text) <= 300 else f"{text[:300]}..."
-
-
-def _is_long(value: Any) -> bool:
-    return type(value) is int and value.bit_length() > _MAX_BITS
 
 
 def printable(text: str) -> str:

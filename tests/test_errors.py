@@ -7,7 +7,7 @@ import pytest
 
 import mergeable as mg
 from mergeable import errors, wording
-from mergeable.coverage import listed
+from mergeable.coverage import enumerated
 from mergeable.laws import LawBroken
 from mergeable.state.parameters import difference
 
@@ -177,8 +177,8 @@ def test_what_is_short_is_shown_as_it_is():
 
 def test_many_numbers_are_cut():
     """Of many workers the first and the last are named, and how many they are."""
-    assert "workers 0, 1 and 2" == listed("worker", [0, 1, 2])
-    assert "workers 0, 1, 2, ... and 9999 (10,000 in all)" == listed("worker", range(10_000))
+    assert "workers 0, 1 and 2" == enumerated("worker", [0, 1, 2])
+    assert "workers 0, 1, 2, ... and 9999 (10,000 in all)" == enumerated("worker", range(10_000))
 
 
 def test_differences_name_the_place():

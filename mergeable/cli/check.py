@@ -12,7 +12,7 @@ from typing import Any, final
 import click
 
 from mergeable.cli.command import Command, Failure, sentence, wants_traceback
-from mergeable.cli.named import import_all, name_of, named
+from mergeable.cli.named import checked_name, import_all, object_named
 from mergeable.cli.options import modules
 from mergeable.cli.printing import complain, write_table
 from mergeable.cli.progress import progress
@@ -59,16 +59,19 @@ def _chosen(texts: Sequence[str]) -> list[str]:
         "mergeable check my.metrics:Accuracy --batches my.metrics:batches --laws 'batch split,any tree'",
     ),
 )
-@click.argument("subject", callback=name_of, metavar="MODULE:NAME")
+@click.argument("subject", callback=checked_name, metavar="MODULE:NAME")
 @click.option(
     "--batches",
-    callback=name_of,
+    callback=checked_name,
     metavar="MODULE:NAME",
     help="A Hypothesis strategy for one batch, or a function that returns one. A metric needs it; the default for a state is "
     "arrays of difficult floats.",
 )
 @click.option(
-    "--reference", callback=name_of, metavar="MODULE:NAME", help="A function that gives the exact result for a list of batches."
+    "--reference",
+    callback=checked_name,
+    metavar="MODULE:NAME",
+    help="A function that gives the exact result for a list of batches.",
 )
 @click.option("--laws", cls=_LawsOption, multiple=True, metavar="LAW,...", help="Default: all.")
 @click.option(
@@ -93,12 +96,12 @@ def check(
 
     names = _chosen(laws)
     import_all(modules)
-    prototype = _prototype(subject, named(subject))
+    prototype = _prototype(subject, object_named(subject))
     if isinstance(prototype, Metric) and batches is None:
         raise click.UsageError(
             f"{subject} is a metric, whose batches only you know. Name a strategy with --batches MODULE:NAME."
         )
-    how: dict[str, Any] = {"reference": None if reference is None else named(reference)}
+    how: dict[str, Any] = {"reference": None if reference is None else object_named(reference)}
     if examples is not None:
         how["examples"] = examples
     test = _test(prototype, None if batches is None else _strategy(batches), how)
@@ -187,7 +190,7 @@ def _prototype(name: str, subject: Any) -> State | Metric:
 def _strategy(name: str) -> Any:
     from hypothesis.strategies import SearchStrategy
 
-    found = named(name)
+    found = object_named(name)
     made = found() if callable(found) and not isinstance(found, SearchStrategy) else found
     if not isinstance(made, SearchStrategy):
         raise Failure(

@@ -21,7 +21,7 @@ from mergeable.snapshot import SUFFIX, Snapshot, disk, read_snapshot
 PATHS = f"PATHS are files, folders (their *{SUFFIX} files, in order) and quoted patterns ('runs/**/*{SUFFIX}')."
 
 
-def found(paths: Sequence[str], output: str | None = None) -> list[str]:
+def files_of(paths: Sequence[str], output: str | None = None) -> list[str]:
     """Return the files that the arguments of a command mean, without its output.
 
     Raises:
@@ -55,13 +55,13 @@ def total_bytes(files: Sequence[str]) -> int:
     return sum(file.stat().st_size for file in map(Path, files) if file.exists())
 
 
-def read(path: str, *, allow_pickle: bool = False) -> tuple[bytes, Snapshot]:
+def read_file(path: str, *, allow_pickle: bool = False) -> tuple[bytes, Snapshot]:
     """Return a file's bytes and its snapshot, in which states that are pickled are left unread unless that is allowed."""
     data = disk.read(path, "read")
     return data, read_snapshot(data, path, trusted=allow_pickle, peek=True)
 
 
-def pickled(tree: Any) -> list[str]:
+def pickled_parts(tree: Any) -> list[str]:
     """Return the names of the states and attributes in a manifest that are stored by pickle, even in part."""
     parts = {name: [state["parameters"], state["value"]] for name, state in tree["states"].items()}
     return [name for name, part in {**parts, **tree["undeclared"]}.items() if _has_pickle(part)]
@@ -86,7 +86,7 @@ class Reading:
     def __iter__(self) -> Iterator[tuple[str, bytes, Snapshot]]:
         for file in self._files:
             try:
-                data, snapshot = read(file, allow_pickle=self._allow_pickle)
+                data, snapshot = read_file(file, allow_pickle=self._allow_pickle)
             except (MergeableError, OSError) as error:
                 self.fail(file, sentence(error, file))
             else:

@@ -10,9 +10,9 @@ import numpy as np
 
 from mergeable.cli import options
 from mergeable.cli.command import Command
-from mergeable.cli.files import PATHS, Reading, found, write_objects
+from mergeable.cli.files import PATHS, Reading, files_of, write_objects
 from mergeable.cli.printing import write, write_table, write_title
-from mergeable.cli.values import JSON_RULES, as_json, as_text, count, coverage, first, size
+from mergeable.cli.values import JSON_RULES, as_json, as_text, count, coverage_as_json, first, size
 from mergeable.encoding.archive import Archive
 from mergeable.encoding.plain import to_text
 from mergeable.snapshot import Snapshot
@@ -42,19 +42,19 @@ With --json one file that is named gives one object, and a folder, a pattern or 
 def inspect(*, paths: Sequence[str], as_json: bool) -> None:
     """Inspect files; see the help above."""
     objects = []
-    files = Reading(found(paths))
+    files = Reading(files_of(paths))
     for i, (file, data, snapshot) in enumerate(files):
         if as_json:
-            objects.append(facts(file, data, snapshot))
+            objects.append(contents_as_json(file, data, snapshot))
         else:
             write(*[""] * bool(i))
-            _write(facts(file, data, snapshot), str(snapshot.coverage))
+            _write(contents_as_json(file, data, snapshot), str(snapshot.coverage))
     if as_json:
         write_objects(objects, paths)
     files.end()
 
 
-def facts(file: str, data: bytes, snapshot: Snapshot) -> dict[str, Any]:
+def contents_as_json(file: str, data: bytes, snapshot: Snapshot) -> dict[str, Any]:
     """Return all that a file says of itself, but for the values of its states."""
     archive = Archive(data)
     tree, arrays = archive.tree, archive.arrays()
@@ -79,7 +79,7 @@ def facts(file: str, data: bytes, snapshot: Snapshot) -> dict[str, Any]:
         "states": states,
         "undeclared": {name: _bytes(value, arrays) for name, value in tree["undeclared"].items()},
         "entries": [*_entries(archive.sizes, arrays)],
-        "coverage": coverage(snapshot.coverage),
+        "coverage": coverage_as_json(snapshot.coverage),
         "metadata": as_json(snapshot.metadata),
     }
 

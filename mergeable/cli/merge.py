@@ -14,7 +14,7 @@ import click
 import mergeable as library
 from mergeable.cli import options
 from mergeable.cli.command import Command, Failure, in_options, sentence
-from mergeable.cli.files import PATHS, found, total_bytes
+from mergeable.cli.files import PATHS, files_of, total_bytes
 from mergeable.cli.named import import_all, named_metric
 from mergeable.cli.printing import complain, is_terminal, say, write_bytes
 from mergeable.cli.progress import progress
@@ -94,7 +94,7 @@ def merge(
     _check_writable(output)
     import_all(modules)
     in_hand = None if metric is None else named_metric(metric)
-    files = found(paths, output)
+    files = files_of(paths, output)
     total = total_bytes(files)
     for folder in {Path(file).parent for file in files}:
         disk.clear(folder)

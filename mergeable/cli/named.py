@@ -20,7 +20,7 @@ from mergeable.snapshot.contents import takes
 from mergeable.wording import shown
 
 
-def name_of(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+def checked_name(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
     """Return an option's value where it has the form ``module:name``, and refuse it otherwise."""
     module, _, name = (value or "").partition(":")
     if value is not None and (not module or not name or ":" in name or module.endswith(".py")):
@@ -54,7 +54,7 @@ def imported(name: str) -> ModuleType:
         raise Failure(f"{name}: importing it failed: {type(error).__name__}: {error}") from error
 
 
-def named(text: str) -> Any:
+def object_named(text: str) -> Any:
     """Return what ``module:name`` means.
 
     Raises:
@@ -72,7 +72,7 @@ def named(text: str) -> Any:
 
 def named_metric(text: str) -> Any:
     """Return a metric, or its class, by its name; raise ``Failure`` where it is something else."""
-    found = named(text)
+    found = object_named(text)
     if not takes(host_of(found)):
         raise Failure(f"{text}: got {shown(found)}, expected a metric or its class.")
     return found

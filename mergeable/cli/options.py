@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from mergeable.cli.named import name_of
+from mergeable.cli.named import checked_name
 
 paths = click.argument("paths", nargs=-1, required=True, metavar="PATHS...")
 
@@ -19,7 +19,7 @@ modules = click.option(
 
 metric = click.option(
     "--metric",
-    callback=name_of,
+    callback=checked_name,
     metavar="MODULE:CLASS",
     help="The metric's class, or an instance of it, where none is registered.",
 )

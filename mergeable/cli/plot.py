@@ -9,7 +9,7 @@ import click
 
 from mergeable.cli import options
 from mergeable.cli.command import Command, Failure, in_options, sentence
-from mergeable.cli.files import found, means_several, read
+from mergeable.cli.files import files_of, means_several, read_file
 from mergeable.cli.named import import_all
 from mergeable.cli.printing import write_table
 from mergeable.plot import KINDS, possible
@@ -58,10 +58,10 @@ def plot(
         raise click.UsageError("Missing option '-o' / '--output', or --list.")
     inches = None if size is None else _inches(size)
     import_all(modules)
-    if means_several(path) and len(found([path])) > 1:
+    if means_several(path) and len(files_of([path])) > 1:
         raise Failure(f"{path}: these are several files, expected one. Merge them first: mergeable merge {path} -o all.mg")
-    (file,) = found([path])
-    _, snapshot = read(file, allow_pickle=allow_pickle)
+    (file,) = files_of([path])
+    _, snapshot = read_file(file, allow_pickle=allow_pickle)
     if listing or output is None:
         declared = [*contents(snapshot).description.plots.items()]
         pairs = possible(snapshot.states)

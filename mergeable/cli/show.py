@@ -12,10 +12,10 @@ import click
 from mergeable import registry
 from mergeable.cli import options
 from mergeable.cli.command import Command, Failure, in_options, sentence, wants_traceback
-from mergeable.cli.files import PATHS, Reading, found, pickled, write_objects
+from mergeable.cli.files import PATHS, Reading, files_of, pickled_parts, write_objects
 from mergeable.cli.named import import_all, named_metric
 from mergeable.cli.printing import write, write_table, write_title
-from mergeable.cli.values import JSON_RULES, as_json, as_text, coverage, first, flat
+from mergeable.cli.values import JSON_RULES, as_json, as_text, coverage_as_json, first, flat
 from mergeable.encoding.archive import Archive
 from mergeable.errors import MergeableError
 from mergeable.snapshot import Snapshot
@@ -58,9 +58,9 @@ def show(*, paths: Sequence[str], modules: Sequence[str], metric: str | None, al
     import_all(modules)
     chosen = None if metric is None else named_metric(metric)
     shown: list[dict[str, Any]] = []
-    files = Reading(found(paths), allow_pickle=allow_pickle)
+    files = Reading(files_of(paths), allow_pickle=allow_pickle)
     for i, (file, data, snapshot) in enumerate(files):
-        unread = [] if allow_pickle else pickled(Archive(data).tree)
+        unread = [] if allow_pickle else pickled_parts(Archive(data).tree)
         try:
             view = View.of(file, snapshot, chosen, unread)
         except Failure as error:
@@ -119,7 +119,7 @@ class View:
         if self.no_result:
             view["no_result"] = self.no_result
             view["states"] = {name: shown.as_json() for name, shown in self.states.items()}
-        return {**view, "coverage": coverage(s.coverage), "metadata": as_json(s.metadata)}
+        return {**view, "coverage": coverage_as_json(s.coverage), "metadata": as_json(s.metadata)}
 
     def write(self) -> None:
         """Write the view as tables."""

@@ -80,7 +80,7 @@ def flat(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
         yield name, value
 
 
-def coverage(found: Coverage) -> dict[str, Any]:
+def coverage_as_json(found: Coverage) -> dict[str, Any]:
     """Return what a snapshot covers, for JSON."""
     return {"updates": found.updates, "rows": found.rows, **found.to_data()}
 

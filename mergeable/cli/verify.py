@@ -8,7 +8,7 @@ import click
 
 from mergeable.cli import options
 from mergeable.cli.command import Command
-from mergeable.cli.files import PATHS, Reading, found, pickled, total_bytes
+from mergeable.cli.files import PATHS, Reading, files_of, pickled_parts, total_bytes
 from mergeable.cli.named import import_all
 from mergeable.cli.printing import write, write_json
 from mergeable.cli.progress import progress
@@ -40,13 +40,13 @@ is bad."""
 def verify(*, paths: Sequence[str], modules: Sequence[str], as_json: bool, quiet: bool) -> None:
     """Verify files; see the help above."""
     import_all(modules)
-    names = found(paths)
+    names = files_of(paths)
     total = total_bytes(names)
     unread, unknown = 0, 0
     files = Reading(names)
     with progress("verifying", len(names), total, quiet=quiet) as advance:
         for _, data, snapshot in files:
-            unread += len(pickled(Archive(data).tree))
+            unread += len(pickled_parts(Archive(data).tree))
             unknown += sum(not state.types for state in contents(snapshot).unbuilt.values())
             advance(1, len(data))
     good, bad = len(names) - len(files.failed), files.failed

@@ -132,8 +132,8 @@ def _content_starts(data: memoryview, entries: Sequence[zipfile.ZipInfo], end: i
     for info in entries:
         name_bytes, extra_bytes = struct.unpack("<HH", data[position + 26 : position + 30])
         name = data[position + 30 : position + 30 + name_bytes]
-        is_plain = not info.compress_type and not info.flag_bits and info.compress_size == info.file_size
-        if info.header_offset != position or not is_plain or name != info.orig_filename.encode("cp437"):
+        is_bare = not info.compress_type and not info.flag_bits and info.compress_size == info.file_size
+        if info.header_offset != position or not is_bare or name != info.orig_filename.encode("cp437"):
             raise Unreadable(f"{short(info.orig_filename)} is compressed, encrypted, hidden, or not where it should be")
         starts.append(position + 30 + name_bytes + extra_bytes)
         position = starts[-1] + info.file_size

@@ -23,7 +23,7 @@ from typing import Any
 from mergeable import version
 from mergeable.errors import ExchangeTimeout, IncompatibleStates
 from mergeable.exchange.message import Messenger
-from mergeable.exchange.program_facts import difference, digest, facts
+from mergeable.exchange.program_facts import digest, disagreement, facts
 from mergeable.holder import host_of
 from mergeable.metric import Metric, operations
 from mergeable.metric.internals import internals
@@ -215,7 +215,7 @@ class Exchange:
                 known = facts({label: value for values in (program, *parameters.values()) for label, value in values.items()})
                 payloads = self._processes.gather(pickle.dumps(known), f"{about}, which differs")
                 raise IncompatibleStates(
-                    f"{who}: got workers whose programs differ: {difference([*map(pickle.loads, payloads)])}. Expected the same metrics, built in the same "
+                    f"{who}: got workers whose programs differ: {disagreement([*map(pickle.loads, payloads)])}. Expected the same metrics, built in the same "
                     "order with the same parameters, and the same calls of result() and reset_state() on every worker. Nothing "
                     "was merged; list attributes that may differ in scratch."
                 )

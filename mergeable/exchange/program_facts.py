@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import reprlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mergeable.coverage import listed
+from mergeable.coverage import enumerated
 from mergeable.encoding.canonical import canonical_bytes
 from mergeable.state.parameters import compares_by_value
+from mergeable.wording import shown
 
 Facts = dict[str, tuple[str, bytes]]
 """By its label, the text of a value, and a digest."""
@@ -27,17 +27,16 @@ def digest(values: Mapping[str, Any]) -> bytes:
 def facts(values: Mapping[str, Any]) -> Facts:
     """Return the text and a digest of each value."""
     return {
-        label: (reprlib.repr(value), _hash(value if compares_by_value(value) else _name(value)))
-        for label, value in values.items()
+        label: (shown(value), _hash(value if compares_by_value(value) else _name(value))) for label, value in values.items()
     }
 
 
-def difference(known: Sequence[Facts]) -> str:
+def disagreement(known: Sequence[Facts]) -> str:
     """Return a sentence of each fact that differs: its values, and the workers that have them, the fewest first.
 
     Example:
         >>> two, odd = facts({"number of metrics": 2}), facts({"number of metrics": 3})
-        >>> difference([two, odd, two])
+        >>> disagreement([two, odd, two])
         'the number of metrics is 3 on worker 1 and 2 on workers 0 and 2'
     """
     sentences = []
@@ -51,7 +50,7 @@ def difference(known: Sequence[Facts]) -> str:
             texts = [known[ranks[0]][label][0] for _, ranks in rarest_first]
             if len(set(texts)) < len(texts):  # long values are cut
                 texts = [f"{text} (digest {found.hex()[:6]})" for text, (found, _) in zip(texts, rarest_first, strict=True)]
-            values = [f"{text} on {listed('worker', ranks)}" for text, (_, ranks) in zip(texts, rarest_first, strict=True)]
+            values = [f"{text} on {enumerated('worker', ranks)}" for text, (_, ranks) in zip(texts, rarest_first, strict=True)]
             sentences.append(f"the {label} is {' and '.join(values)}")
     return "; ".join(sentences)
 

@@ -120,14 +120,14 @@ class SaveSnapshots(_Callback):  # type: ignore[misc]  # the base class is chose
             worker, workers = (0, 1) if job is None else (job.rank, job.size)
             facts = {"phase": phase, "epoch": self._epoch, "worker": worker}
             path = self._path(metric, facts)
-            origin = self.origin and self.origin.format(metric=disk.part(metric.name, _LONGEST), **facts)
+            origin = self.origin and self.origin.format(metric=disk.as_file_name(metric.name, _LONGEST), **facts)
             path.parent.mkdir(parents=True, exist_ok=True)
             metric.snapshot({**self.metadata, **facts}, local=True, origin=origin).save(path)
             if not worker:
                 self._remove_others(metric, facts, workers)
 
     def _path(self, metric: PyMetric, facts: Mapping[str, Any]) -> Path:
-        return self.folder / self.pattern.format(metric=disk.part(metric.name), **facts)
+        return self.folder / self.pattern.format(metric=disk.as_file_name(metric.name), **facts)
 
     def _remove_others(self, metric: PyMetric, facts: Mapping[str, Any], workers: int) -> None:
         """Remove the files of an earlier try with more workers, whose rows are in the files of this one."""

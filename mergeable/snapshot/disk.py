@@ -31,7 +31,7 @@ try:
 except ImportError:  # Windows, which does not remove a file that is open either
     fcntl = None  # type: ignore[assignment]
 
-LONGEST = 255
+LONGEST_FILE_NAME = 255
 """The most bytes that a file's name has, on all systems that are common."""
 
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")  # with one slash where it was a pathlib.Path; C:/ is a folder
@@ -122,7 +122,7 @@ def clear(folder: Path, name: str | None = None) -> None:
                     _remove(folder / found, ours=match[1] == _machine())
 
 
-def part(text: str, longest: int = 200) -> str:
+def as_file_name(text: str, longest: int = 200) -> str:
     """Return a text as a part of a file's name: ``val/auroc`` is ``val%2Fauroc``. Texts that differ give parts that differ.
 
     What cannot stand in a name, and ``%``, is its bytes in hexadecimal; of what takes more bytes the end is a digest.
@@ -220,7 +220,7 @@ def _remove(path: Path, *, ours: bool) -> None:
 
 
 def _beginning(name: str) -> str:
-    return f".{_cut(name, LONGEST - 29)}."
+    return f".{_cut(name, LONGEST_FILE_NAME - 29)}."
 
 
 @functools.cache

@@ -92,7 +92,7 @@ def read_contents(
         ) from error
 
 
-def written(contents: Contents) -> bytes:
+def write_contents(contents: Contents) -> bytes:
     """Return the bytes of a file with these contents. Equal contents are equal bytes.
 
     Raises:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, final
 from mergeable.coverage import Coverage
 from mergeable.snapshot import disk
 from mergeable.snapshot.contents import ATTRIBUTE, Contents, in_hand
-from mergeable.snapshot.manifest import read_contents, written
+from mergeable.snapshot.manifest import read_contents, write_contents
 from mergeable.state import State
 from mergeable.wording import named, shown
 
@@ -142,7 +142,7 @@ class Snapshot:
         Raises:
             Whatever a state that neither is plain nor pickles raises.
         """
-        return written(self._contents)
+        return write_contents(self._contents)
 
     @classmethod
     def from_bytes(cls, data: bytes, *, allow_pickle: bool = False, source: str = "the bytes") -> Snapshot:

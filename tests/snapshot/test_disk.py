@@ -179,11 +179,11 @@ def test_texts_as_parts_of_names():
     """What no name can have is written in hexadecimal, what is long is cut, and texts that differ stay different."""
     plain = ["auroc", "acc@1", "top 5", "été", "a..b", "x" * 200]
     quoted = {"val/auroc": "val%2Fauroc", "..": "%2E.", "100%": "100%25", "a\0\n": "a%00%0A", "\ud800": "%ED%A0%80", "": ""}
-    assert plain == [*map(disk.part, plain)]
-    assert list(quoted.values()) == [*map(disk.part, quoted)]
+    assert plain == [*map(disk.as_file_name, plain)]
+    assert list(quoted.values()) == [*map(disk.as_file_name, quoted)]
     for char in ("x", "é", "/", "\n"):
         texts = [char * n for n in range(190, 300)]
-        parts = [*map(disk.part, texts)]
+        parts = [*map(disk.as_file_name, texts)]
         assert len(texts) == len({*parts})
         assert max(len(os.fsencode(name)) for name in parts) <= 200
 
