@@ -39,7 +39,7 @@ def step_result(metric: Any, options: Options) -> Any:
 
 def values_despite(error: Exception, metric: Any, options: Options, structure: Structure) -> list[np.ndarray]:
     """Return NaN for a step whose result failed; raise an error that ``result`` did not raise, or all where the options say so."""
-    if options.step_failure == "raise" or not _came_through(operations.result_here, error):
+    if options.step_failure == "raise" or not _came_through(operations.run_result, error):
         raise error
     if type(error) not in options.warned:
         options.warned.add(type(error))

@@ -87,16 +87,17 @@ def result(metric: Any, *, alone: bool = False) -> Any:
 def _settled_result(metric: Any, inner: Internals) -> Any:
     if inner.queue is not None:
         inner.queue.raise_failures()
-    return _result_here(metric, inner)
+    return run_result(metric, inner)
 
 
 def result_here(metric: Any) -> Any:
     """Run the user's ``result`` on the merged states of this process."""
     inner = internals(metric)
-    return inner.enter(_result_here, metric, inner)
+    return inner.enter(run_result, metric, inner)
 
 
-def _result_here(metric: Any, inner: Internals) -> Any:
+def run_result(metric: Any, inner: Internals) -> Any:
+    """Run the user's ``result`` on the merged states of this process, for a caller that has the metric to itself."""
     try:
         states = inner.slots.fold()
         freeze(*states.values())
