@@ -70,7 +70,9 @@ def merge_in_processes(
                 'if __name__ == "__main__":. If it does, there may not have been enough memory; pass processes=1.'
             ) from error
         except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
+            pool.shutdown(
+                cancel_futures=True
+            )  # and waits, because a pool that still ends beside Python's own end prints a traceback
             raise
 
 
