@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
-from typing import Any, ClassVar, TypeVar, final
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, final
 
 import numpy as np
 import tensorflow as tf
@@ -25,7 +25,7 @@ from mergeable.keras.options import NAMES, Options, check_option
 from mergeable.keras.packing import can_pack
 from mergeable.keras.results import EagerResult, graph_result
 from mergeable.keras.step_values import structure_of
-from mergeable.metric.arguments import check_instance, with_weights_it_takes
+from mergeable.metric.arguments import with_weights_it_takes
 from mergeable.metric.internals import internals
 from mergeable.metric.operations import reset
 from mergeable.metric.verbs import check_outside
@@ -181,13 +181,13 @@ class Face(NoVariables, Checkpointed):
         self.update_state(*args, **kwargs)
         return self.result()
 
-    def update_state(self, *args: Any, **kwargs: Any) -> Any:
-        """Take one batch."""
-        raise NotImplementedError
+    if TYPE_CHECKING:  # a class of faces writes these two, or derives from a metric that has them
 
-    def result(self) -> Any:
-        """Return the result."""
-        raise NotImplementedError
+        def update_state(self, *args: Any, **kwargs: Any) -> Any:
+            """Take one batch."""
+
+        def result(self) -> Any:
+            """Return the result."""
 
     def stateless_update_state(self, metric_variables: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ARG002 - Keras's signature
         """Raise ``TypeError``: the states of this metric are no variables, which Keras 3 could keep elsewhere."""
@@ -284,9 +284,3 @@ def _call(metric: Any, replicas: Replicas, call_site: CallSite, tensors: list[tf
 
     inputs = [*queue_of(metric, call_site.options).order(replicas), *ticket, *tensors]
     return call_host(metric, act, inputs, call_site.structure.dtypes)
-
-
-def refuse_batch(cls: type, args: tuple[Any, ...]) -> None:
-    """Raise ``TypeError`` where Keras calls a class among the metrics with a batch, as a function."""
-    if args and not tf.executing_eagerly() and all(map(tf.is_tensor, args)):
-        check_instance(cls, args)

@@ -12,10 +12,10 @@ import tensorflow as tf
 
 from mergeable.keras.configuration import read, written
 from mergeable.keras.converter import ARRAYS
-from mergeable.keras.face import Face, FaceState, refuse_batch
+from mergeable.keras.face import Face, FaceState
 from mergeable.keras.graph_call import as_written
 from mergeable.keras.keras_metric import KerasMetric, keras_names
-from mergeable.keras.options import ARGUMENTS, NAMES, Options
+from mergeable.keras.options import ARGUMENTS, NAMES
 from mergeable.metric import Metric
 from mergeable.metric.arguments import accepts
 from mergeable.metric.internals import ATTRIBUTE, internals
@@ -37,17 +37,27 @@ class HostedMetric(Face, KerasMetric):
     _face_converter = ARRAYS
 
     def __new__(cls, /, *args: Any, **kwargs: Any) -> Any:  # noqa: ARG004 - as of any constructor
-        """Refuse to be called with a batch, as a function; tf_keras's own would wrap the verbs."""
-        refuse_batch(cls, args)
+        """Set up the face's state; tf_keras's own ``__new__`` would wrap the verbs."""
         self = object.__new__(cls)
         self.__dict__[ATTRIBUTE] = FaceState()
         return self
 
-    def __init__(self, metric: Metric, name: str | None = None, dtype: Any = None, **options: Any) -> None:
+    def __init__(
+        self,
+        metric: Metric,
+        name: str | None = None,
+        dtype: Any = None,
+        *,
+        sync: str = "epoch",
+        step_result: str | int = "auto",
+        step_failure: str = "nan",
+        hand_over: str = "queued",
+    ) -> None:
         if not isinstance(metric, Metric) or isinstance(metric, Face):
             raise TypeError(
                 f"PyMetric.of: got {type(metric).__name__}, expected a mergeable.Metric. A PyMetric is a Keras metric already."
             )
+        options = {"sync": sync, "step_result": step_result, "step_failure": step_failure, "hand_over": hand_over}
         self._hold(metric, name, dtype, options)
 
     def _hold(self, metric: Metric, name: str | None, dtype: Any, options: Mapping[str, Any]) -> None:
@@ -115,13 +125,13 @@ class HostedMetric(Face, KerasMetric):
     # Copies, pickles and configurations: the metric, and what the face has beside it.
 
     def __reduce__(self) -> Any:
-        return _face_of, (type(self), self.metric, self.name, self.dtype, self._chosen())
+        return _face_of, (type(self), self.metric, self._chosen())
 
     def __copy__(self) -> HostedMetric:
         return copy.deepcopy(self)  # a shallow copy would share the metric
 
     def __deepcopy__(self, memo: dict[int, Any]) -> HostedMetric:
-        twin = _face_of(type(self), copy.deepcopy(self.metric, memo), self.name, self.dtype, self._chosen())
+        twin = _face_of(type(self), copy.deepcopy(self.metric, memo), self._chosen())
         memo[id(self)] = twin
         return twin
 
@@ -131,8 +141,9 @@ class HostedMetric(Face, KerasMetric):
         self._hold(plain["metric"], **saved["keras"], options={name: plain[name] for name in NAMES if name in plain})
 
     def _chosen(self) -> dict[str, Any]:
-        """Return the options that differ from those of the class."""
-        return {name: value for name, value in vars(Options.of(self)).items() if name in self.__dict__}
+        """Return the name, the dtype, and the options that were set on this metric; the others are those of the class."""
+        options = {name: self.__dict__[name] for name in NAMES if name in self.__dict__}
+        return {"name": self.name, "dtype": self.dtype, **options}
 
     def __repr__(self) -> str:
         return f"PyMetric.of({shown(self.metric)})"
@@ -145,10 +156,12 @@ class HostedMetric(Face, KerasMetric):
         return {
             "metric": _full_name(type(self.metric)),
             "arguments": written(internals(self.metric).declaration.arguments),
-            "name": self.name,
-            "dtype": self.dtype,
-            **{name: getattr(self, name) for name in ARGUMENTS},
+            **self._own_config(),
         }
+
+    def _own_config(self) -> dict[str, Any]:
+        """Return the part of a configuration that is the face's."""
+        return {"name": self.name, "dtype": self.dtype, **{name: getattr(self, name) for name in ARGUMENTS}}
 
     @classmethod
     def _of_config(cls, config: dict[str, Any]) -> Any:
@@ -159,15 +172,14 @@ class HostedMetric(Face, KerasMetric):
                 f"PyMetric.of: got a configuration of {config['metric']}, expected a metric class that is defined here. Import "
                 "the module that defines it first; a configuration does not decide what is imported."
             )
-        metric = configured(known[config["metric"]], read(config["arguments"]))
-        options = {name: config[name] for name in ARGUMENTS if name in config}
-        return _face_of(cls, metric, config["name"], config["dtype"], options)
+        return _face_of(cls, configured(known[config["metric"]], read(config["arguments"])), config)
 
 
-def _face_of(cls: type[HostedMetric], metric: Metric, name: str, dtype: Any, options: Mapping[str, Any]) -> HostedMetric:
-    """Return a Keras metric that holds a metric."""
+def _face_of(cls: type[HostedMetric], metric: Metric, labels: Mapping[str, Any]) -> HostedMetric:
+    """Return a Keras metric that holds a metric, with the name, dtype and options among these values."""
     made: HostedMetric = cls.__new__(cls)
-    made._hold(metric, name, dtype, options)  # noqa: SLF001 - a constructor of the class above
+    options = {name: labels[name] for name in NAMES if name in labels}
+    made._hold(metric, labels.get("name"), labels.get("dtype"), options)  # noqa: SLF001 - a constructor of the class above
     return made
 
 
@@ -197,16 +209,12 @@ class ReadyMade(HostedMetric):
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments, in the forms that Keras writes into files."""
-        arguments = written(internals(self.metric).declaration.arguments)
-        options = {name: getattr(self, name) for name in ARGUMENTS}
-        return {**arguments, "name": self.name, "dtype": self.dtype, **options}
+        return {**written(internals(self.metric).declaration.arguments), **self._own_config()}
 
     @classmethod
     def _of_config(cls, config: dict[str, Any]) -> Any:
         arguments = {name: value for name, value in config.items() if name not in ("dtype", *ARGUMENTS)}
-        metric = configured(cls.metric_class, read(arguments))
-        options = {name: config[name] for name in ARGUMENTS if name in config}
-        return _face_of(cls, metric, metric.name, config.get("dtype"), options)
+        return _face_of(cls, configured(cls.metric_class, read(arguments)), config)
 
 
 def ready_made(metric_class: type[Metric], module: str) -> type[ReadyMade]:

@@ -11,11 +11,12 @@ import tensorflow as tf
 from mergeable.keras.batch import Arguments, Batch, is_empty
 from mergeable.keras.configuration import written
 from mergeable.keras.converter import TENSORS
-from mergeable.keras.face import Face, FaceState, refuse_batch
+from mergeable.keras.face import Face, FaceState
 from mergeable.keras.hosted import HostedMetric
 from mergeable.keras.keras_metric import KerasMetric, keras_names
 from mergeable.keras.options import ARGUMENTS, NAMES
 from mergeable.metric import Metric
+from mergeable.metric.arguments import check_instance
 from mergeable.metric.internals import ATTRIBUTE, internals
 from mergeable.registry import LABELS
 from mergeable.state.names import check_class, check_text, is_private, own_name, refuse
@@ -72,7 +73,8 @@ class PyMetric(Face, Metric, KerasMetric):
 
     def __new__(cls: type[P], /, *args: Any, **kwargs: Any) -> P:
         """Set up what needs no ``__init__``; refuse to be called with a batch, as a function."""
-        refuse_batch(cls, args)
+        if args and not tf.executing_eagerly() and all(map(tf.is_tensor, args)):
+            check_instance(cls, args)
         self = super().__new__(cls, *args, **kwargs)
         internals(self).face = FaceState()
         return self
@@ -149,13 +151,8 @@ class PyMetric(Face, Metric, KerasMetric):
             >>> float(metric.result())
             0.5
         """
-        options: dict[str, Any] = {
-            "sync": sync,
-            "step_result": step_result,
-            "step_failure": step_failure,
-            "hand_over": hand_over,
-        }
-        return cast(PyMetric, HostedMetric(metric, name=name, **options))
+        hosted = HostedMetric(metric, name, sync=sync, step_result=step_result, step_failure=step_failure, hand_over=hand_over)
+        return cast(PyMetric, hosted)
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments, in the forms that Keras writes into files."""

@@ -14,7 +14,7 @@ from mergeable.metric.arguments import row_count
 from mergeable.metric.declaration import check_declared
 from mergeable.metric.internals import ATTRIBUTE, Internals, internals, nothing
 from mergeable.metric.slots import RESTORED
-from mergeable.metric.user_code import Change, Named, note, run, run_verb, undeclared_values
+from mergeable.metric.user_code import Change, Named, run, run_verb, undeclared_values
 from mergeable.part import Part, States
 from mergeable.state.access import freeze
 
@@ -85,8 +85,7 @@ def result(metric: Any, *, alone: bool = False) -> Any:
 
 
 def _settled_result(metric: Any, inner: Internals) -> Any:
-    if inner.queue is not None:
-        inner.queue.raise_failures()
+    inner.raise_failures()
     return run_result(metric, inner)
 
 
@@ -98,18 +97,13 @@ def result_here(metric: Any) -> Any:
 
 def run_result(metric: Any, inner: Internals) -> Any:
     """Run the user's ``result`` on the merged states of this process, for a caller that has the metric to itself."""
-    try:
-        states = inner.slots.fold()
-        freeze(*states.values())
-        return run_verb(metric, "result", states)
-    except Exception as error:
-        note(error, metric, "result")
-        raise
+    with Named(metric, "result"):
+        return run_verb(metric, "result", frozen(inner.slots.fold()))
 
 
 def read_on(metric: Any, states: States) -> Any:
     """Run the user's ``result`` on these states."""
-    return metric.__dict__[ATTRIBUTE].enter(run_verb, metric, "result", states)
+    return internals(metric).enter(run_verb, metric, "result", states)
 
 
 def result_when_empty(metric: Any) -> Any:
@@ -124,10 +118,9 @@ def result_when_empty(metric: Any) -> Any:
 
 def reset(metric: Any) -> None:
     """Empty every state, and run the user's ``reset_state``."""
-    inner = metric.__dict__[ATTRIBUTE]
+    inner = internals(metric)
     inner.enter(_reset, metric, inner)
-    if inner.queue is not None:
-        inner.settle()
+    inner.settle()
 
 
 def take_over(metric: Any, part: Part) -> None:
@@ -215,13 +208,12 @@ def check_mergeable(metric: Any, other: Any) -> None:
 
 def own_part(metric: Any) -> Part:
     """Return this process's contribution to its job as a fresh part; the first process alone adds the restored part."""
-    inner: Internals = metric.__dict__[ATTRIBUTE]
+    inner = internals(metric)
     return inner.enter(_own_part, metric, inner)
 
 
 def _own_part(metric: Any, inner: Internals) -> Part:
-    if inner.queue is not None:
-        inner.queue.raise_failures()
+    inner.raise_failures()
     part = inner.slots.folded(without_restored=inner.membership.rank > 0)
     part.undeclared = copy.deepcopy(undeclared_values(metric))
     return part
@@ -233,7 +225,7 @@ def whole_part(metric: Any) -> Part:
     Raises:
         UndeclaredState: there are several, and no declaration says how attributes merge.
     """
-    inner: Internals = metric.__dict__[ATTRIBUTE]
+    inner = internals(metric)
     if inner.membership.job is None:
         return own_part(metric)
     check_declared(type(metric), inner.undeclared)
@@ -271,7 +263,7 @@ def _twin(metric: M, parts: dict[int, Part], undeclared: Mapping[str, Any]) -> M
 
 def fill(metric: Any, part: Part) -> None:
     """Let a new metric, which nobody else has, hold a part."""
-    inner = metric.__dict__[ATTRIBUTE]
+    inner = internals(metric)
     inner.slots.parts = {0: part}
     inner.undeclared.update(part.undeclared)
     metric.__dict__.update(part.undeclared)

@@ -14,9 +14,9 @@ from mergeable import registry
 from mergeable.coverage import check_name
 from mergeable.encoding.plain import is_plain
 from mergeable.errors import IncompatibleStates, SnapshotError
-from mergeable.metric.internals import ATTRIBUTE, internals
+from mergeable.metric.internals import internals
 from mergeable.metric.operations import fill, own_part, read_on, take_over, twin, whole_part
-from mergeable.metric.user_code import note
+from mergeable.metric.user_code import Named
 from mergeable.metric.verbs import check_outside
 from mergeable.part import Part
 from mergeable.snapshot import Snapshot, load
@@ -93,7 +93,7 @@ class Saveable:
         if origin is not None:
             part.name(str.__str__(origin))
         rows = ({**row, "origins": sorted(part.contributions)},) if row else ()
-        arguments = self.__dict__[ATTRIBUTE].declaration.arguments
+        arguments = internals(self).declaration.arguments
         description = Description.of(type(self), self.name, arguments, own_merge=self._merges_by_itself, plots=self.plots)
         return Snapshot(Contents(description, part, metadata=rows))
 
@@ -124,7 +124,7 @@ class Saveable:
 
     def _part_of(self: Any, found: Contents, who: str) -> Part:
         """Return what a snapshot holds, as such a metric holds it. States are shared with the snapshot, and refuse changes."""
-        declaration = self.__dict__[ATTRIBUTE].declaration
+        declaration = internals(self).declaration
         found.description.check_fits(type(self), declaration.arguments, who)
         part = found.part.with_states(found.states_like(declaration.states, who))
         for name in part.undeclared:
@@ -182,11 +182,8 @@ class _Reader:
         self._metric, self.states = metric, part.states
 
     def result(self) -> Any:
-        try:
+        with Named(self._metric, "result"):
             return read_on(self._metric, self.states)
-        except Exception as error:  # the user's code raises anything
-            note(error, self._metric, "result")
-            raise
 
 
 @taken.register(Saveable)

@@ -74,6 +74,18 @@ def test_the_class_of_a_ready_made_metric():
         assert "auroc" in fit(faces.AUROC, eager=True)
 
 
+def test_verbs_that_are_not_written():
+    """A Keras metric without one of the two says which, as a metric without Keras does."""
+
+    class Empty(mg.PyMetric):
+        n = mg.Count()
+
+    with pytest.raises(NotImplementedError, match=r"^Empty\.update_state is not defined; write it\."):
+        Empty().update_state([1.0])
+    with pytest.raises(NotImplementedError, match=r"^Empty\.result is not defined; write it\."):
+        Empty().result()
+
+
 def logged(function):
     """A decorator without functools.wraps, which hides what it is around."""
 
