@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
+from mergeable.state.copy_on_write import copied
 from mergeable.state.signature import Place
 from mergeable.state.state import State
 
@@ -37,8 +38,7 @@ def become(state: State, other: State) -> None:
 
 def twin_of(state: S) -> S:
     """Return a copy of a state. Large arrays are shared until one of the two writes to them."""
-    twin = state.empty()
-    twin._become(state)
+    twin: S = copied(state)
     return twin
 
 
@@ -49,17 +49,15 @@ def check_mergeable(state: State, other: Any, verb: str = "merge") -> None:
 
 def merge_unchecked(state: State, other: State) -> None:
     """Merge without checks: the caller has compared the parameters, and flushed both states."""
-    if type(other) is not type(state):
-        state._check_mergeable(other)
-    state._before_write()
-    merge: Any = type(state).merge
-    (merge.__wrapped__ if hasattr(merge, "__guarded__") else merge)(state, other)  # a mixin's merge is not guarded
+    state._merge_unchecked(other)
 
 
 def merge_alike(states: Mapping[Any, State], others: Mapping[Any, State]) -> None:
-    """Merge into states those of the same names, whose classes and parameters are known to be the same."""
+    """Merge into states those of the same names, whose classes and parameters are known to be the same; buffers are taken first."""
     for name, state in states.items():
-        state._merge_alike(others[name])
+        state.flush()
+        others[name].flush()
+        state._merge_unchecked(others[name])
 
 
 def freeze(*states: State) -> None:

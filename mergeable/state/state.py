@@ -299,10 +299,8 @@ class State(Hints, ABC):
         return type(self).__module__.startswith("mergeable.")  # a class of the user's may let them set its attributes
 
     @final
-    def _merge_alike(self, other: State) -> None:
-        """Merge a state whose parameters are known to be equal; what waits in the two buffers is taken first."""
-        self.flush()
-        other.flush()
+    def _merge_unchecked(self, other: State) -> None:
+        """Merge without checks: the caller has compared the parameters, and flushed both states."""
         if type(other) is not type(self):
             self._check_mergeable(other)
         self._before_write()
