@@ -708,32 +708,34 @@ def run(program):
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=HANG, check=False)
 
 
-def test_the_end_of_the_program_takes_what_waits():
-    """An update that nobody has asked for runs at the end, and its failure is shown."""
-    ended = run("""
+@pytest.fixture(scope="module")
+def ended():
+    """A program that ends while the updates of several metrics wait."""
+    return run("""
+        import atexit
         for value in (1.0, 2.0, 13.0, 3.0):
             step(tf.constant([value]))
-        print("end", flush=True)
-    """)
-
-    assert ["took [1.0] True", "end", "took [2.0] True", "took [3.0] True"] == ended.stdout.splitlines()
-    assert "LookupError: no row 13" in ended.stderr
-    assert 120 == ended.returncode
-
-
-def test_the_end_of_the_program_tells_the_failures_of_all_metrics():
-    """Every metric that fails there is told, what else happens at the end happens, and the status says that something failed."""
-    ended = run("""
-        import atexit
         others = [Writes(name=f"other_{i}") for i in range(3)]
         for other in others:
             tf.function(lambda y: other.update_state(y), input_signature=[tf.TensorSpec([None])])(tf.constant([1.0]))
             tf.function(lambda y: other.update_state(y), input_signature=[tf.TensorSpec([None])])(tf.constant([13.0]))
         atexit.register(lambda: print("before", flush=True))
+        print("end", flush=True)
         sys.exit(0)
     """)
 
-    assert 3 == ended.stderr.count("LookupError: no row 13"), ended.stderr
+
+def test_the_end_of_the_program_takes_what_waits(ended):
+    """An update that nobody has asked for runs at the end, and its failure is shown."""
+    took = [*["took [1.0] True"] * 4, "end", "before", "took [2.0] True", "took [3.0] True"]
+    assert took == ended.stdout.splitlines()
+    assert "LookupError: no row 13" in ended.stderr
+    assert 120 == ended.returncode
+
+
+def test_the_end_of_the_program_tells_the_failures_of_all_metrics(ended):
+    """Every metric that fails there is told, what else happens at the end happens, and the status says that something failed."""
+    assert 4 == ended.stderr.count("LookupError: no row 13"), ended.stderr
     assert all(f"metric 'other_{i}'" in ended.stderr for i in range(3))
     assert (120, True) == (ended.returncode, "before" in ended.stdout.splitlines())
 

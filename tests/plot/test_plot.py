@@ -25,7 +25,7 @@ from mergeable.metric.internals import internals
 from mergeable.metrics import AUROC
 from mergeable.plot import KINDS, plot, possible
 from mergeable.state.access import freeze
-from tests.effort import HANG
+from tests.effort import HANG, LONG
 
 COVERAGE = Coverage({"a": Contribution(0, 9, 300), "b": Contribution(1, 9, 269)})
 PAIRS = "Rows of two columns, labels 0 and 1 and numeric scores or a ScoreHistogram"
@@ -808,9 +808,10 @@ def test_bounds_stay_bounds(low):
 HOSTILE = ["\x1b[2J", "a\x00b", "\ud800", "\ufffe", "a\nb", "$x^", "<b>&--", "_under", "\x0b\x85\u2028", "\\frac{", ""]
 
 
-@pytest.mark.parametrize("name", HOSTILE, ids=range(len(HOSTILE)))
-def test_names_of_strangers_are_valid_in_pictures(name):
+@pytest.mark.parametrize("i", range(len(HOSTILE)))
+def test_names_of_strangers_are_valid_in_pictures(i):
     """Whatever names say, of states, columns, labels, metrics and pieces, the SVG is XML, and shows no mathematics."""
+    name = HOSTILE[i]
     states = {
         f"r{name}": fed(Rows(f"y{name}", f"s{name}"), [0, 1, 1], [0.1, 0.7, 0.2]),
         f"m{name}": fed(mg.ConfusionMatrix(), [f"a{name}", "b"], [f"c{name}", "b"]),
@@ -818,7 +819,8 @@ def test_names_of_strangers_are_valid_in_pictures(name):
         f"b{name}": fed(mg.ScoreHistogram(), [0, 1], [0.1, 0.2]),
         f"q{name}": fed(mg.LogLinearHistogram(), [0.5]),
     }
-    for kind, state in possible(states):
+    pictures = [*possible(states)]
+    for kind, state in pictures if LONG else pictures[i % 3 :: 3]:  # every name in some kinds, and every kind with some names
         axes = plot(states, title=f"t{name}", coverage=mg.Coverage({}, [f"p{name}"]), kind=kind, state=state)
         file = io.BytesIO()
         axes.figure.savefig(file, format="svg")

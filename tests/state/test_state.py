@@ -329,7 +329,7 @@ def test_buffers_side_by_side_share_what_they_take():
     for state in (empty, copy.deepcopy(sliced)):
         tracemalloc.start()
         try:
-            for _ in range(40):
+            for _ in range(12):
                 state.update(keys, values)
             taken = tracemalloc.get_traced_memory()[0]
         finally:

@@ -15,10 +15,12 @@ from mergeable.exchange import watch
 from mergeable.keras import SaveSnapshots
 from mergeable.metric.internals import internals
 from mergeable.strategies.multi_worker import disable_fit, enable_fit, set_timeout
+from tests.effort import LONG
 from tests.strategies.programs import workers
 
 ROWS, VALIDATION_ROWS, BATCH = 61, 43, 12  # the last batches have 1 and 7 rows: some replicas get none
 BATCH_OF_ITS_OWN = 20
+EXCHANGED = (1, 5, 20) if LONG else (1, 4, 11)  # as many metrics: few and many
 
 
 class Labels(mg.PyMetric):
@@ -202,7 +204,7 @@ def eager_loop(strategy):
 def exchanges(strategy):
     """Show the exchanges of an epoch, an evaluation, and two epochs with a validation, for some numbers of metrics."""
     train, test, shown = dataset(ROWS, 2), dataset(VALIDATION_ROWS, 2), {}
-    for n in (1, 5, 20):
+    for n in EXCHANGED:
         model, _ = compiled(strategy, *[lambda i=i: mg.PyMetric.of(RowsSeen(), name=f"rows_{i}") for i in range(n)])
         calls = {
             "an epoch": functools.partial(model.fit, train, verbose=0),
