@@ -139,12 +139,14 @@ class Face(NoVariables, Checkpointed):
         for name in NAMES:
             check_option(type(self._host_metric()).__name__, name, getattr(self, name))
         try:
-            self._replicas()
+            self._replicas(self._host_metric())
         except UnsupportedStrategy:  # said when a step is traced; a metric may be built anywhere
             return
 
-    def _replicas(self) -> Replicas:
-        replicas, metric = current(), self._host_metric()
+    @staticmethod
+    def _replicas(metric: Any) -> Replicas:
+        """Return the replicas of the strategy in force, whose processes the metric has joined."""
+        replicas = current()
         if replicas.processes is not None:
             join(metric, replicas.processes)
         if not replicas.ordered:
@@ -212,7 +214,7 @@ class Face(NoVariables, Checkpointed):
         method = type(metric).update_state
         args, kwargs = folded(method, args, kwargs)
         kwargs = with_weights_it_takes(method, kwargs)
-        replicas = self._replicas()
+        replicas = self._replicas(metric)
         replicas.meet(Batch(args, kwargs), lambda batches: self._take(metric, replicas, replicas.distinct(batches)))
 
     @as_written
@@ -239,7 +241,7 @@ class Face(NoVariables, Checkpointed):
         def reset_in_graph(_: list[None]) -> None:
             call_host(metric, act, queue_of(metric, self._face_options).order(current()), [])
 
-        self._replicas().meet(None, reset_in_graph)
+        self._replicas(metric).meet(None, reset_in_graph)
 
     def _take(self, metric: Any, replicas: Replicas, batches: list[Batch]) -> None:
         """Hand over the batches of all replicas."""

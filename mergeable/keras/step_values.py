@@ -32,7 +32,7 @@ def step_values(metric: Any, options: Options, traced: TracedCall) -> list[np.nd
 def step_result(metric: Any, options: Options) -> Any:
     """Return the result of the rows that a step shows: of this process, or, with ``sync="step"``, of all."""
     if options.sync == "step":
-        return operations.result(metric, alone=True)
+        return operations.result_alone(metric)
     internals(metric).settle()
     return operations.result_here(metric)
 

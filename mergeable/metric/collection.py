@@ -17,7 +17,7 @@ from mergeable.metric.internals import ATTRIBUTE, Internals, internals
 from mergeable.metric.members import built, check_reads, described, named
 from mergeable.metric.metric import Metric
 from mergeable.metric.operations import result_when_empty, twin
-from mergeable.metric.user_code import Named
+from mergeable.metric.user_code import note
 from mergeable.part import Part
 from mergeable.registry import register
 from mergeable.wording import shown, some
@@ -108,8 +108,11 @@ class MetricCollection(Metric):
                 received[metric._received] = metric._received(args, kwargs)
             batch = received[metric._received]
             if batch is not None:
-                with Named(metric, "update_state"):
+                try:
                     state.update(*batch[0], **with_weights_it_takes(type(metric).update_state, batch[1]))
+                except Exception as error:
+                    note(error, metric, "update_state")
+                    raise
 
     def result(self) -> dict[str, Any]:
         """Return the values of all members in one flat dict."""
@@ -133,11 +136,11 @@ class MetricCollection(Metric):
 
     def _copied(self, name: str) -> Any:
         key = _key(self.reads.get(name, name))
-        slots = internals(self).slots
-        state: Any = slots.fold(key)[key]
+        part = internals(self).slots.folded()
+        state: Any = part.states[key]
         metric = copy.deepcopy(self._readers[name] if name in self.reads else metric_of(state))
         mine = internals(metric)
-        mine.slots.parts = {0: Part({part: state[part] for part in mine.declaration.states}, slots.coverage())}
+        mine.slots.parts = {0: Part({name: state[name] for name in mine.declaration.states}, part.coverage)}
         return metric
 
     @property
@@ -153,8 +156,11 @@ class MetricCollection(Metric):
 
     def _read(self, name: str) -> Any:
         state, metric = self._member(name)
-        with Named(metric, "result"):
+        try:
             return read_by(state, metric)
+        except Exception as error:
+            note(error, metric, "result")
+            raise
 
     def _example(self, name: str) -> Any:
         """Return an example of a member's result: its structure on empty states, or one number where it fails there."""

@@ -132,7 +132,7 @@ class Internals:
         return self.view is not None and bool(self.lock._is_owned())  # type: ignore[attr-defined]  # as above
 
     def fold(self, *names: str) -> States:
-        """Return fresh states into which the states of all replicas are merged."""
+        """Return fresh states into which the states of all replicas are merged; they refuse changes."""
         return self.enter(self.slots.fold, *names)
 
     def coverage(self) -> Coverage:
@@ -145,12 +145,17 @@ class Internals:
 
     def settle(self) -> None:
         """Take the batches that wait, and raise the first error of their updates."""
-        self.enter(self.raise_failures)
+        self.enter_settled(nothing)
 
-    def raise_failures(self) -> None:
-        """Raise the error of an update of a batch that waited."""
+    def enter_settled(self, run: Callable[..., T], *args: Any) -> T:
+        """Return ``run(*args)`` as ``enter`` does, unless an update of a batch that waited has failed: raise the first such error."""
+        found: T = self.enter(self._settled, run, *args)
+        return found
+
+    def _settled(self, run: Callable[..., T], *args: Any) -> T:
         if self.queue is not None:
             self.queue.raise_failures()
+        return run(*args)
 
 
 def internals(metric: Any) -> Internals:

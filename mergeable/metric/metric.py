@@ -114,7 +114,8 @@ class Metric(Saveable, NoFunction, metaclass=_Kind):
     def __init__(self, name: str | None = None) -> None:
         names.check_text(type(self), name)
         self.name = name or default_name(type(self))
-        self.reset_state()
+        if type(self).reset_state is not Metric.reset_state:  # a new metric is empty, but for what a reset of its own sets
+            self.reset_state()
 
     def add_state(self, name: str, state: Any) -> None:
         """Declare a state in ``__init__``, where its parameters come from the constructor.
@@ -128,14 +129,19 @@ class Metric(Saveable, NoFunction, metaclass=_Kind):
                 "mergeable.state(factory, merge)."
             )
         inner = internals(self)
-        if name in inner.declaration.states or found(type(self), name) is not None or name in self._names or name in LABELS:
-            raise ValueError(f"{type(self).__name__}.add_state({shown(name)}): the name is taken; choose another.")
+        self._check_free(inner, name)
         inner.enter(self._declare, inner, name, state)
 
-    def _declare(self, inner: Internals, name: str, state: State) -> None:
-        inner.slots.declare(name, state)
-        if inner.view is not None and name not in inner.view:
-            inner.view[name] = state.empty()
+    def _check_free(self, inner: Internals, name: str) -> None:
+        """Raise ``ValueError`` where the name of a new state is taken."""
+        if name in inner.declaration.states or found(type(self), name) is not None or name in self._names or name in LABELS:
+            raise ValueError(f"{type(self).__name__}.add_state({shown(name)}): the name is taken; choose another.")
+
+    def _declare(self, inner: Internals, name: str, state: State, held: State | None = None) -> None:
+        """Add a state; this replica, or outside of a verb the first one, holds what ``held`` does."""
+        inner.slots.declare(name, state, held if inner.view is None else None)
+        if inner.view is not None:
+            inner.view[name] = state.empty() if held is None else held
         self.__dict__.pop(name, None)
         inner.undeclared.discard(name)
         inner.membership.updated()
@@ -174,11 +180,8 @@ class Metric(Saveable, NoFunction, metaclass=_Kind):
 
     # What the verbs do when called from outside.
 
-    def _dispatch_update_state(self, *args: Any, **kwargs: Any) -> None:
-        operations.update(self, 0, args, kwargs)
-
-    def _dispatch_result(self) -> Any:
-        return operations.result(self)
+    _dispatch_update_state = operations.take
+    _dispatch_result = operations.result
 
     def _dispatch_reset_state(self) -> None:
         check_outside(self, "reset_state")
@@ -256,11 +259,8 @@ class Metric(Saveable, NoFunction, metaclass=_Kind):
             if name in inner.declaration.states:
                 self._write_declared(name, value)
             elif isinstance(value, State):
-                self.add_state(name, value)
-                if in_user_code:
-                    access.assign(inner.view[name], value)
-                else:
-                    inner.enter(self._replace, inner, name, value)
+                self._check_free(inner, name)
+                inner.enter(self._declare, inner, name, value, access.twin_of(value))
             else:
                 names.check_attribute(type(self), name, value)
                 if in_user_code and name not in self.scratch:

@@ -14,7 +14,7 @@ from mergeable.metric.arguments import row_count
 from mergeable.metric.declaration import check_declared
 from mergeable.metric.internals import ATTRIBUTE, Internals, internals, nothing
 from mergeable.metric.slots import RESTORED
-from mergeable.metric.user_code import Change, Named, run, run_verb, undeclared_values
+from mergeable.metric.user_code import Change, note, run, run_verb, undeclared_values
 from mergeable.part import Part, States
 from mergeable.state.access import freeze
 
@@ -22,6 +22,11 @@ M = TypeVar("M")
 
 
 # Updates.
+
+
+def take(metric: Any, /, *args: Any, **kwargs: Any) -> None:
+    """Run the user's ``update_state`` on the states of the first replica."""
+    update(metric, 0, args, kwargs)
 
 
 def update(
@@ -67,12 +72,21 @@ def skip_update(metric: Any) -> None:
 # Results.
 
 
-def result(metric: Any, *, alone: bool = False) -> Any:
-    """Run the user's ``result`` on the merged states of all processes of the job; ``alone`` exchanges no other metric."""
+def result(metric: Any) -> Any:
+    """Run the user's ``result`` on the merged states of all processes of the job."""
+    return _result(metric, alone=False)
+
+
+def result_alone(metric: Any) -> Any:
+    """Run the user's ``result`` on the merged states of all processes of the job, which exchange no other metric."""
+    return _result(metric, alone=True)
+
+
+def _result(metric: Any, *, alone: bool) -> Any:
     inner = metric.__dict__[ATTRIBUTE]
     job = inner.membership.job
     if job is None:
-        return inner.enter(_settled_result, metric, inner)
+        return inner.enter_settled(run_result, metric, inner)
     part = job.merged(metric, alone=alone)
     merged = twin(metric, part)
     value = result_here(merged)
@@ -84,11 +98,6 @@ def result(metric: Any, *, alone: bool = False) -> Any:
     return value
 
 
-def _settled_result(metric: Any, inner: Internals) -> Any:
-    inner.raise_failures()
-    return run_result(metric, inner)
-
-
 def result_here(metric: Any) -> Any:
     """Run the user's ``result`` on the merged states of this process."""
     inner = internals(metric)
@@ -97,8 +106,11 @@ def result_here(metric: Any) -> Any:
 
 def run_result(metric: Any, inner: Internals) -> Any:
     """Run the user's ``result`` on the merged states of this process, for a caller that has the metric to itself."""
-    with Named(metric, "result"):
-        return run_verb(metric, "result", frozen(inner.slots.fold()))
+    try:
+        return run_verb(metric, "result", inner.slots.fold())
+    except Exception as error:
+        note(error, metric, "result")
+        raise
 
 
 def read_on(metric: Any, states: States) -> Any:
@@ -167,10 +179,13 @@ def merge(metric: Any, others: list[Any]) -> None:
     pieces: Part | None = None
     if metric._merges_by_itself:  # the user's code reads them while this one is locked
         others = [internals(other).enter(_still, other) for other in others]
-    with Named(metric, "merge_state"):
+    try:
         for other in others:  # one after the other: threads that had two metrics to themselves could wait for one another
             there = internals(other)
             pieces = there.enter(there.slots.joined_to, pieces)
+    except Exception as error:
+        note(error, metric, "merge_state")
+        raise
     inner.enter(_merge, metric, inner, pieces, others)
 
 
@@ -180,7 +195,9 @@ def _merge(metric: Any, inner: Internals, pieces: Part | None, others: list[Any]
         if pieces is not None:
             merged.merge(pieces)
         if metric._merges_by_itself:
-            run_verb(metric, "merge_state", frozen(copy.deepcopy(merged.states)), (others,))
+            to_read = copy.deepcopy(merged.states)
+            freeze(*to_read.values())
+            run_verb(metric, "merge_state", to_read, (others,))
 
         def then() -> None:
             inner.slots.parts = {0: merged}
@@ -209,11 +226,10 @@ def check_mergeable(metric: Any, other: Any) -> None:
 def own_part(metric: Any) -> Part:
     """Return this process's contribution to its job as a fresh part; the first process alone adds the restored part."""
     inner = internals(metric)
-    return inner.enter(_own_part, metric, inner)
+    return inner.enter_settled(_own_part, metric, inner)
 
 
 def _own_part(metric: Any, inner: Internals) -> Part:
-    inner.raise_failures()
     part = inner.slots.folded(without_restored=inner.membership.rank > 0)
     part.undeclared = copy.deepcopy(undeclared_values(metric))
     return part
@@ -287,9 +303,3 @@ def parameters(metric: Any) -> dict[str, Any]:
     """Return the arguments and plain attributes that must be equal for two metrics to merge."""
     found: dict[str, Any] = metric._parameters()
     return found
-
-
-def frozen(states: States) -> States:
-    """Return states that refuse changes from now on."""
-    freeze(*states.values())
-    return states

@@ -16,7 +16,7 @@ from mergeable.encoding.plain import is_plain
 from mergeable.errors import IncompatibleStates, SnapshotError
 from mergeable.metric.internals import internals
 from mergeable.metric.operations import fill, own_part, read_on, take_over, twin, whole_part
-from mergeable.metric.user_code import Named
+from mergeable.metric.user_code import note
 from mergeable.metric.verbs import check_outside
 from mergeable.part import Part
 from mergeable.snapshot import Snapshot, load
@@ -182,8 +182,11 @@ class _Reader:
         self._metric, self.states = metric, part.states
 
     def result(self) -> Any:
-        with Named(self._metric, "result"):
+        try:
             return read_on(self._metric, self.states)
+        except Exception as error:
+            note(error, self._metric, "result")
+            raise
 
 
 @taken.register(Saveable)

@@ -10,7 +10,7 @@ from typing import final
 from mergeable.coverage import Coverage
 from mergeable.part import Part, States
 from mergeable.state import State
-from mergeable.state.access import merge_alike
+from mergeable.state.access import freeze, merge_alike
 
 RESTORED = -1
 """The slot of what was restored: before those of all replicas. Every process of a job has it, and the first one brings it."""
@@ -42,10 +42,14 @@ class Slots:
         return found
 
     def fold(self, *names: str) -> States:
-        """Return fresh states into which the parts are merged, in the order of the replicas: all of them, or those named."""
+        """Return fresh states, for readers, into which the parts are merged, in the order of the replicas: all of them, or those named.
+
+        They refuse changes, which would be lost.
+        """
         merged = {name: self.states[name].empty() for name in names or self.states}
         for _, part in sorted(self.parts.items()):
             merge_alike(merged, part.states)  # all parts have states with the parameters of these
+        freeze(*merged.values())
         return merged
 
     def folded(self, *, without_restored: bool = False) -> Part:
@@ -77,10 +81,11 @@ class Slots:
             coverage = coverage.joined(part.coverage)
         return coverage
 
-    def declare(self, name: str, state: State) -> None:
-        """Add an empty state of that name to every part."""
+    def declare(self, name: str, state: State, held: State | None = None) -> None:
+        """Add a state of that name to every part: an empty one, or in the first replica's part ``held``."""
+        first = None if held is None else self.part(0)
         for part in self.parts.values():
-            part.states[name] = state.empty()
+            part.states[name] = held if held is not None and part is first else state.empty()
         self.states[name] = state.empty()
 
     def replace(self, name: str, state: State) -> None:

@@ -42,22 +42,6 @@ def note(error: Exception, metric: Any, verb: str, replica: int | None = None) -
     add_note(error, where + (")" if replica is None else undone))
 
 
-class Named:
-    """Add to an exception of the block in which metric and verb it came."""
-
-    __slots__ = ("_metric", "_verb")
-
-    def __init__(self, metric: Any, verb: str) -> None:
-        self._metric, self._verb = metric, verb
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, _: object, error: BaseException | None, *__: object) -> None:
-        if isinstance(error, Exception):
-            note(error, self._metric, self._verb)
-
-
 @final
 class Change:
     """One change of a metric, from before its first write to after its last: the block decides it, or all of it is undone.

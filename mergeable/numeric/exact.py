@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
@@ -99,6 +99,11 @@ def to_float(numerator: int, denominator: int) -> float:
     units, rest = divmod(abs(numerator) << UNIT_BITS, denominator)
     units += 2 * rest > denominator or (2 * rest == denominator and units & 1)
     return from_bits(units | (numerator < 0) << 63)
+
+
+def to_floats(numerators: Iterable[int], denominator: int) -> list[float]:
+    """Return each numerator / denominator (denominator > 0), rounded as ``to_float`` does."""
+    return [to_float(numerator, denominator) for numerator in numerators]
 
 
 def is_whole(value: float) -> bool:

@@ -24,7 +24,7 @@ NORMAL_FLOAT32, ONE_FLOAT32 = 0x80_0000, 0x3F80_0000
 ABOVE_ONE = 1e-6
 """By so much a probability may be above 1, as sums of float32 softmax outputs are: eight times what float32 tells apart there."""
 
-_FLOAT64 = np.dtype(np.float64)
+_AS_THEY_ARE = frozenset(map(np.dtype, (np.float64, np.int64, np.uint64, np.bool_)))
 _ALIKE: list[set[type]] = [{float}, {int}]
 _REAL = (int, float, np.integer, np.floating, np.bool_)
 _UNREAL = (np.timedelta64, np.longdouble)  # an integer, and a float, to NumPy
@@ -35,7 +35,7 @@ def as_array(values: Any, who: str) -> np.ndarray:
 
     Narrow types are widened before any arithmetic. What a float64 or an int64 cannot hold is refused.
     """
-    if type(values) is np.ndarray and values.dtype is _FLOAT64:  # as most are
+    if type(values) is np.ndarray and values.dtype in _AS_THEY_ARE:  # as most are
         return values
     array = as_lossless(values, who) if not isinstance(values, list | tuple) else _of_list(values, who)
     if array.dtype == object and array.size:

@@ -54,7 +54,7 @@ def roc_auc(cells: Cells) -> Estimate:
     pairs = negative * positive
     within, known = int(pairs.sum()), int(pairs[tied].sum())
     twice = (2 * right + within, 2 * right + known, 2 * right + 2 * within - known)
-    return Estimate(*(exact.to_float(count, 2 * negatives * positives) for count in twice))
+    return Estimate(*exact.to_floats(twice, 2 * negatives * positives))
 
 
 def average_precision(cells: Cells, one: int) -> Estimate:
@@ -87,7 +87,7 @@ def average_precision(cells: Cells, one: int) -> Estimate:
             bounds[2] += 1  # quotients are rounded down
             found = [total + positive * bound for total, bound in zip(found, bounds, strict=True)]
         true, false = true + positive, false + negative
-    return Estimate(*(exact.to_float(min(total, positives << places), positives << places) for total in found))
+    return Estimate(*exact.to_floats([min(total, positives << places) for total in found], positives << places))
 
 
 def kolmogorov_smirnov(cells: Cells) -> Estimate:
@@ -105,7 +105,7 @@ def kolmogorov_smirnov(cells: Cells) -> Estimate:
     before = after - up + down
     low = int(np.abs(after).max())
     high = max([low, *np.maximum(before + up, down - before)[~tied].tolist()])
-    value, bound = (exact.to_float(difference, negatives * positives) for difference in (low, high))
+    value, bound = exact.to_floats((low, high), negatives * positives)
     return Estimate(value, value, bound)
 
 

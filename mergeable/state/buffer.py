@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -140,14 +139,3 @@ def _key(arrays: Arrays) -> Key:
     if len(arrays) == 1:  # as most have
         return ((arrays[0].dtype, arrays[0].shape[1:]),)
     return tuple([(a.dtype, a.shape[1:]) for a in arrays])
-
-
-class Savepoint:
-    """An open savepoint: a mark in the buffer, a copy of the value once one is needed, and steps that undo writes."""
-
-    __slots__ = ("journal", "mark", "value")
-
-    def __init__(self, mark: Mark) -> None:
-        self.mark = mark
-        self.value: dict[str, Any] | None = None
-        self.journal: list[Callable[[], Any]] = []

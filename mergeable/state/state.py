@@ -14,19 +14,20 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, final
 import numpy as np
 
 from mergeable.errors import IncompatibleStates, ReadOnlyState
-from mergeable.state.buffer import BUFFER_BYTES, PART_BYTES, Buffer, Savepoint
+from mergeable.state.buffer import BUFFER_BYTES, PART_BYTES, Buffer
 from mergeable.state.copy_on_write import copied
 from mergeable.state.hints import Hints, check_declared_facts
 from mergeable.state.names import claim_state
 from mergeable.state.parameters import differences
 from mergeable.state.signature import Place, weights_among
+from mergeable.state.undo import Savepoint, Undoable
 from mergeable.wording import brief, shown, some
 
 Self = TypeVar("Self", bound="State")
 S = TypeVar("S", bound="State")
 
 
-class State(Hints, ABC):
+class State(Undoable, Hints, ABC):
     """One pickleable monoid object: an empty value (the identity) and an associative ``merge``.
 
     A state of your own says what its ``update``, ``merge`` and ``result`` do, and, where its
@@ -73,10 +74,6 @@ class State(Hints, ABC):
     commutative: bool = True
     idempotent: bool = False
     bounded: bool = True
-
-    _undoes_updates: ClassVar[bool] = False
-    """Whether every write of ``update`` is recorded with ``_record`` or goes through ``buffer``, so that a savepoint needs
-    no copy."""
 
     _mutated: ClassVar[tuple[str, ...] | None] = None
     """The attributes whose lists, dicts, sets, arrays or states a write changes in place, but nothing inside of them: copies copy
@@ -272,7 +269,7 @@ class State(Hints, ABC):
             twin._saved = saved
         self.__dict__ = twin.__dict__
 
-    # Guards and undo. A metric opens a savepoint before user code runs and rolls back when that code raises.
+    # Guards.
 
     @final
     def _check_mergeable(self, other: Any, verb: str = "merge") -> None:
@@ -307,31 +304,6 @@ class State(Hints, ABC):
         merge: Any = type(self).merge
         (merge.__wrapped__ if hasattr(merge, "__guarded__") else merge)(self, other)  # a mixin's merge is not guarded
 
-    def _savepoint(self) -> None:
-        """Remember the value; the first write copies it."""
-        waiting: Buffer | None = self.__dict__.get("_waiting")
-        self._saved = Savepoint({} if waiting is None else waiting.mark())
-
-    def _commit(self) -> None:
-        """Forget the savepoint."""
-        self.__dict__.pop("_saved", None)
-
-    def _rollback(self) -> None:
-        """Return to the savepoint. After an interrupt the savepoint is still there: the next call returns to it."""
-        saved: Savepoint | None = self.__dict__.get("_saved")
-        if saved is None:
-            return
-        if saved.value is not None:
-            self._restore(saved.value)
-        for undo in reversed(saved.journal):
-            undo()
-        self._waiting = Buffer.at(saved.mark)
-        self.__dict__.pop("_saved", None)
-
-    def _all_or_nothing(self) -> _AllOrNothing:
-        """Return a context that undoes the writes of a block that raises; inside an open savepoint, its owner undoes them."""
-        return _AllOrNothing(self)
-
     def _check_unfrozen(self) -> None:
         if self.__dict__.get("_frozen"):
             raise ReadOnlyState(
@@ -344,20 +316,6 @@ class State(Hints, ABC):
         saved: Savepoint | None = self.__dict__.get("_saved")
         if saved is not None and saved.value is None:
             saved.value = self._undo_value()
-
-    @property
-    def _is_recorded(self) -> bool:
-        """Whether a write must say how to undo it: a savepoint is open that holds no copy of the value."""
-        saved: Savepoint | None = self.__dict__.get("_saved")
-        return saved is not None and saved.value is None
-
-    def _record(self, undo: Callable[[], Any]) -> None:
-        """Record how to undo the write that comes next, so that a savepoint needs no copy of the whole value.
-
-        ``undo`` may be called when nothing was written yet, and again when it was cut off: it sets what was, and counts nothing back.
-        """
-        if self._is_recorded:
-            self._saved.journal.append(undo)
 
     def _copy_value(self) -> dict[str, Any]:
         """Return a copy of the value's attributes."""
@@ -431,24 +389,6 @@ class Opaque:
 
     def __init__(self, value: Any) -> None:
         self.value = value
-
-
-class _AllOrNothing:
-    __slots__ = ("_is_owner", "_state")
-
-    def __init__(self, state: State) -> None:
-        self._state = state
-
-    def __enter__(self) -> None:
-        self._is_owner = "_saved" not in self._state.__dict__
-        if self._is_owner:
-            self._state._savepoint()
-
-    def __exit__(self, _: object, error: BaseException | None, *__: object) -> None:
-        if self._is_owner and error is None:
-            self._state._commit()
-        elif self._is_owner:
-            self._state._rollback()
 
 
 def revived(make: Callable[..., S], arguments: tuple[Any, ...], data: Any) -> S:

@@ -186,7 +186,7 @@ class ScoreHistogram(State):
         amounts = np.zeros((3, 2, size), self._table.amounts.dtype)
         for column, place in zip(columns, _COLUMNS.values(), strict=True):
             amounts[place] = saved_values.wholes(column, size, 0, most)
-        lows, highs = (exact.order_keys(saved_values.array(scores, np.float64, (size,))) for scores in (low, high))
+        lows, highs = map(exact.order_keys, [saved_values.array(scores, np.float64, (size,)) for scores in (low, high)])
         if (np.abs(lows) > _HIGHEST).any() or (np.abs(highs) > _HIGHEST).any() or (lows > highs).any():
             raise ValueError("found bins whose lowest score is NaN, or above the highest")
         increasing = (lows[1:] > lows[:-1]).all() and (highs[1:] > highs[:-1]).all()
@@ -275,11 +275,12 @@ class ScoreHistogram(State):
     def _places(self, magnitudes: np.ndarray) -> np.ndarray:
         """Return the bins (n,) of positive scores, given by their increasing bits (n,)."""
         upper, above = np.searchsorted(magnitudes, [_HALF + 1, _ONE]).tolist()
-        places = np.empty(magnitudes.size, np.int64)
-        places[:upper] = self._numbers(magnitudes[:upper])
+        numbered = magnitudes.copy()
         rest = 1.0 - magnitudes[upper:above].view(np.float64)  # exact, at least 2^-53 and below 1/2
-        places[upper:above] = (2146 << self.precision) + 2 - self._numbers(rest.view(np.int64))  # mirrored at that of 1/2
-        places[above:] = self._numbers(magnitudes[above:]) + (52 << self.precision)
+        numbered[upper:above] = rest.view(np.int64)
+        places = self._numbers(numbered)
+        places[upper:above] = (2146 << self.precision) + 2 - places[upper:above]  # mirrored at that of 1/2
+        places[above:] += 52 << self.precision
         return places
 
     def _numbers(self, magnitudes: np.ndarray) -> np.ndarray:

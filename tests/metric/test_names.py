@@ -267,7 +267,7 @@ class Words(mg.State):
 
 
 IN_STATES = sorted(
-    {name for name in vars(mg.State) if name.startswith("_") and name[:2] != "__"}
+    {name for base in mg.State.__mro__ for name in vars(base) if name.startswith("_") and name[:2] != "__"}
     - {"_abc_impl", "_undoes_updates", "_mutated", "_copy_value", "_undo_value"}
 )
 

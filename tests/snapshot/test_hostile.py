@@ -398,7 +398,10 @@ def test_members_of_another_form(name):
 ELSEWHERE = [None, True, -1, 1.5, "x", [], [[]], {"dict": {}}, {"array": 0}, {"tuple": [1, 2]}, {"float": "7ff8000000000000"}]
 
 
-def some(places, most=tries(12, 48)):
+MOST = tries(12, 48)
+
+
+def some(places, most=MOST):
     """Return all of few places, and some of many, the same ones every time."""
     listed = [*places]
     return random.Random(0).sample(listed, min(most, len(listed)))

@@ -162,7 +162,9 @@ def test_bytes_of_an_exchange(seen):
         for n in few:
             assert {(n, INLINE_BYTES, INLINE_BYTES)} == {report for reports in shown[n].values() for report in reports}
         assert all(
-            INLINE_BYTES < max(sent, received) < 4 * INLINE_BYTES for reports in shown[many].values() for _, sent, received in reports
+            INLINE_BYTES < max(sent, received) < 4 * INLINE_BYTES
+            for reports in shown[many].values()
+            for _, sent, received in reports
         )
 
 
