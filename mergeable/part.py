@@ -88,6 +88,10 @@ class Part:
         """
         if self.contributions or self.names:
             check_distinct(self.side, other.side)
+        self.merge_distinct(other)
+
+    def merge_distinct(self, other: Part) -> None:
+        """Take all that another part of such a metric has taken, of which this one has nothing."""
         merge_alike(self.states, other.states)
         self.contributions |= other.contributions
         self.names |= other.names

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any, final
 
 from mergeable.metric.internals import ATTRIBUTE
-from mergeable.metric.verbs import tracers
+from mergeable.metric.verbs import check_not_recorded, tracers
 from mergeable.registry import LABELS
 from mergeable.state import State
 from mergeable.state.access import freeze, view
+from mergeable.wording import shown
 
 
 @final
@@ -25,12 +26,7 @@ class Declared:
         freeze(self.state)
 
     def __get__(self, metric: Any, owner: type | None = None) -> Any:
-        if metric is None:
-            return self.state
-        inner = metric.__dict__[ATTRIBUTE]
-        if inner.view is None or tracers or not inner.lock._is_owned():
-            return metric._read_declared(self.name)
-        return view(inner.view[self.name])
+        return self.state if metric is None else read(metric, self.name)
 
     def __set__(self, metric: Any, value: Any) -> None:
         metric._write_declared(self.name, value)
@@ -39,6 +35,22 @@ class Declared:
         raise AttributeError(
             f"{type(metric).__name__}.{self.name}: got a deletion, expected none, because a metric keeps its states."
         )
+
+
+def read(metric: Any, name: str) -> Any:
+    """Return a state of a metric: that of this replica where the user's code reads it in a verb, else the merged one, which refuses changes.
+
+    Raises:
+        AttributeError: it was not declared. UnsupportedStrategy: a framework records the code that reads it.
+    """
+    inner = metric.__dict__[ATTRIBUTE]
+    if name not in inner.declaration.states:
+        raise AttributeError(f"{shown(type(metric).__name__)} object has no attribute {shown(name)}")
+    if inner.view is None or not inner.lock._is_owned():
+        return view(inner.fold(name)[name])
+    if tracers:
+        check_not_recorded(metric, name)
+    return view(inner.view[name])
 
 
 def declare(cls: type, kind: type) -> None:

@@ -22,7 +22,7 @@ from mergeable.metric import operations
 from mergeable.metric.arguments import constructor_arguments
 from mergeable.metric.as_state import Nested, check_nothing_undeclared
 from mergeable.metric.declaration import Declaration
-from mergeable.metric.descriptor import declare, declared_states, found
+from mergeable.metric.descriptor import declare, declared_states, found, read
 from mergeable.metric.internals import ATTRIBUTE, Internals, internals
 from mergeable.metric.saving import Saveable, is_saved
 from mergeable.metric.user_code import undeclared_values
@@ -251,7 +251,7 @@ class Metric(Saveable, NoFunction, metaclass=_Kind):
                 if name == "name" and inner is not None:  # a constructor of the user's has not called ours
                     return names.own_name(type(self), inner.declaration.arguments)
                 raise AttributeError(f"{shown(type(self).__name__)} object has no attribute {shown(name)}")
-            return self._read_declared(name)
+            return read(self, name)
 
         def __setattr__(self, name: str, value: Any) -> None:
             inner = self.__dict__[ATTRIBUTE]
@@ -268,18 +268,6 @@ class Metric(Saveable, NoFunction, metaclass=_Kind):
                         check_not_recorded(self, name)
                     (inner.cached if inner.verb == "result" else inner.undeclared).add(name)
                 self._set_plain(name, value)
-
-    def _read_declared(self, name: str) -> Any:
-        inner = self.__dict__[ATTRIBUTE]
-        if name not in inner.declaration.states:
-            raise AttributeError(f"{shown(type(self).__name__)} object has no attribute {shown(name)}")
-        if inner.runs_user_code:
-            if tracers:
-                check_not_recorded(self, name)
-            return access.view(inner.view[name])
-        state = inner.fold(name)[name]
-        access.freeze(state)
-        return access.view(state)
 
     def _write_declared(self, name: str, value: Any) -> None:
         inner = self.__dict__[ATTRIBUTE]

@@ -29,6 +29,11 @@ class Accumulator:
     def __init__(self, metric: Any = None, *, gives_way: bool = False) -> None:
         self._metric = metric
         self._gives_way = gives_way
+        self._advice = (
+            "Neither has all that the other has, so none is the newer one; leave one out."
+            if gives_way
+            else "Leave one out, or let the newer one win with on_duplicate='newer'."
+        )
         self._description: Description | None = None
         self._first = ""
         self._part = Part({})
@@ -112,17 +117,18 @@ class Accumulator:
             self._part.side,
             part.side,
             lambda mark: f", in {self._sources[mark]} and in {sources[mark]}",
-            "Neither has all that the other has, so none is the newer one; leave one out."
-            if self._gives_way
-            else "Leave one out, or let the newer one win with on_duplicate='newer'.",
+            self._advice,
         )
 
     def _merge(self, part: Part, source: str, *, undo: bool) -> None:
         try:
-            with _undone(self._part.states) if undo else contextlib.nullcontext():
-                for name, state in self._part.states.items():
-                    check_mergeable(state, part.states[name])
-                self._part.merge(part)
+            for name, state in self._part.states.items():
+                check_mergeable(state, part.states[name])
+            if undo:
+                with _undone(self._part.states):
+                    self._part.merge_distinct(part)
+            else:
+                self._part.merge_distinct(part)
         except Exception as error:  # a merge of the user's raises anything
             raise IncompatibleStates(
                 f"merge: {source} does not fit {self._first}: {type(error).__name__}: {brief(error)}"
