@@ -1,6 +1,7 @@
 """What every test process needs: no GPU, a quiet TensorFlow, four logical CPU devices for real strategies, and patience."""
 
 import os
+import signal
 
 import hypothesis
 
@@ -8,6 +9,11 @@ from tests.effort import LONG
 
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+if (
+    signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+):  # as in the background of a shell; the programs that tests start would ignore it too
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 DEVICES = 4
 
