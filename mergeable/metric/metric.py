@@ -114,7 +114,9 @@ class Metric(Saveable, NoFunction, metaclass=_Kind):
     def __init__(self, name: str | None = None) -> None:
         names.check_text(type(self), name)
         self.name = name or default_name(type(self))
-        if type(self).reset_state is not Metric.reset_state:  # a new metric is empty, but for what a reset of its own sets
+        inner = internals(self)
+        is_new = not inner.slots.parts and inner.queue is None  # and empty, but for what a reset of its own sets
+        if not is_new or type(self).reset_state is not Metric.reset_state:
             self.reset_state()
 
     def add_state(self, name: str, state: Any) -> None:

@@ -17,8 +17,8 @@ class Savepoint:
 
     __slots__ = ("journal", "mark", "value")
 
-    def __init__(self, mark: Mark) -> None:
-        self.mark = mark
+    def __init__(self) -> None:
+        self.mark: Mark = {}
         self.value: dict[str, Any] | None = None
         self.journal: list[Callable[[], Any]] = []
 
@@ -38,7 +38,10 @@ class Undoable:
     def _savepoint(self) -> None:
         """Remember the value; the first write copies it."""
         waiting: Buffer | None = self.__dict__.get("_waiting")
-        self._saved = Savepoint({} if waiting is None else waiting.mark())
+        saved = Savepoint()
+        if waiting is not None:
+            saved.mark = waiting.mark()
+        self._saved = saved
 
     def _commit(self) -> None:
         """Forget the savepoint."""

@@ -270,6 +270,14 @@ def test_reset_empties_every_state_of_every_replica():
     assert not origins & set(metric.coverage)
 
 
+def test_a_constructor_that_is_called_again_empties_the_states():
+    """``self.__init__()``, by which some reset an object, resets the metric too."""
+    metric = fed(Everything(), [1.0])
+    metric.__init__()
+    assert value(Everything()) == value(metric)
+    assert 0 == len(metric.coverage)
+
+
 def test_own_reset_runs_with_the_derived_one():
     """A reset_state of your own sets plain attributes, and the states are emptied as well."""
 
