@@ -58,8 +58,8 @@ def contents_as_json(file: str, data: bytes, snapshot: Snapshot) -> dict[str, An
     """Return all that a file says of itself, but for the values of its states."""
     archive = Archive(data)
     tree, arrays = archive.tree, archive.arrays()
-    held = contents(snapshot)
-    description, built = held.description, held.states
+    whole = contents(snapshot)
+    description, built = whole.description, whole.states
     metric = {
         "class": snapshot.metric,
         "name": snapshot.name,

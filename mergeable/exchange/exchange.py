@@ -197,7 +197,7 @@ class Exchange:
     def _combined(self, wanted: int, carried: dict[int, Metric], verb: str) -> dict[int, Part]:
         """Return the merged parts of the metrics in this exchange, by number."""
         metric = carried[wanted]
-        program = {
+        common = {
             "version of mergeable": version.__version__,
             "number of metrics": len(self._metrics),
             **{f"class of metric {n}": name for n, name in enumerate(self._classes)},
@@ -206,13 +206,13 @@ class Exchange:
         }
         parameters = {number: _parameters(number, member) for number, member in carried.items()}
         messenger = Messenger(carried)
-        mine = messenger.message(digest(program), {number: digest(values) for number, values in parameters.items()})
+        mine = messenger.message(digest(common), {number: digest(values) for number, values in parameters.items()})
         who = f"{type(metric).__name__}.{verb} (metric {shown(metric.name)})"
         about = f"the result of metric {wanted} after {internals(metric).membership.resets} resets"
         try:
             message = self._processes.combine(mine, about, merge=messenger.merge, pack=messenger.pack, unpack=messenger.unpack)
             if message.differs:
-                known = facts({label: value for values in (program, *parameters.values()) for label, value in values.items()})
+                known = facts({label: value for values in (common, *parameters.values()) for label, value in values.items()})
                 payloads = self._processes.gather(pickle.dumps(known), f"{about}, which differs")
                 raise IncompatibleStates(
                     f"{who}: got workers whose programs differ: {disagreement([*map(pickle.loads, payloads)])}. Expected the same metrics, built in the same "

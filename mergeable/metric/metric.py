@@ -139,11 +139,13 @@ class Metric(Saveable, NoFunction, metaclass=_Kind):
         if name in inner.declaration.states or found(type(self), name) is not None or name in self._names or name in LABELS:
             raise ValueError(f"{type(self).__name__}.add_state({shown(name)}): the name is taken; choose another.")
 
-    def _declare(self, inner: Internals, name: str, state: State, held: State | None = None) -> None:
-        """Add a state; this replica, or outside of a verb the first one, holds what ``held`` does."""
-        inner.slots.declare(name, state, held if inner.view is None else None)
+    def _declare(self, inner: Internals, name: str, state: State, initial: State | None = None) -> None:
+        """Add a state; this replica, or outside of a verb the first one, begins with ``initial``."""
+        inner.slots.declare(name, state)
         if inner.view is not None:
-            inner.view[name] = state.empty() if held is None else held
+            inner.view[name] = state.empty() if initial is None else initial
+        elif initial is not None:
+            inner.slots.replace(name, initial)
         self.__dict__.pop(name, None)
         inner.undeclared.discard(name)
         inner.membership.updated()

@@ -81,11 +81,10 @@ class Slots:
             coverage = coverage.joined(part.coverage)
         return coverage
 
-    def declare(self, name: str, state: State, held: State | None = None) -> None:
-        """Add a state of that name to every part: an empty one, or in the first replica's part ``held``."""
-        first = None if held is None else self.part(0)
+    def declare(self, name: str, state: State) -> None:
+        """Add an empty state of that name to every part."""
         for part in self.parts.values():
-            part.states[name] = held if held is not None and part is first else state.empty()
+            part.states[name] = state.empty()
         self.states[name] = state.empty()
 
     def replace(self, name: str, state: State) -> None:

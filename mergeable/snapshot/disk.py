@@ -214,8 +214,10 @@ def _remove(path: Path, *, ours: bool) -> None:
     """Remove a file where nobody holds its lock."""
     with path.open("r+b") as file:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        held = os.fstat(file.fileno())
-        if (ours or time.time() - held.st_mtime > _DAY) and os.path.samestat(held, path.stat()):  # it was not renamed meanwhile
+        status = os.fstat(file.fileno())
+        if (ours or time.time() - status.st_mtime > _DAY) and os.path.samestat(
+            status, path.stat()
+        ):  # it was not renamed meanwhile
             path.unlink()
 
 
