@@ -31,17 +31,18 @@ def to_bytes(value: Any, head: bytes = b"") -> bytes:
     return seal(writer.tree(value), writer.arrays, head)
 
 
-def from_bytes(data: bytes, classes: Classes | None = None, start: int = 0) -> Any:
-    """Return the value that ``to_bytes`` took, of a process that is trusted; a class that no name finds is one of ``classes``.
+def from_bytes(data: bytes, own: Any = None, start: int = 0) -> Any:
+    """Return the value that ``to_bytes`` took, of a process that is trusted; a class that no name finds is one of those in ``own``.
 
-    It begins at ``start``, where the head ends.
+    It begins at ``start``, where the head ends. ``own`` is a value of this process's, which is looked through where a pickle comes.
 
     Example:
         >>> from_bytes(to_bytes({"total": 2**1074, "rows": (1, None)}))["rows"]
         (1, None)
     """
     archive = Archive(data, start)
-    reader = Reader(archive.arrays(), functools.partial(unpickled, classes=classes))
+    classes = functools.cache(lambda: local_classes(own))
+    reader = Reader(archive.arrays(), lambda pickle: unpickled(pickle, classes()))
     value = reader.value(archive.tree)
     reader.finish()
     return value

@@ -8,7 +8,7 @@ from typing import Any
 
 from mergeable import version
 from mergeable.coverage import Coverage
-from mergeable.encoding.wire import Classes, from_bytes, local_classes, to_bytes
+from mergeable.encoding.wire import from_bytes, to_bytes
 from mergeable.errors import MergeableError
 from mergeable.metric import Metric
 from mergeable.metric.internals import internals
@@ -40,7 +40,6 @@ class Messenger:
 
     def __init__(self, metrics: Mapping[int, Metric]) -> None:
         self._metrics = metrics
-        self._classes: Classes | None = None
 
     def message(self, program_digest: bytes, parameter_digests: Mapping[int, bytes]) -> Message:
         """Return a message with the current parts of the metrics, which stay as they are."""
@@ -82,9 +81,8 @@ class Messenger:
         if not data.startswith(_head()):
             return Message(b"", {}, {}, differs=True)
         try:
-            if self._classes is None:
-                self._classes = local_classes([internals(metric).declaration.states for metric in self._metrics.values()])
-            program_digest, parameter_digests, differs, failure, contents = from_bytes(data, self._classes, len(_head()))
+            own = [internals(metric).declaration.states for metric in self._metrics.values()]
+            program_digest, parameter_digests, differs, failure, contents = from_bytes(data, own, len(_head()))
             message = Message(program_digest, parameter_digests, {}, differs, failure)
             for number, content in contents.items():
                 if number in self._metrics:

@@ -169,15 +169,18 @@ def merge(metric: Any, others: list[Any]) -> None:
     Raises:
         IncompatibleStates, DuplicateOrigin, UndeclaredState: as ``Metric.merge_state`` says.
     """
-    inner = internals(metric)
+    inner, by_itself = internals(metric), metric._merges_by_itself
     for one in (metric, *others):
         internals(one).settle()
+    parameters = metric._parameters()
     for other in others:
-        check_mergeable(metric, other)
-        if not metric._merges_by_itself:
-            check_declared(type(metric), [*inner.undeclared, *internals(other).undeclared])
+        theirs = internals(other)
+        is_alike = theirs.declaration.kind is inner.declaration.kind
+        inner.declaration.check_mergeable(theirs.declaration, parameters, other._parameters() if is_alike else {})
+        if not by_itself:
+            check_declared(type(metric), [*inner.undeclared, *theirs.undeclared])
     pieces: Part | None = None
-    if metric._merges_by_itself:  # the user's code reads them while this one is locked
+    if by_itself:  # the user's code reads them while this one is locked
         others = [internals(other).enter(_still, other) for other in others]
     try:
         for other in others:  # one after the other: threads that had two metrics to themselves could wait for one another
@@ -209,15 +212,6 @@ def _merge(metric: Any, inner: Internals, pieces: Part | None, others: list[Any]
 def _still(metric: Any) -> Any:
     """Return a private copy of a metric."""
     return _twin(metric, internals(metric).slots.copied(), undeclared_values(metric))
-
-
-def check_mergeable(metric: Any, other: Any) -> None:
-    """Raise ``IncompatibleStates`` unless the metrics have one class, equal parameters and equal states."""
-    mine, theirs = internals(metric).declaration, internals(other).declaration
-    if mine.kind is theirs.kind:
-        mine.check_mergeable(theirs, metric._parameters(), other._parameters())
-    else:
-        mine.check_mergeable(theirs, {}, {})
 
 
 # The contents of a metric as one part: for an exchange, a snapshot, a copy.

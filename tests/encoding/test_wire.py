@@ -12,7 +12,7 @@ import pytest
 
 from mergeable.encoding.canonical import canonical_bytes
 from mergeable.encoding.plain import Unreadable
-from mergeable.encoding.wire import from_bytes, local_classes, to_bytes
+from mergeable.encoding.wire import from_bytes, to_bytes
 from tests import register
 from tests.effort import HANG
 
@@ -33,7 +33,7 @@ def test_states_arrive_as_they_were(name):
     """Every state of the register, filled, arrives with the same bytes."""
     state = register.ROWS[name].fed()
 
-    assert canonical_bytes(state) == canonical_bytes(from_bytes(to_bytes(state), local_classes(state.empty())))
+    assert canonical_bytes(state) == canonical_bytes(from_bytes(to_bytes(state), state.empty()))
 
 
 def test_classes_and_functions_travel_by_name():
@@ -72,11 +72,11 @@ def test_a_receiver_has_its_own_classes(place):
         body = f"def make():\n{textwrap.indent(body, '    ')}\n    return bag\nbag = make()"
     program = f"""
 import sys
-from mergeable.encoding.wire import from_bytes, local_classes, to_bytes
+from mergeable.encoding.wire import from_bytes, to_bytes
 {body}
 bag.items.append(1)
 if sys.argv[1:]:
-    bag.merge(from_bytes(bytes.fromhex(sys.argv[1]), local_classes(bag)))
+    bag.merge(from_bytes(bytes.fromhex(sys.argv[1]), bag))
     print(bag.items)
 else:
     print(to_bytes(bag).hex())
