@@ -214,10 +214,8 @@ def _remove(path: Path, *, ours: bool) -> None:
     """Remove a file where nobody holds its lock."""
     with path.open("r+b") as file:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        status = os.fstat(file.fileno())
-        if (ours or time.time() - status.st_mtime > _DAY) and os.path.samestat(
-            status, path.stat()
-        ):  # it was not renamed meanwhile
+        info = os.fstat(file.fileno())
+        if (ours or time.time() - info.st_mtime > _DAY) and os.path.samestat(info, path.stat()):  # it was not renamed meanwhile
             path.unlink()
 
 
