@@ -18,8 +18,6 @@ def folded(update: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, 
     The predictions are ``y_pred``, or the second argument, or the only one. Where they are a dict or a list, the weights have its
     structure.
     """
-    if all(_mask(part) is None for part in tf.nest.flatten((args, kwargs))):
-        return args, kwargs
     y_pred, sample_weight = places(update)
     predicted = found(y_pred, args, kwargs)
     if all(_mask(part) is None for part in tf.nest.flatten(predicted)):

@@ -65,8 +65,7 @@ class EagerResult:
 
     def _read(self, metric: Any, options: Options) -> Any:
         inner = internals(metric)
-        if inner.queue is not None:
-            inner.take_in()
+        inner.take_in()
         if not _in_replica():
             began = time.perf_counter()
             value = operations.result(metric)

@@ -131,16 +131,12 @@ class Metric(Saveable, NoFunction, metaclass=_Kind):
                 "mergeable.state(factory, merge)."
             )
         inner = internals(self)
-        self._check_free(inner, name)
         inner.enter(self._declare, inner, name, state)
-
-    def _check_free(self, inner: Internals, name: str) -> None:
-        """Raise ``ValueError`` where the name of a new state is taken."""
-        if name in inner.declaration.states or found(type(self), name) is not None or name in self._names or name in LABELS:
-            raise ValueError(f"{type(self).__name__}.add_state({shown(name)}): the name is taken; choose another.")
 
     def _declare(self, inner: Internals, name: str, state: State, initial: State | None = None) -> None:
         """Add a state; this replica, or outside of a verb the first one, begins with ``initial``."""
+        if name in inner.declaration.states or found(type(self), name) is not None or name in self._names or name in LABELS:
+            raise ValueError(f"{type(self).__name__}.add_state({shown(name)}): the name is taken; choose another.")
         inner.slots.declare(name, state)
         if inner.view is not None:
             inner.view[name] = state.empty() if initial is None else initial
@@ -251,10 +247,10 @@ class Metric(Saveable, NoFunction, metaclass=_Kind):
 
         def __getattr__(self, name: str) -> Any:
             inner = self.__dict__.get(ATTRIBUTE)
-            if inner is None or name not in inner.declaration.states:
-                if name == "name" and inner is not None:  # a constructor of the user's has not called ours
-                    return names.own_name(type(self), inner.declaration.arguments)
+            if inner is None:
                 raise AttributeError(f"{shown(type(self).__name__)} object has no attribute {shown(name)}")
+            if name == "name":  # which is no state's; a constructor of the user's has not called ours
+                return names.own_name(type(self), inner.declaration.arguments)
             return read(self, name)
 
         def __setattr__(self, name: str, value: Any) -> None:
@@ -263,7 +259,6 @@ class Metric(Saveable, NoFunction, metaclass=_Kind):
             if name in inner.declaration.states:
                 self._write_declared(name, value)
             elif isinstance(value, State):
-                self._check_free(inner, name)
                 inner.enter(self._declare, inner, name, value, access.twin_of(value))
             else:
                 names.check_attribute(type(self), name, value)

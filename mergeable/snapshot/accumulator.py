@@ -29,11 +29,6 @@ class Accumulator:
     def __init__(self, metric: Any = None, *, gives_way: bool = False) -> None:
         self._metric = metric
         self._gives_way = gives_way
-        self._advice = (
-            "Neither has all that the other has, so none is the newer one; leave one out."
-            if gives_way
-            else "Leave one out, or let the newer one win with on_duplicate='newer'."
-        )
         self._description: Description | None = None
         self._first = ""
         self._part = Part({})
@@ -117,7 +112,9 @@ class Accumulator:
             self._part.side,
             part.side,
             lambda mark: f", in {self._sources[mark]} and in {sources[mark]}",
-            self._advice,
+            "Neither has all that the other has, so none is the newer one; leave one out."
+            if self._gives_way
+            else "Leave one out, or let the newer one win with on_duplicate='newer'.",
         )
 
     def _merge(self, part: Part, source: str, *, undo: bool) -> None:
